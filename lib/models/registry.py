@@ -1,0 +1,118 @@
+"""Names of YAML files -> components and recipes, with errors that list what is known.
+
+Contracts (B images; all maps are (B, C, H, W), fine to coarse):
+
+* A **backbone** maps images (B, 3, H, W), normalised, to a list of maps, and declares
+  ``out_channels`` and ``out_strides`` (tuples, one entry per map, strides in input pixels).
+* A **neck** is built with ``(in_channels, in_strides, **kwargs)``, maps a list of maps to a list of
+  maps, and declares ``out_channels`` and ``out_strides`` too.
+* A **head** is built with ``(in_channels, in_strides, num_joints, **kwargs)`` and maps a list of
+  maps to heatmaps (B, K, h, w) or a list of them; it declares ``out_stride``.
+* A **recipe** is what the lineage's ``MODEL.NAME`` names: a composition of the three, the schema of
+  its ``MODEL.EXTRA``, the task it serves, and its two-way map to official checkpoint keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from lib.utils.errors import ConfigError, did_you_mean
+
+T = TypeVar("T")
+StateDict = dict[str, Tensor]
+
+
+class Registry(Generic[T]):
+    """A dictionary of named things of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that files its argument under ``name``."""
+
+        def add(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} '{name}' is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return add
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            raise ConfigError(f"No {self.kind} '{name}'.{did_you_mean(name, self._entries)}")
+        return self._entries[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+
+class KeyMap(Protocol):
+    """Loss-free renaming between official checkpoint keys and ours; tensors may be re-arranged."""
+
+    def from_official(self, state: StateDict) -> StateDict:
+        """Return ``state`` under our names; keys that belong to nothing of ours pass unchanged."""
+        ...
+
+    def to_official(self, state: StateDict) -> StateDict:
+        """Return our ``state`` under the official names."""
+        ...
+
+
+@dataclass(frozen=True)
+class PrefixMap:
+    """A key map that only swaps prefixes: the first ``(official, ours)`` pair that fits wins.
+
+    Our prefixes must not be prefixes of one another.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def from_official(self, state: StateDict) -> StateDict:
+        """Return ``state`` under our names."""
+        return {self._swap(key, self.pairs): value for key, value in state.items()}
+
+    def to_official(self, state: StateDict) -> StateDict:
+        """Return our ``state`` under the official names."""
+        reverse = tuple((ours, official) for official, ours in self.pairs)
+        return {self._swap(key, reverse): value for key, value in state.items()}
+
+    @staticmethod
+    def _swap(key: str, pairs: tuple[tuple[str, str], ...]) -> str:
+        for old, new in pairs:
+            if key.startswith(old):
+                return new + key[len(old) :]
+        return key
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a ``MODEL.NAME`` stands for.
+
+    Attributes:
+        task: ``topdown``, ``bottomup`` or ``rcnn``.
+        extra: schema of ``MODEL.EXTRA``: names, types and defaults.
+        build: turns the (complete) ``MODEL`` node into a network, without weights.
+        key_map: official checkpoint keys <-> ours.
+    """
+
+    task: str
+    extra: CfgNode
+    build: Callable[[CfgNode], nn.Module]
+    key_map: KeyMap
+
+
+BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
+NECKS: Registry[Callable[..., nn.Module]] = Registry("neck")
+HEADS: Registry[Callable[..., nn.Module]] = Registry("head")
+RECIPES: Registry[Recipe] = Registry("MODEL.NAME")

@@ -1,0 +1,1 @@
+"""Ways of turning images into poses; ``base`` declares what the engine may ask of one."""

@@ -1,0 +1,82 @@
+"""What the engine may ask of a way to turn images into poses; it makes no other calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lib.structures.results import Poses
+
+Batch = dict[str, Any]
+Metrics = dict[str, float]
+
+
+class Evaluator(Protocol):
+    """Collects predictions of a split and scores them."""
+
+    primary: str  # the metric by which the best checkpoint is chosen, higher is better
+
+    def update(self, poses: Poses) -> None:
+        """Take people in original-image pixels; call as often as there are batches."""
+        ...
+
+    def compute(self) -> Metrics:
+        """Return the scores by name; NaN where the ground truth has nothing to score."""
+        ...
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the predictions in the data set's own format below ``folder``."""
+        ...
+
+
+class EpochData(Sized, Protocol):
+    """A training set whose sample ``(epoch, index)`` never depends on order, workers or history."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that keys the random draws of the samples."""
+        ...
+
+
+class Task(Protocol):
+    """One way of turning images into poses."""
+
+    num_joints: int
+
+    def build_model(self) -> nn.Module:
+        """Return the network, initialised, without checkpoint weights, on the CPU."""
+        ...
+
+    def build_train_dataset(self) -> EpochData:
+        """Return the training set; the engine owns its sampler, so that a run can be resumed."""
+        ...
+
+    def collate(self, samples: list[Any]) -> Batch:
+        """Join training samples to a batch of tensors (or lists of them) and plain values."""
+        ...
+
+    def group_ids(self) -> list[int] | None:
+        """Return a group per training sample if a batch must hold one group only, else None."""
+        ...
+
+    def build_test_loader(self, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
+        """Return the loader of the test split, or of the ``rank``-th of ``world`` exact shards."""
+        ...
+
+    def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return named scalar losses of a batch on the device; the engine sums and logs them.
+
+        Names that start with ``_`` are figures to log (for instance ``_accuracy``), not losses.
+        """
+        ...
+
+    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
+        """Return people in original-image pixels, flip and scale testing included."""
+        ...
+
+    def build_evaluator(self) -> Evaluator:
+        """Return the evaluator of the test split."""
+        ...

@@ -1,0 +1,35 @@
+"""Errors that a user caused and can mend: tools print the sentence and exit with code 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A user's mistake; the message says what is wrong, where, what was wanted, what to do."""
+
+
+class ConfigError(UserError):
+    """A YAML file or an override is wrong."""
+
+
+class DataError(UserError):
+    """An image, an annotation file or a detector file is wrong."""
+
+
+class WeightsError(UserError):
+    """A checkpoint is missing, damaged, or belongs to another model."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean X?"`` for the known name nearest to ``name``, else the known names.
+
+    The comparison ignores case; with nothing near, up to 20 known names are listed.
+    """
+    names = sorted(known)
+    lowered = {candidate.lower(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean {lowered[near[0]]}?"
+    return f" Known: {', '.join(names[:20])}." if names else ""

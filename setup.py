@@ -1,0 +1,42 @@
+"""Packaging: the distribution is called ``efepose``, the package it installs is ``lib``."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+# requirements.txt is the one list of runtime packages; its last line (-e .) is for `pip install -r`.
+REQUIREMENTS = [
+    line.strip()
+    for line in (ROOT / "requirements.txt").read_text().splitlines()
+    if line.strip() and not line.startswith(("#", "-"))
+]
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "lib" / "__init__.py").read_text())
+if VERSION is None:
+    raise RuntimeError("lib/__init__.py has no __version__")
+
+setup(
+    name="efepose",
+    version=VERSION.group(1),
+    description="Five published systems of 2-D human pose estimation in one codebase",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["lib", "lib.*"]),
+    package_data={"lib": ["py.typed", "structures/skeletons/*.yaml"]},
+    install_requires=REQUIREMENTS,
+    extras_require={
+        "dev": [
+            "ruff>=0.12",
+            "basedpyright>=1.30",
+            "import-linter>=2.3",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+        ],
+        "fast": ["faster-coco-eval>=1.6"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.20"],
+    },
+)
