@@ -1,0 +1,13 @@
+"""YAML files of the HRNet family, read into one checked, frozen tree.
+
+``defaults``  every key with its unit and meaning
+``loader``    ``_BASE_``, overrides, EXTRA schemas, the resolved file
+``coerce``    values as users write them -> values of the type a key has
+``legacy``    spellings of older code bases, keys that no longer do anything
+``validate``  rules that span several keys
+"""
+
+from lib.config.loader import load_config, save_config
+from lib.utils.errors import ConfigError
+
+__all__ = ["ConfigError", "load_config", "save_config"]

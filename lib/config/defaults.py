@@ -1,0 +1,208 @@
+"""Every configuration key: default, unit, meaning. Names are those of the HRNet family.
+
+Sizes are ``[width, height]``. Thresholds are inclusive unless said. Keys marked *bottom-up* are
+read by that task only; everything of the one-stage model lives under ``MODEL.EXTRA``.
+"""
+
+from __future__ import annotations
+
+from yacs.config import CfgNode
+
+
+def default_config() -> CfgNode:
+    """Return a new tree with the default of every key; ``MODEL.EXTRA`` is filled per model."""
+    cfg = _run()
+    cfg.MODEL = _model()
+    cfg.LOSS = _loss()
+    cfg.DATASET = _dataset()
+    cfg.TRAIN = _train()
+    cfg.TEST = _test()
+    return cfg
+
+
+def _run() -> CfgNode:
+    return CfgNode(
+        {
+            "OUTPUT_DIR": "output",  # run folders: OUTPUT_DIR/<dataset>/<model>/<name of the YAML>
+            "LOG_DIR": "log",  # TensorBoard files, same sub-folders
+            "DATA_DIR": "",  # put before DATASET.ROOT, MODEL.PRETRAINED, TEST.MODEL_FILE
+            "GPUS": (0,),  # several: DataParallel in one process; torchrun ignores them
+            "WORKERS": 4,  # loader processes per training process
+            "PRINT_FREQ": 20,  # steps between log lines
+            "AUTO_RESUME": False,  # continue the run folder's checkpoint if there is one
+            "PIN_MEMORY": True,
+            "SEED": 1337,  # of weights, sample order and augmentation
+            "DIST_BACKEND": "",  # '' = nccl on GPUs, gloo on the CPU
+            "CUDNN": {"BENCHMARK": True, "DETERMINISTIC": False, "ENABLED": True},
+            "FP16": {
+                "ENABLED": False,  # autocast for the forward pass; losses stay in float32
+                "DTYPE": "auto",  # auto: bfloat16 where the device has it | bfloat16 | float16
+                "STATIC_LOSS_SCALE": 1.0,  # float16 only, when DYNAMIC_LOSS_SCALE is false
+                "DYNAMIC_LOSS_SCALE": True,
+            },
+        }
+    )
+
+
+def _model() -> CfgNode:
+    node = CfgNode(
+        {
+            "NAME": "pose_hrnet",  # a recipe: pose_resnet, pose_hrnet, ... or posenet
+            "TASK": "topdown",  # posenet only: topdown | bottomup
+            "BACKBONE": "",  # posenet: a backbone; pose_effpnet: a detector name
+            "NECK": "",  # posenet: a neck, '' for none
+            "HEAD": "",  # posenet: a head
+            "BACKBONE_TYPE": "",  # pose_effpnet: 'Ours' for the enhanced backbone
+            "FPN_TYPE": "",  # pose_effpnet: 'Ours' for TFNeck
+            "FINAL_TYPE": "",  # pose_effpnet: 'Ours' for the final attention head
+            "INIT_WEIGHTS": True,  # the family's own initialisation, else the library's
+            "PRETRAINED": "",  # weights to start training from; a missing file stops the run
+            "NUM_JOINTS": 17,
+            "TAG_PER_JOINT": True,  # bottom-up: one tag map per joint, else one for all
+            "SYNC_BN": False,  # batch statistics over all GPUs (torchrun on CUDA only)
+            "TARGET_TYPE": "gaussian",  # codec: gaussian | dark | udp
+            "IMAGE_SIZE": [256, 256],  # network input in pixels
+            "HEATMAP_SIZE": [64, 64],  # network output in cells
+            "SIGMA": 2.0,  # of the target, in heatmap cells
+        }
+    )
+    node.EXTRA = CfgNode(new_allowed=True)
+    return node
+
+
+def _loss() -> CfgNode:
+    return CfgNode(
+        {
+            "FACTOR": 0.5,  # of the squared error; 1.0 in HRFormer's recipe
+            "USE_OHKM": False,  # average the TOPK worst joints of a person only
+            "TOPK": 8,
+            "USE_TARGET_WEIGHT": True,  # joints without annotation do not count
+            "USE_DIFFERENT_JOINTS_WEIGHT": False,  # the skeleton's joint_weights
+            # bottom-up, one entry per stage
+            "NUM_STAGES": 1,
+            "WITH_HEATMAPS_LOSS": (True,),
+            "HEATMAPS_LOSS_FACTOR": (1.0,),
+            "WITH_AE_LOSS": (True,),
+            "AE_LOSS_TYPE": "max",  # exp | max
+            "PUSH_LOSS_FACTOR": (0.001,),
+            "PULL_LOSS_FACTOR": (0.001,),
+        }
+    )
+
+
+def _dataset() -> CfgNode:
+    return CfgNode(
+        {
+            "DATASET": "coco",  # coco | mpii | crowd_pose (and the family's *_kpt spellings)
+            "DATASET_TEST": "",  # '' = DATASET
+            "ROOT": "",  # folder of the data set, in its own layout
+            "TRAIN_SET": "train2017",
+            "TEST_SET": "val2017",
+            "ANNOTATION": "",  # training annotation file; '' = the layout's own path
+            "ANNOTATION_TEST": "",
+            "IMAGES": "",  # folder of the training images; '' = the layout's own
+            "IMAGES_TEST": "",
+            "SKELETON": "",  # name or YAML file; '' = the data set's, else its 'categories'
+            "DATA_FORMAT": "jpg",  # jpg | zip: images inside <set>.zip
+            "SELECT_DATA": False,  # leave out people whose joints sit far from their box
+            "MAX_BAD_IMAGES": 20,  # unreadable training images that are skipped before stopping
+            "COLOR_RGB": False,  # pixel order the weights expect; PoseResNet: BGR
+            "FLIP": 0.5,  # probability of a mirror; true = 0.5
+            "SCALE_FACTOR": 0.25,  # spread of the scale multiplier around 1
+            "ROT_FACTOR": 30.0,  # spread of the rotation, degrees
+            "PROB_HALF_BODY": 0.0,
+            "NUM_JOINTS_HALF_BODY": 8,  # half-body needs more visible joints than this
+            "CUTOUT": False,  # up to 8 grey squares on the crop
+            # bottom-up
+            "NUM_JOINTS": 0,  # 0 = MODEL.NUM_JOINTS
+            "MAX_NUM_PEOPLE": 30,
+            "MAX_ROTATION": 30.0,  # degrees
+            "MIN_SCALE": 0.75,
+            "MAX_SCALE": 1.25,
+            "SCALE_TYPE": "short",  # short | long: the side that fills the input
+            "MAX_TRANSLATE": 40,  # pixels at scale 1
+            "INPUT_SIZE": 512,  # square network input, pixels
+            "OUTPUT_SIZE": [128, 256, 512],  # square outputs, cells
+            "SIGMA": -1.0,  # target sigma in cells; -1 = output size / 64
+            "SCALE_AWARE_SIGMA": False,
+            "BASE_SIZE": 256.0,
+            "BASE_SIGMA": 2.0,
+            "INT_SIGMA": False,
+            "WITH_CENTER": False,  # one more joint, the mean of the labelled ones
+        }
+    )
+
+
+def _train() -> CfgNode:
+    return CfgNode(
+        {
+            "BATCH_SIZE_PER_GPU": 32,  # per process under torchrun, per GPU with DataParallel
+            "SHUFFLE": True,
+            "BEGIN_EPOCH": 0,
+            "END_EPOCH": 140,
+            "MAX_ITER": 0,  # > 0: train so many iterations instead of epochs
+            "OPTIMIZER": "adam",  # adam | adamw | sgd
+            "LR": 0.001,
+            "WD": 0.0001,  # weight decay of adamw and sgd
+            "ADAM_WD": 0.0,  # weight decay of adam: the family's Adam ran without
+            "WD_NORM": 0.0,  # weight decay of norm scales and bias tables
+            "MOMENTUM": 0.9,
+            "NESTEROV": False,
+            "SCHEDULER": "multistep",  # multistep | cosine | plateau
+            "LR_FACTOR": 0.1,
+            "LR_STEP": [90, 110],  # finished epochs (iterations with MAX_ITER) before each drop
+            "PATIENCE": 5,  # plateau: evaluations without progress
+            "WARMUP_EPOCHS": 0,
+            "WARMUP_ITERS": 0,
+            "WARMUP_FACTOR": 0.001,  # of LR at the first iteration
+            "ACCUMULATE": 1,  # batches per optimiser step
+            "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping
+            "EMA": 0.0,  # decay of the averaged weights; 0 = none
+            "COMPILE": False,  # torch.compile
+            "GLOBAL_BATCH": 0,  # > 0: stop unless the effective batch is this
+            "EVAL_PERIOD": 1,  # epochs (iterations) between evaluations; 0 = only at the end
+            "CHECKPOINT_PERIOD": 1,  # epochs (iterations) between checkpoints
+            "KEEP_LAST": 0,  # older checkpoints to keep beside checkpoint.pth
+            "RESUME": False,  # as the flag --resume
+        }
+    )
+
+
+def _test() -> CfgNode:
+    return CfgNode(
+        {
+            "BATCH_SIZE_PER_GPU": 32,
+            "MODEL_FILE": "",  # '' = the run folder's model_best.pth, else final_state.pth
+            "FLIP_TEST": False,
+            "SHIFT_HEATMAP": False,  # lineage: mirrored heatmaps move one column right
+            "FLIP_ALIGN": "",  # none | integer | exact; '' = as SHIFT_HEATMAP says
+            "POST_PROCESS": False,  # quarter-cell step toward the higher neighbour
+            "SOFT_ARGMAX": False,  # decode by spatial soft-argmax
+            "SOFT_ARGMAX_BETA": 160.0,
+            "BIAS": 0.0,  # taken off both image coordinates
+            "USE_GT_BBOX": False,
+            "COCO_BBOX_FILE": "",  # detector boxes, used when USE_GT_BBOX is false
+            "IMAGE_THRE": 0.1,  # lowest score of a detector box
+            "IN_VIS_THRE": 0.0,  # lowest joint score that counts in rescoring
+            "RESCORE": True,  # person score = box score x mean joint score
+            "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
+            "SOFT_NMS": False,
+            "EVALUATOR": "auto",  # auto | pycocotools | fast (faster-coco-eval)
+            "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
+            # bottom-up
+            "SCALE_FACTOR": [1.0],
+            "ADJUST": True,
+            "REFINE": True,
+            "DETECTION_THRESHOLD": 0.2,
+            "TAG_THRESHOLD": 1.0,
+            "USE_DETECTION_VAL": True,
+            "IGNORE_TOO_MUCH": False,
+            "IGNORE_CENTER": True,
+            "MATCHER": "munkres",  # munkres (reference order) | scipy
+            "NMS_KERNEL": 3,
+            "NMS_PADDING": 1,
+            "PROJECT2IMAGE": False,
+            "WITH_HEATMAPS": (True,),
+            "WITH_AE": (True,),
+        }
+    )

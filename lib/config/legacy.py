@@ -1,0 +1,90 @@
+"""Spellings of older code bases, and keys that no longer do anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Old path -> ours. A whole node cannot be renamed, only its keys.
+ALIASES = {
+    "TRAIN.BATCH_SIZE": "TRAIN.BATCH_SIZE_PER_GPU",
+    "TRAIN.IMAGES_PER_GPU": "TRAIN.BATCH_SIZE_PER_GPU",
+    "TRAIN.WARMUP_EPOCHES": "TRAIN.WARMUP_EPOCHS",
+    "TRAIN.ACCUMULATION_STEPS": "TRAIN.ACCUMULATE",
+    "TEST.BATCH_SIZE": "TEST.BATCH_SIZE_PER_GPU",
+    "TEST.IMAGES_PER_GPU": "TEST.BATCH_SIZE_PER_GPU",
+    "DATASET.TRAIN": "DATASET.TRAIN_SET",
+    "DATASET.TEST": "DATASET.TEST_SET",
+    "MODEL.FIINAL_TYPE": "MODEL.FINAL_TYPE",
+    # PoseResNet's first code base kept the target's settings in EXTRA.
+    "MODEL.EXTRA.TARGET_TYPE": "MODEL.TARGET_TYPE",
+    "MODEL.EXTRA.HEATMAP_SIZE": "MODEL.HEATMAP_SIZE",
+    "MODEL.EXTRA.SIGMA": "MODEL.SIGMA",
+}
+
+# Accepted, without effect. A name that ends in '.' stands for a whole node.
+DROPPED = (
+    "DEBUG.",
+    "RANK",
+    "WORLD_SIZE",
+    "VERBOSE",
+    "DIST_URL",
+    "MULTIPROCESSING_DISTRIBUTED",
+    "MODEL.STYLE",
+    "MODEL.COEF",
+    "MODEL.BACKBONE_REC",
+    "MODEL.FUSE_DENSE",
+    "MODEL.FREEZE_BACKBONE",
+    "MODEL.FREEZE_STAGES",
+    "MODEL.EXTRA.STEM_INPLANES",
+    "DATASET.HYBRID_JOINTS_TYPE",
+    "TRAIN.GAMMA1",
+    "TRAIN.GAMMA2",
+    "TRAIN.CHECKPOINT",
+    "TEST.BBOX_THRE",
+    "TEST.NMS_THRE",
+    "TEST.LOG_PROGRESS",
+)
+
+
+def modernise(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return ``tree`` (nested, as read) with today's spellings, and the dropped keys it held."""
+    flat = flatten(tree)
+    dropped = [key for key in flat if _is_dropped(key)]
+    kept: dict[str, Any] = {}
+    for key, value in flat.items():
+        if _is_dropped(key):
+            continue
+        if key == "DATASET.FLIP" and isinstance(value, bool):
+            value = 0.5 if value else 0.0
+        if key == "MODEL.TARGET_TYPE" and str(value).lower() == "gaussian":
+            value = "gaussian"
+        kept[ALIASES.get(key, key)] = value
+    return unflatten(kept), dropped
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return ``{"A": {"B": 1}}`` as ``{"A.B": 1}``; empty nodes stay as values."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{path}."))
+        else:
+            flat[path] = value
+    return flat
+
+
+def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
+    """Undo ``flatten``."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *nodes, leaf = path.split(".")
+        node = tree
+        for name in nodes:
+            node = node.setdefault(name, {})
+        node[leaf] = value
+    return tree
+
+
+def _is_dropped(key: str) -> bool:
+    return any(key.startswith(d) if d.endswith(".") else key == d for d in DROPPED)

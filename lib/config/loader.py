@@ -1,0 +1,179 @@
+"""``load_config``: defaults <- ``_BASE_`` files <- the file <- overrides, each layer checked."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from lib.config.coerce import coerce
+from lib.config.defaults import default_config
+from lib.config.legacy import modernise, unflatten
+from lib.config.validate import validate
+from lib.utils.errors import ConfigError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+Layer = tuple[str, dict[str, Any]]  # where it comes from, nested keys as read
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
+_PATHS = ("DATASET.ROOT", "MODEL.PRETRAINED", "TEST.MODEL_FILE")
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
+    """Read a YAML file of the HRNet family and return the complete, checked, frozen tree.
+
+    Args:
+        path: the YAML file. Its ``_BASE_`` (a path or a list, relative to the file) is read first.
+        overrides: command-line words, ``KEY VALUE`` pairs or ``KEY=VALUE``, in any mixture.
+
+    Returns:
+        All keys of ``lib.config.defaults``; ``MODEL.EXTRA`` holds every key of the model's schema.
+        ``DATA_DIR`` has been put before the paths it governs, and is empty.
+
+    Raises:
+        ConfigError: a file is missing or not YAML, a key is unknown, a value has the wrong type, or
+            several keys contradict one another. The message names file, key, what was wanted.
+    """
+    layers = [*_file_layers(Path(path), ()), *_override_layers(overrides)]
+    cfg = default_config()
+    extras: list[Layer] = []
+    dropped: dict[str, None] = {}
+    for source, raw in layers:
+        tree, old = modernise(raw)
+        dropped.update(dict.fromkeys(old))
+        model = tree.get("MODEL")
+        if isinstance(model, dict) and "EXTRA" in model:
+            extras.append((source, model.pop("EXTRA") or {}))
+        _merge(cfg, tree, source, "")
+    cfg.MODEL.EXTRA = _complete_extra(cfg.MODEL.NAME, extras, str(path))
+    if dropped:
+        logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
+    _join_data_dir(cfg)
+    validate(cfg, str(path))
+    cfg.freeze()
+    return cfg
+
+
+def save_config(cfg: CfgNode, path: str | Path) -> None:
+    """Write the resolved tree; ``load_config`` of that file returns an equal one."""
+    Path(path).write_text(yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None))
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    return list(node) if isinstance(node, tuple) else node
+
+
+def _file_layers(path: Path, children: tuple[Path, ...]) -> list[Layer]:
+    """Return the layers of a file: those of its bases, left to right, then its own."""
+    if path.resolve() in children:
+        raise ConfigError(f"{path}: _BASE_ leads back to the file itself; remove the cycle.")
+    tree = _read_yaml(path)
+    bases = tree.pop("_BASE_", [])
+    if isinstance(bases, str):
+        bases = [bases]
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise ConfigError(f"{path}: _BASE_ must be a path or a list of paths, got {bases!r}.")
+    layers: list[Layer] = []
+    for base in bases:
+        layers += _file_layers(path.parent / base, (*children, path.resolve()))
+    return [*layers, (str(path), tree)]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        siblings = [str(file) for file in path.parent.glob("*.yaml")] if path.parent else []
+        raise ConfigError(f"No configuration file {path}.{did_you_mean(str(path), siblings)}")
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold keys and values, got a {type(tree).__name__}.")
+    return tree
+
+
+def _override_layers(words: Sequence[str]) -> list[Layer]:
+    """Read ``KEY VALUE`` and ``KEY=VALUE`` words."""
+    flat: dict[str, Any] = {}
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        key, equals, text = word.partition("=")
+        if not _KEY.fullmatch(key):
+            raise ConfigError(
+                f"Override '{word}' must be KEY VALUE or KEY=VALUE, as TRAIN.LR 0.01."
+            )
+        if not equals:
+            if not queue:
+                raise ConfigError(f"Override '{key}' has no value; write {key} VALUE.")
+            text = queue.pop(0)
+        try:
+            flat[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            flat[key] = text
+    return [("command line", unflatten(flat))] if flat else []
+
+
+def _merge(node: CfgNode, tree: dict[str, Any], source: str, prefix: str) -> None:
+    """Put ``tree`` into ``node``, coercing each value to the type that the key has."""
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if key not in node:
+            if not node.is_new_allowed():
+                raise ConfigError(f"{source}: unknown key {path}.{_nearest(path, node, prefix)}")
+            node[key] = CfgNode(value, new_allowed=True) if isinstance(value, dict) else value
+        elif isinstance(node[key], CfgNode):
+            if value is not None and not isinstance(value, dict):
+                raise ConfigError(f"{source}: {path} must hold keys of its own, got {value!r}.")
+            _merge(node[key], value or {}, source, f"{path}.")
+        elif node.is_new_allowed():
+            node[key] = value
+        else:
+            node[key] = _coerced(value, node[key], source, path)
+
+
+def _coerced(value: Any, default: Any, source: str, path: str) -> Any:
+    try:
+        return coerce(value, default)
+    except ValueError as wanted:
+        raise ConfigError(f"{source}: {path} must be {wanted}, got {value!r}.") from None
+
+
+def _nearest(path: str, node: CfgNode, prefix: str) -> str:
+    return did_you_mean(path, [f"{prefix}{key}" for key in node])
+
+
+def _complete_extra(name: str, layers: list[Layer], source: str) -> CfgNode:
+    """Return the EXTRA schema of model ``name`` with the layers' values in it."""
+    # By name, at call time: models stand above config, a plain import would point upward.
+    recipes = import_module("lib.models.recipes").RECIPES
+    try:
+        extra = recipes[name].extra.clone()
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    for layer_source, tree in layers:
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{layer_source}: MODEL.EXTRA must hold keys, got {tree!r}.")
+        _merge(extra, tree, layer_source, "MODEL.EXTRA.")
+    return extra
+
+
+def _join_data_dir(cfg: CfgNode) -> None:
+    """Put DATA_DIR before the paths it governs, once: the resolved file has it empty."""
+    if not cfg.DATA_DIR:
+        return
+    for key in _PATHS:
+        section, name = key.split(".")
+        if cfg[section][name]:
+            cfg[section][name] = str(Path(cfg.DATA_DIR) / cfg[section][name])
+    cfg.DATA_DIR = ""
