@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from lib.structures.results import Poses
 
@@ -33,11 +32,31 @@ class Evaluator(Protocol):
         ...
 
 
-class EpochData(Sized, Protocol):
-    """A training set whose sample ``(epoch, index)`` never depends on order, workers or history."""
+class TrainData(Protocol):
+    """A training set whose samples depend on nothing but their key: not on order, worker or past.
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that keys the random draws of the samples."""
+    The key is ``(epoch, index)``: the engine's sampler hands out both, so that a resumed run, or one
+    with other workers, draws the same augmentations.
+    """
+
+    def __len__(self) -> int:
+        """Return the number of samples of an epoch."""
+        ...
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        """Return sample ``index`` as augmented in ``epoch``."""
+        ...
+
+
+class Loader(Protocol):
+    """Batches of a split, in a fixed order."""
+
+    def __len__(self) -> int:
+        """Return the number of batches, or an upper bound of it."""
+        ...
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
         ...
 
 
@@ -50,7 +69,7 @@ class Task(Protocol):
         """Return the network, initialised, without checkpoint weights, on the CPU."""
         ...
 
-    def build_train_dataset(self) -> EpochData:
+    def build_train_dataset(self) -> TrainData:
         """Return the training set; the engine owns its sampler, so that a run can be resumed."""
         ...
 
@@ -62,7 +81,7 @@ class Task(Protocol):
         """Return a group per training sample if a batch must hold one group only, else None."""
         ...
 
-    def build_test_loader(self, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
+    def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
         """Return the loader of the test split, or of the ``rank``-th of ``world`` exact shards."""
         ...
 
