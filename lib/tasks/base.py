@@ -35,8 +35,8 @@ class Evaluator(Protocol):
 class TrainData(Protocol):
     """A training set whose samples depend on nothing but their key: not on order, worker or past.
 
-    The key is ``(epoch, index)``: the engine's sampler hands out both, so that a resumed run, or one
-    with other workers, draws the same augmentations.
+    The key is ``(epoch, index)``: the engine's sampler hands out both, so that a resumed run
+    or one with other workers draws the same augmentations.
     """
 
     def __len__(self) -> int:

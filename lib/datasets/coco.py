@@ -1,0 +1,276 @@
+"""COCO annotation and detector files, checked while they are read (Lin et al. 2014)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.datasets.tables import ImageTable, PersonTable
+from lib.structures.skeleton import Skeleton, skeleton_from_category
+from lib.utils.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+PERSON = 1  # COCO's category id
+
+
+@dataclass(frozen=True)
+class CocoAnnotations:
+    """Everything in an annotation file, before any task has chosen what it needs.
+
+    Attributes:
+        people: all annotations, crowd regions and people without joints included, boxes as written.
+        is_crowd: (N,) bool.
+        num_keypoints: (N,) int32 as written in the file (CrowdPose counts twelve of fourteen).
+        segmentations: N polygons lists or run-length dictionaries as JSON, None where missing;
+            empty unless asked for.
+        skeleton: from the file's ``categories``, or the one given to the reader.
+    """
+
+    people: PersonTable
+    is_crowd: np.ndarray
+    num_keypoints: np.ndarray
+    segmentations: np.ndarray
+    skeleton: Skeleton
+
+
+def read_annotations(
+    path: str | Path,
+    image_folder: str,
+    skeleton: Skeleton | None = None,
+    *,
+    with_segmentation: bool = False,
+) -> CocoAnnotations:
+    """Read a COCO keypoint file.
+
+    Args:
+        path: the annotation file.
+        image_folder: what stands before file names, with its separator.
+        skeleton: joints of the data set; None takes those of the file's ``categories``.
+        with_segmentation: keep the outlines (bottom-up needs them for its masks).
+
+    Raises:
+        DataError: the file is missing, not JSON, lacks keys, has ids twice, boxes that are not
+            finite or negative, or another number of joints than the skeleton.
+    """
+    content = _read_json(path, "annotation")
+    if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
+        raise DataError(f"{path} must hold 'images' and 'annotations', as COCO's files do.")
+    images = _image_table(content["images"], image_folder, path)
+    skeleton = skeleton or _category_skeleton(content, path)
+    rows = content["annotations"]
+    ids = _column(rows, "id", np.int64, path)
+    _refuse_duplicates(ids, "annotation", path)
+    image_index = _image_index(rows, images, path)
+    # A stable sort: people of an image keep the order of the file.
+    order = np.argsort(image_index, kind="stable")
+    rows = [rows[i] for i in order]
+    keypoints, visibility = _keypoints(rows, skeleton, path)
+    boxes = _boxes(rows, path)
+    visibility = _drop_outside(keypoints, visibility, images.sizes[image_index[order]], path)
+    people = PersonTable(
+        images=images,
+        image_index=image_index[order],
+        ids=ids[order],
+        boxes=boxes,
+        crops=np.full((len(rows), 4), np.nan, np.float32),
+        scores=np.ones(len(rows), np.float32),
+        keypoints=keypoints,
+        visibility=visibility,
+        areas=np.array(
+            [row.get("area", w * h) for row, (w, h) in zip(rows, boxes[:, 2:], strict=True)],
+            np.float32,
+        ),
+    )
+    return CocoAnnotations(
+        people=people,
+        is_crowd=np.array([bool(row.get("iscrowd", 0)) for row in rows], bool),
+        num_keypoints=np.array([row.get("num_keypoints", 0) for row in rows], np.int32),
+        segmentations=_outlines(rows) if with_segmentation else np.zeros(0, object),
+        skeleton=skeleton,
+    )
+
+
+def people_to_train_on(annotations: CocoAnnotations) -> PersonTable:
+    """Return the people a top-down model sees: no crowds, at least one joint, a box with area.
+
+    Boxes are cut to the image the way the HRNet family does: the right and bottom edges end on
+    pixel ``size - 1``, and width and height lose one pixel.
+    """
+    people = annotations.people
+    boxes = clip_boxes(people.boxes, people.images.sizes[people.image_index])
+    keep = ~annotations.is_crowd & (boxes[:, 2:] >= 0).all(axis=1) & (people.areas > 0)
+    keep &= (people.visibility > 0).any(axis=1) & (boxes[:, 2:].max(axis=1, initial=0) > 0)
+    table = people.select(keep)
+    table.boxes[:] = boxes[keep]
+    return table
+
+
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Cut ``x, y, width, height`` boxes (N, 4) to images of ``sizes`` (N, 2), the family's way."""
+    start = np.maximum(boxes[:, :2], 0)
+    end = np.minimum(sizes - 1, start + np.maximum(boxes[:, 2:] - 1, 0))
+    return np.concatenate([start, end - start], axis=1).astype(np.float32)
+
+
+def read_detections(
+    path: str | Path, images: ImageTable, num_joints: int, min_score: float
+) -> PersonTable:
+    """Read a detector file: a list of ``{image_id, category_id, bbox, score}``.
+
+    Boxes are taken as they are, neither cut to the image nor sorted. Detections of other
+    categories, of images that are not in ``images``, and below ``min_score`` are left out.
+
+    Raises:
+        DataError: missing, not JSON, not such a list, or a box that is not finite or is negative.
+    """
+    content = _read_json(path, "detector")
+    if not isinstance(content, list):
+        raise DataError(f"{path} must hold a list of detections, as COCO's result files do.")
+    keys = {"image_id", "category_id", "bbox", "score"}
+    for row in content[:1]:
+        if not isinstance(row, dict) or not keys <= row.keys():
+            raise DataError(f"{path}: a detection must have {sorted(keys)}, got {row!r:.200}.")
+    place = {int(image): index for index, image in enumerate(images.ids)}
+    rows = [
+        row
+        for row in content
+        if row["category_id"] == PERSON and row["score"] >= min_score and row["image_id"] in place
+    ]
+    image_index = np.array([place[row["image_id"]] for row in rows], np.int32)
+    order = np.argsort(image_index, kind="stable")
+    boxes = _boxes(rows, path)[order]
+    count = len(rows)
+    return PersonTable(
+        images=images,
+        image_index=image_index[order],
+        ids=np.full(count, -1, np.int64),
+        boxes=boxes,
+        crops=np.full((count, 4), np.nan, np.float32),
+        scores=np.array([row["score"] for row in rows], np.float32)[order],
+        keypoints=np.zeros((count, num_joints, 2), np.float32),
+        visibility=np.zeros((count, num_joints), np.uint8),
+        areas=boxes[:, 2] * boxes[:, 3],
+    )
+
+
+def _read_json(path: str | Path, kind: str) -> Any:
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"No {kind} file {path}; check DATASET.ROOT and the set's name.")
+    try:
+        return json.loads(file.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"The {kind} file {path} is not JSON: {error}.") from None
+
+
+def _image_table(rows: list[dict[str, Any]], folder: str, path: str | Path) -> ImageTable:
+    ids = _column(rows, "id", np.int64, path)
+    _refuse_duplicates(ids, "image", path)
+    names = [str(row.get("file_name", "")) for row in rows]
+    if not all(names):
+        raise DataError(f"{path}: every image needs a 'file_name'.")
+    sizes = np.stack(
+        [_column(rows, "width", np.int32, path), _column(rows, "height", np.int32, path)], axis=1
+    ).reshape(-1, 2)
+    return ImageTable(folder, np.array([n.encode() for n in names], np.bytes_), ids, sizes)
+
+
+def _column(rows: list[dict[str, Any]], key: str, dtype: Any, path: str | Path) -> np.ndarray:
+    try:
+        return np.array([row[key] for row in rows], dtype)
+    except (KeyError, TypeError, ValueError):
+        bad = next(i for i, row in enumerate(rows) if not _is_number(row, key))
+        raise DataError(
+            f"{path}: entry {bad} needs a number '{key}': {rows[bad]!r:.200}."
+        ) from None
+
+
+def _is_number(row: Any, key: str) -> bool:
+    return isinstance(row, dict) and isinstance(row.get(key), (int, float))
+
+
+def _refuse_duplicates(ids: np.ndarray, kind: str, path: str | Path) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise DataError(f"{path}: {kind} id {values[counts > 1][0]} stands there twice.")
+
+
+def _image_index(rows: list[dict[str, Any]], images: ImageTable, path: str | Path) -> np.ndarray:
+    place = {int(image): index for index, image in enumerate(images.ids)}
+    wanted = _column(rows, "image_id", np.int64, path)
+    for row, image in zip(rows, wanted, strict=True):
+        if int(image) not in place:
+            raise DataError(f"{path}: annotation {row['id']} is of image {image}, not listed.")
+    return np.array([place[int(image)] for image in wanted], np.int32)
+
+
+def _category_skeleton(content: dict[str, Any], path: str | Path) -> Skeleton:
+    for category in content.get("categories", ()):
+        if category.get("keypoints"):
+            return skeleton_from_category(category, str(path))
+    raise DataError(f"{path}: no category lists 'keypoints'; set DATASET.SKELETON.")
+
+
+def _keypoints(
+    rows: list[dict[str, Any]], skeleton: Skeleton, path: str | Path
+) -> tuple[np.ndarray, np.ndarray]:
+    count = skeleton.num_joints
+    blank = [0] * (3 * count)
+    values = [row.get("keypoints") or blank for row in rows]
+    for row, value in zip(rows, values, strict=True):
+        if len(value) != 3 * count:
+            raise DataError(
+                f"{path}: annotation {row['id']} has {len(value) / 3:g} joints, the skeleton "
+                f"'{skeleton.name}' has {count}; set DATASET.SKELETON and MODEL.NUM_JOINTS."
+            )
+    table = np.array(values, np.float32).reshape(-1, count, 3)
+    bad = ~np.isfinite(table).all(axis=(1, 2))
+    if bad.any():
+        where = rows[int(bad.argmax())]["id"]
+        raise DataError(f"{path}: annotation {where} has a joint that is not a finite number.")
+    visibility = table[..., 2].astype(np.uint8)
+    return table[..., :2] * (visibility > 0)[..., None], visibility
+
+
+def _boxes(rows: list[dict[str, Any]], path: str | Path) -> np.ndarray:
+    boxes = np.zeros((len(rows), 4), np.float32)
+    for i, row in enumerate(rows):
+        box = row.get("bbox", (0, 0, 0, 0))
+        try:
+            boxes[i] = box
+        except (TypeError, ValueError):
+            raise DataError(f"{path}: 'bbox' must be four numbers, got {row!r:.200}.") from None
+    bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
+    if bad.any():
+        row = rows[int(bad.argmax())]
+        raise DataError(
+            f"{path}: box {row['bbox']} of entry {row.get('id', row.get('image_id'))} must be "
+            "finite, with width and height of at least 0."
+        )
+    return boxes
+
+
+def _drop_outside(
+    keypoints: np.ndarray, visibility: np.ndarray, sizes: np.ndarray, path: str | Path
+) -> np.ndarray:
+    """Mark joints more than a pixel outside their image as not annotated, and say how many."""
+    inside = (keypoints >= -1).all(axis=2) & (keypoints <= sizes[:, None]).all(axis=2)
+    outside = (visibility > 0) & ~inside
+    if outside.any():
+        logger.warning("%s: %d joints outside their image are ignored", path, outside.sum())
+    return np.where(outside, 0, visibility).astype(np.uint8)
+
+
+def _outlines(rows: list[dict[str, Any]]) -> np.ndarray:
+    """Return JSON bytes per person, decoded only when a mask is made."""
+    column = np.empty(len(rows), object)
+    for i, row in enumerate(rows):
+        outline = row.get("segmentation")
+        column[i] = json.dumps(outline).encode() if outline else None
+    return column

@@ -1,0 +1,87 @@
+"""People and images as columns: compact, and shared by loader processes without being copied.
+
+Lists of dictionaries grow in every worker (each access touches a reference count, and the page is
+copied); arrays do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """I images.
+
+    Attributes:
+        folder: what stands before every file name, with its separator (``/`` or ``.zip@``).
+        files: (I,) bytes, file names.
+        ids: (I,) int64.
+        sizes: (I, 2) int32 ``(width, height)`` in pixels.
+    """
+
+    folder: str
+    files: np.ndarray
+    ids: np.ndarray
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, index: int) -> str:
+        """Return the path of image ``index``."""
+        return self.folder + self.files[index].decode()
+
+
+@dataclass(frozen=True)
+class PersonTable:
+    """N people in the images of ``images``, ordered by image.
+
+    Attributes:
+        images: the images.
+        image_index: (N,) int32 row of ``images``.
+        ids: (N,) int64 annotation ids; -1 for detections.
+        boxes: (N, 4) float32 ``x, y, width, height`` in pixels.
+        crops: (N, 4) float32 ``centre x, centre y, width, height`` of the region to show, if the
+            data set says (MPII); else NaN, and the region follows from the box.
+        scores: (N,) float32 of the box; 1 for annotations.
+        keypoints: (N, K, 2) float32 ``(x, y)`` in pixels; 0 where not annotated or not known.
+        visibility: (N, K) uint8, COCO's 0 (not annotated), 1 (occluded), 2 (visible).
+        areas: (N,) float32, pixels of the person as annotated.
+    """
+
+    images: ImageTable
+    image_index: np.ndarray
+    ids: np.ndarray
+    boxes: np.ndarray
+    crops: np.ndarray
+    scores: np.ndarray
+    keypoints: np.ndarray
+    visibility: np.ndarray
+    areas: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def image_path(self, index: int) -> str:
+        """Return the path of the image that holds person ``index``."""
+        return self.images.path(int(self.image_index[index]))
+
+    def select(self, keep: np.ndarray) -> PersonTable:
+        """Return the people of a mask or an index array; the images stay as they are."""
+        columns = {name: getattr(self, name)[keep] for name in _PERSON_COLUMNS}
+        return PersonTable(images=self.images, **columns)
+
+
+_PERSON_COLUMNS = (
+    "image_index",
+    "ids",
+    "boxes",
+    "crops",
+    "scores",
+    "keypoints",
+    "visibility",
+    "areas",
+)

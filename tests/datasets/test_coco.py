@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+import pytest
+
+from lib.datasets.coco import clip_boxes, people_to_train_on, read_annotations, read_detections
+from lib.structures.skeleton import load_skeleton
+from lib.utils.errors import DataError
+
+JOINTS = ["nose", "left_hand", "right_hand"]
+
+
+def annotation(number=1, image=7, **changes):
+    row = {
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "bbox": [2, 3, 10, 20],
+        "area": 150,
+        "iscrowd": 0,
+        "num_keypoints": 3,
+        "keypoints": [4, 5, 2, 6, 7, 1, 0, 0, 0],
+    }
+    return {**row, **changes}
+
+
+def content(*annotations):
+    return {
+        "images": [
+            {"id": 7, "file_name": "a.jpg", "width": 40, "height": 30},
+            {"id": 3, "file_name": "b.jpg", "width": 25, "height": 35},
+        ],
+        "annotations": list(annotations),
+        "categories": [{"id": 1, "name": "toy", "keypoints": JOINTS, "skeleton": [[1, 2], [1, 3]]}],
+    }
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(data):
+        path = tmp_path / "file.json"
+        path.write_text(data if isinstance(data, str) else json.dumps(data))
+        return path
+
+    return to_file
+
+
+def read(path):
+    return read_annotations(path, "images/")
+
+
+def test_columns(write):
+    rows = [annotation(11, 3), annotation(12, 7), annotation(13, 3, iscrowd=1, keypoints=[0] * 9)]
+    result = read(write(content(*rows)))
+    people = result.people
+    assert people.ids.tolist() == [12, 11, 13]  # ordered by image row, file order inside
+    assert [people.image_path(i) for i in range(3)] == ["images/a.jpg", *["images/b.jpg"] * 2]
+    assert result.is_crowd.tolist() == [False, False, True]
+    assert people.keypoints.shape == (3, 3, 2)
+    assert people.visibility[0].tolist() == [2, 1, 0]
+    assert result.skeleton.flip_pairs == ((1, 2),)
+    assert result.skeleton.limbs == ((0, 1), (0, 2))
+
+
+def test_people_to_train_on_leaves_out_crowds_and_people_without_joints(write):
+    rows = [
+        annotation(1),
+        annotation(2, iscrowd=1),
+        annotation(3, keypoints=[0] * 9),
+        annotation(4, area=0),
+        annotation(5, bbox=[60, 3, 10, 20]),
+    ]
+    people = people_to_train_on(read(write(content(*rows))))
+    assert people.ids.tolist() == [1]
+    assert people.boxes[0].tolist() == [2, 3, 9, 19]
+
+
+def test_clip_boxes_ends_on_the_last_pixel():
+    boxes = clip_boxes(np.array([[-5.0, 1, 50, 8]]), np.array([[40, 30]]))
+    assert boxes.tolist() == [[0, 1, 39, 7]]
+
+
+def test_known_joints_give_the_shipped_skeleton(write):
+    data = content()
+    data["categories"][0]["keypoints"] = list(load_skeleton("coco").joints)
+    assert read(write(data)).skeleton is load_skeleton("coco")
+
+
+def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
+    result = read(write(content(annotation(keypoints=[90, 5, 2, 6, 7, 1, 0, 0, 0]))))
+    assert result.people.visibility[0].tolist() == [0, 1, 0]
+    assert "1 joints outside" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("{not json", "is not JSON"),
+        ([], "must hold 'images'"),
+        (content(annotation(1), annotation(1)), "id 1 stands there twice"),
+        (content(annotation(bbox=[0, 0, float("nan"), 3])), "finite"),
+        (content(annotation(bbox=[0, 0, -4, 3])), "finite"),
+        (content(annotation(bbox=[1, 2])), "four numbers"),
+        (content(annotation(image=99)), "image 99, not listed"),
+        (content(annotation(keypoints=[1, 2, 2] * 4)), "has 4 joints, the skeleton 'toy' has 3"),
+        (content(annotation(keypoints=[float("inf"), 2, 2] * 3)), "finite number"),
+        ({"images": [{"file_name": "a.jpg"}], "annotations": []}, "needs a number 'id'"),
+    ],
+)
+def test_bad_annotations_are_named(write, change, message):
+    with pytest.raises(DataError, match=message):
+        read(write(change))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match="No annotation file"):
+        read(tmp_path / "nothing.json")
+
+
+def detection(**changes):
+    row = {"image_id": 3, "category_id": 1, "bbox": [1, 2, 300, 4], "score": 0.5}
+    return {**row, **changes}
+
+
+def test_detections_keep_their_boxes_and_lose_the_rest(tmp_path):
+    rows = [
+        detection(),
+        detection(image_id=7, score=0.9),
+        detection(score=0.01),
+        detection(category_id=2),
+        detection(image_id=1000),
+    ]
+    (tmp_path / "gt.json").write_text(json.dumps(content()))
+    (tmp_path / "det.json").write_text(json.dumps(rows))
+    images = read(tmp_path / "gt.json").people.images
+    people = read_detections(tmp_path / "det.json", images, 5, 0.1)
+    assert people.image_index.tolist() == [0, 1]
+    assert people.scores.tolist() == pytest.approx([0.9, 0.5])
+    assert people.boxes[1].tolist() == [1, 2, 300, 4]
+    assert people.keypoints.shape == (2, 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({}, "list of detections"), ([{"image_id": 1}], "must have"), ("[", "is not JSON")],
+)
+def test_bad_detections_are_named(write, tmp_path, change, message):
+    images = read(write(content())).people.images
+    with pytest.raises(DataError, match=message):
+        read_detections(write(change), images, 3, 0)
+
+
+def test_no_detections(write):
+    images = read(write(content())).people.images
+    assert len(read_detections(write([]), images, 3, 0)) == 0
+
+
+def test_real_annotations(shared):
+    coco = shared / "data/coco"
+    result = read_annotations(coco / "annotations/person_keypoints_val2017.json", "x/")
+    assert len(result.people.images) == 344
+    assert len(result.people) == 805
+    assert len(people_to_train_on(result)) == 610
+    assert result.skeleton is load_skeleton("coco")
