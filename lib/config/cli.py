@@ -1,0 +1,59 @@
+"""``--cfg FILE [KEY VALUE ...]``: the arguments that every tool of the HRNet family takes."""
+
+from __future__ import annotations
+
+import argparse
+
+from yacs.config import CfgNode
+
+from lib.config.loader import load_config
+
+# Flags of older launchers: flag -> the key that it sets, None where it has nothing to say here.
+_LEGACY = {
+    "--modelDir": "OUTPUT_DIR",
+    "--logDir": "LOG_DIR",
+    "--dataDir": "DATA_DIR",
+    "--prevModelDir": None,
+    "--seed": "SEED",
+    "--local-rank": None,
+    "--local_rank": None,
+    "--gpu": None,
+    "--rank": None,
+    "--world-size": None,
+    "--dist-url": None,
+}
+
+
+def config_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser with ``--cfg``, overrides, and the hidden flags of older launchers."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog="Overrides: KEY VALUE or KEY=VALUE, for instance TRAIN.LR 0.0005 GPUS=(0,1).",
+    )
+    parser.add_argument("--cfg", required=True, metavar="FILE", help="YAML file of the experiment")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
+    for flag in _LEGACY:
+        parser.add_argument(flag, help=argparse.SUPPRESS, default=None)
+    return parser
+
+
+def parse_config(
+    parser: argparse.ArgumentParser, argv: list[str] | None = None
+) -> tuple[CfgNode, argparse.Namespace]:
+    """Parse ``argv`` and load the configuration it names.
+
+    Words that no flag takes are overrides, wherever they stand.
+
+    Raises:
+        ConfigError: as ``load_config``.
+    """
+    args, rest = parser.parse_known_args(argv)
+    unknown = [word for word in rest if word.startswith("--")]
+    if unknown:
+        parser.error(f"unknown flag {unknown[0]}")
+    legacy = [
+        f"{key}={value}"
+        for flag, key in _LEGACY.items()
+        if key and (value := getattr(args, flag.strip("-").replace("-", "_"))) is not None
+    ]
+    return load_config(args.cfg, [*legacy, *args.overrides, *rest]), args

@@ -1,0 +1,84 @@
+"""MPII Human Pose annotations in the family's JSON form (Andriluka et al. 2014)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lib.datasets.tables import ImageTable, PersonTable
+from lib.utils.errors import DataError
+
+SCALE_UNIT = 200  # MPII states a person's height in units of 200 pixels
+NUM_JOINTS = 16
+
+
+def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
+    """Read ``train.json`` or ``valid.json``: one row per person, crops from centre and scale.
+
+    The annotated centre lies on the chest: it moves down by 15 pixels per unit of scale, and the
+    crop grows by 1.25, so that limbs stay inside. All coordinates lose one: MPII counts pixels
+    from 1. Rows keep the order of the file, which ``gt_valid.mat`` is indexed by.
+
+    Raises:
+        DataError: missing, not JSON, or an entry without the keys ``image``, ``center``, ``scale``,
+            or with joints of another shape than (16, 2).
+    """
+    rows = _rows(path)
+    count = len(rows)
+    centres = np.array([row["center"] for row in rows], np.float32).reshape(count, 2)
+    scales = np.array([row["scale"] for row in rows], np.float32)
+    known = centres[:, 0] != -1
+    centres[known, 1] += 15 * scales[known]
+    scales[known] *= 1.25
+    centres -= 1
+    sides = np.repeat(scales[:, None] * SCALE_UNIT, 2, axis=1)
+    keypoints, visibility = _joints(rows, path)
+    names = [str(row["image"]).encode() for row in rows]
+    files, image_index = np.unique(np.array(names, np.bytes_), return_inverse=True)
+    images = ImageTable(
+        image_folder, files, np.arange(len(files)), np.zeros((len(files), 2), np.int32)
+    )
+    return PersonTable(
+        images=images,
+        image_index=image_index.astype(np.int32),
+        ids=np.arange(count),
+        boxes=np.concatenate([centres - sides / 2, sides], axis=1),
+        crops=np.concatenate([centres, sides], axis=1),
+        scores=np.ones(count, np.float32),
+        keypoints=keypoints,
+        visibility=visibility,
+        areas=sides.prod(axis=1),
+    )
+
+
+def _rows(path: str | Path) -> list[dict]:
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"No MPII annotation file {path}; check DATASET.ROOT and the set's name.")
+    try:
+        rows = json.loads(file.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"The MPII annotation file {path} is not JSON: {error}.") from None
+    if not isinstance(rows, list):
+        raise DataError(f"{path} must hold a list of people, as the HRNet family's MPII files do.")
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or not {"image", "center", "scale"} <= row.keys():
+            raise DataError(f"{path}: entry {number} needs 'image', 'center' and 'scale'.")
+    return rows
+
+
+def _joints(rows: list[dict], path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 16, 2) joints and (N, 16) visibility; zeros where a file (a test set) has none."""
+    keypoints = np.zeros((len(rows), NUM_JOINTS, 2), np.float32)
+    visibility = np.zeros((len(rows), NUM_JOINTS), np.uint8)
+    for i, row in enumerate(rows):
+        if "joints" not in row:
+            continue
+        joints = np.array(row["joints"], np.float32)
+        if joints.shape != (NUM_JOINTS, 2):
+            raise DataError(f"{path}: entry {i} must have {NUM_JOINTS} joints (x, y).")
+        visibility[i] = 2 * np.array(row["joints_vis"], np.uint8)
+        keypoints[i] = (joints - 1) * (visibility[i] > 0)[:, None]
+    return keypoints, visibility

@@ -1,0 +1,25 @@
+"""What all tools share: a user's mistake is one sentence and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from lib.utils.errors import UserError
+
+
+def run_tool(main: Callable[[], object]) -> NoReturn:
+    """Run ``main`` and leave the process: 0 done, 2 a user's mistake, 130 interrupted.
+
+    Any other exception is a fault of ours and keeps its traceback.
+    """
+    try:
+        main()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    sys.exit(0)
