@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from torch import Tensor, nn
 from yacs.config import CfgNode
@@ -24,6 +24,7 @@ from yacs.config import CfgNode
 from lib.utils.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
+E = TypeVar("E")  # the entry itself: a decorated class keeps its own type
 StateDict = dict[str, Tensor]
 
 
@@ -34,13 +35,13 @@ class Registry(Generic[T]):
         self.kind = kind
         self._entries: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str) -> Callable[[E], E]:
         """Return a decorator that files its argument under ``name``."""
 
-        def add(entry: T) -> T:
+        def add(entry: E) -> E:
             if name in self._entries:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
-            self._entries[name] = entry
+            self._entries[name] = cast("T", entry)
             return entry
 
         return add

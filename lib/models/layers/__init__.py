@@ -1,0 +1,1 @@
+"""Blocks shared by several networks: ``blocks`` (residual blocks, conv + batch-norm, init)."""

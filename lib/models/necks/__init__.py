@@ -1,0 +1,1 @@
+"""List of maps -> list of maps."""

@@ -1,0 +1,52 @@
+"""Weights and input that depend on key names only, so that two implementations can be compared."""
+
+import zlib
+from pathlib import Path
+
+import torch
+
+
+def golden_state(official):
+    """Fill ``official`` (name -> tensor): every tensor is drawn from a generator keyed by its name.
+
+    This is recipe "fan" of the reference outputs: matrices N(0, 1 / fan-in), one-dimensional
+    weights and running variances in [0.5, 1.5], biases and running means N(0, 0.02).
+    """
+    return {key: _draw(key, tensor) for key, tensor in sorted(official.items())}
+
+
+def _draw(key, like):
+    if not like.is_floating_point():
+        return torch.zeros_like(like) if key.endswith("num_batches_tracked") else like.clone()
+    generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
+    shape = tuple(like.shape)
+    if like.ndim > 1:
+        fan = max(1, like[0].numel())
+        return torch.randn(shape, generator=generator) * (1.0 / fan) ** 0.5
+    if key.endswith(("running_var", ".weight")):
+        return torch.rand(shape, generator=generator) + 0.5
+    return torch.randn(shape, generator=generator) * 0.02
+
+
+def golden_input(height, width):
+    """Return the input (1, 3, height, width) of the reference outputs."""
+    return torch.randn((1, 3, height, width), generator=torch.Generator().manual_seed(0))
+
+
+def read_keys(name):
+    """Return the official ``{key: shape}`` in ``tests/data/keys/<name>.txt``.
+
+    A line is ``key 32,64,3,3``; ``prefix bn 32`` stands for the five entries of a batch-norm.
+    """
+    shapes = {}
+    file = Path(__file__).parent / "data" / "keys" / f"{name}.txt"
+    for line in file.read_text().splitlines():
+        key, *kind, size = line.split()
+        if kind:
+            width = (int(size),)
+            for entry in ("weight", "bias", "running_mean", "running_var"):
+                shapes[f"{key}.{entry}"] = width
+            shapes[f"{key}.num_batches_tracked"] = ()
+        else:
+            shapes[key] = tuple(int(n) for n in size.split(","))
+    return shapes

@@ -1,0 +1,22 @@
+"""Small complete configurations for network tests."""
+
+from yacs.config import CfgNode
+
+from lib.models.recipes import RECIPES
+
+
+def model_cfg(name, joints=17, extra=None, **model):
+    """Return a tree with a complete ``MODEL`` node; ``extra`` is merged into ``MODEL.EXTRA``."""
+    node = CfgNode({"NAME": name, "NUM_JOINTS": joints, "INIT_WEIGHTS": True})
+    node.update({"BACKBONE": "", "NECK": "", "HEAD": "", **model})
+    node.EXTRA = RECIPES[name].extra.clone()
+    _merge(node.EXTRA, extra or {})
+    return CfgNode({"MODEL": node})
+
+
+def _merge(node, values):
+    for key, value in values.items():
+        if isinstance(value, dict) and key in node:
+            _merge(node[key], value)
+        else:
+            node[key] = CfgNode(value) if isinstance(value, dict) else value
