@@ -1,0 +1,9 @@
+"""Both directions between what people annotate and what networks predict.
+
+``codec`` (the object a top-down task holds), ``heatmap`` (Gaussian targets, peaks, quarter step),
+``dark`` (Newton refinement), ``integral`` (soft-argmax), ``flip`` (merging flip-tested maps).
+"""
+
+from lib.codecs.codec import HeatmapCodec
+
+__all__ = ["HeatmapCodec"]

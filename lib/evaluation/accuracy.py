@@ -1,0 +1,40 @@
+"""PCK on heatmaps: the progress figure of a training log, without a host sync."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lib.codecs.heatmap import find_peaks
+
+
+def heatmap_accuracy(
+    heatmaps: Tensor, targets: Tensor, threshold: float = 0.5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the share of peaks that lie near those of the targets.
+
+    As published, and only comparable within this family: x is measured in tenths of the map's
+    *height* and y in tenths of its *width*, and target peaks in the first two rows or columns do
+    not count.
+
+    Args:
+        heatmaps: (N, K, H, W) predictions.
+        targets: (N, K, H, W).
+        threshold: distances below it are hits.
+
+    Returns:
+        joints: (K,) float32 share of hits per joint, -1 where no target counts.
+        mean: () float32 mean over the joints that count, 0 if none does.
+        count: () int64, how many joints count.
+    """
+    height, width = heatmaps.shape[-2:]
+    found, _ = find_peaks(heatmaps.detach())
+    wanted, _ = find_peaks(targets)
+    scale = found.new_tensor([height / 10, width / 10])
+    distances = torch.linalg.vector_norm(found / scale - wanted / scale, dim=-1)  # (N, K)
+    counts = (wanted > 1).all(dim=-1)
+    total = counts.sum(dim=0)
+    hits = (counts & (distances < threshold)).sum(dim=0)
+    joints = torch.where(total > 0, hits / total.clamp_min(1), -1.0)
+    count = (total > 0).sum()
+    return joints, joints.clamp_min(0).sum() / count.clamp_min(1), count

@@ -1,0 +1,161 @@
+"""Boxes, crops and the affine maps between an image and a network input (NumPy, N at once).
+
+A crop is ``(centre x, centre y, width, height)`` in image pixels, the region a top-down network is
+shown. Pixel ``i`` is centred on coordinate ``i``. Two families of maps:
+
+- lineage (Xiao et al. 2018, Simple Baselines): the crop centre falls on ``size / 2`` and one zoom,
+  output width / crop width, serves both axes;
+- unbiased (Huang et al. 2020, "The Devil Is in the Details", UDP): lengths are measured between
+  pixel centres, so the centre falls on ``(size - 1) / 2`` and the zoom of an axis is
+  (output - 1) / crop. Only this one commutes with mirroring.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+Size = tuple[int, int]
+
+
+def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
+    """Turn (..., 4) ``x, y, width, height`` into ``x1, y1, x2, y2``."""
+    return np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], axis=-1)
+
+
+def xyxy_to_xywh(boxes: np.ndarray) -> np.ndarray:
+    """Turn (..., 4) ``x1, y1, x2, y2`` into ``x, y, width, height``."""
+    return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], axis=-1)
+
+
+def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return (N, M) intersection over union of (N, 4) and (M, 4) xyxy boxes; 0 for empty pairs.
+
+    Coordinates are continuous: the width of a box is ``x2 - x1``, not ``x2 - x1 + 1``.
+    """
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    overlap = np.clip(high - low, 0, None).prod(axis=-1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1)
+    other_areas = (others[:, 2:] - others[:, :2]).prod(axis=-1)
+    union = areas[:, None] + other_areas[None] - overlap
+    return np.where(union > 0, overlap / np.where(union > 0, union, 1), 0.0)
+
+
+def box_to_crop(boxes: np.ndarray, aspect_ratio: float, padding: float = 1.25) -> np.ndarray:
+    """Grow boxes about their centre to ``aspect_ratio`` and then by ``padding``.
+
+    Args:
+        boxes: (N, 4) ``x, y, width, height`` in image pixels.
+        aspect_ratio: width / height of the network input.
+        padding: factor on both lengths; 1.25 in every published recipe, 1.5 for half bodies.
+
+    Returns:
+        (N, 4) float32 crops ``centre x, centre y, width, height`` in image pixels.
+    """
+    boxes = np.asarray(boxes, np.float64)
+    width = np.maximum(boxes[:, 2], boxes[:, 3] * aspect_ratio)
+    height = np.maximum(boxes[:, 3], boxes[:, 2] / aspect_ratio)
+    size = np.stack([width, height], axis=1) * padding
+    return np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, size], axis=1).astype(np.float32)
+
+
+def crop_to_box(crops: np.ndarray) -> np.ndarray:
+    """Turn (N, 4) crops into (N, 4) xyxy boxes of the same extent (padding included)."""
+    return np.concatenate(
+        [crops[:, :2] - crops[:, 2:] / 2, crops[:, :2] + crops[:, 2:] / 2], axis=1
+    )
+
+
+def image_to_crop_affine(
+    crops: np.ndarray,
+    output_size: Size,
+    rotation: np.ndarray | float = 0.0,
+    *,
+    flip: np.ndarray | bool = False,
+    shift: tuple[float, float] = (0.0, 0.0),
+    unbiased: bool = False,
+) -> np.ndarray:
+    """Return the (N, 2, 3) float64 matrices that take image pixels to output pixels.
+
+    Args:
+        crops: (N, 4) ``centre x, centre y, width, height`` in image pixels.
+        output_size: ``(width, height)`` of the output in pixels.
+        rotation: (N,) or scalar degrees; the crop frame turns clockwise on the screen, so the
+            picture in it turns anticlockwise.
+        flip: (N,) or scalar; mirror the image about the crop centre before turning. Joints must
+            then be swapped left for right as well.
+        shift: move the crop by this fraction of its ``(width, height)``.
+        unbiased: use the unbiased map (module docstring) instead of the lineage's.
+    """
+    crops = np.asarray(crops, np.float64).reshape(-1, 4)
+    count = len(crops)
+    angle = np.deg2rad(np.broadcast_to(np.asarray(rotation, np.float64), count))
+    sign = np.where(np.broadcast_to(flip, count), -1.0, 1.0)
+    centre = crops[:, :2] + crops[:, 2:] * np.asarray(shift)
+    if unbiased:
+        return _unbiased_affine(centre, crops[:, 2:], angle, sign, output_size)
+    return _three_point_affine(centre, crops[:, 2], angle, sign, output_size)
+
+
+def crop_to_image_affine(
+    crops: np.ndarray,
+    output_size: Size,
+    rotation: np.ndarray | float = 0.0,
+    *,
+    flip: np.ndarray | bool = False,
+    shift: tuple[float, float] = (0.0, 0.0),
+    unbiased: bool = False,
+) -> np.ndarray:
+    """Return the (N, 2, 3) inverses of `image_to_crop_affine` of the same arguments."""
+    forward = image_to_crop_affine(
+        crops, output_size, rotation, flip=flip, shift=shift, unbiased=unbiased
+    )
+    return invert_affine(forward)
+
+
+def invert_affine(matrices: np.ndarray) -> np.ndarray:
+    """Return the (..., 2, 3) inverses of (..., 2, 3) affine maps."""
+    a, b, c, d = (matrices[..., i, j] for i in (0, 1) for j in (0, 1))
+    adjugate = np.stack([d, -b, -c, a], axis=-1).reshape(*a.shape, 2, 2)
+    linear = adjugate / (a * d - b * c)[..., None, None]
+    return np.concatenate([linear, -linear @ matrices[..., 2:]], axis=-1)
+
+
+def apply_affine(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map (N, K, 2) points ``(x, y)`` by (N, 2, 3) matrices, or (K, 2) by one (2, 3)."""
+    return points @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
+
+
+def _three_point_affine(
+    centre: np.ndarray, width: np.ndarray, angle: np.ndarray, sign: np.ndarray, size: Size
+) -> np.ndarray:
+    """Solve the map from centre, top and left points of the crop to those of the output.
+
+    The points are rounded to float32 as published: without it matrices differ by up to 1e-3 px.
+    """
+    up = np.stack([sign * np.sin(angle), -np.cos(angle)], axis=1) * (width / 2)[:, None]
+    origin = centre.astype(np.float32)
+    top = (centre + up).astype(np.float32)
+    arm = origin - top
+    third = top + np.stack([-sign * arm[:, 1], sign * arm[:, 0]], axis=1).astype(np.float32)
+    first, second = ((point - origin).astype(np.float64) for point in (top, third))
+    # Output counterparts: first -> (0, -w/2), second -> (-w/2, -w/2).
+    half = size[0] / 2
+    determinant = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    row_x = -half * np.stack([-first[:, 1], first[:, 0]], axis=1)
+    row_y = -half * np.stack([second[:, 1] - first[:, 1], first[:, 0] - second[:, 0]], axis=1)
+    linear = np.stack([row_x, row_y], axis=1) / determinant[:, None, None]
+    offset = np.asarray(size) / 2 - (linear @ origin[:, :, None].astype(np.float64))[..., 0]
+    return np.concatenate([linear, offset[..., None]], axis=2)
+
+
+def _unbiased_affine(
+    centre: np.ndarray, extent: np.ndarray, angle: np.ndarray, sign: np.ndarray, size: Size
+) -> np.ndarray:
+    """Turn about the crop centre, then zoom each axis between outermost pixel centres."""
+    target = np.asarray(size, np.float64) - 1
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.stack([sign * cos, sin, -sign * sin, cos], axis=1).reshape(-1, 2, 2)
+    linear = (target / extent)[:, :, None] * turn
+    offset = target / 2 - (linear @ centre[:, :, None])[..., 0]
+    return np.concatenate([linear, offset[..., None]], axis=2)
