@@ -1,0 +1,29 @@
+"""Scores of predicted poses, and the result files of the data sets.
+
+``oks``            similarity, suppression of duplicates, rescoring
+``coco``           AP and AR of poses and boxes; ``coco_evaluator`` collects, scores, writes
+``coco_files``     annotation and result files, checked
+``crowdpose``      the nine CrowdPose numbers
+``mpii``           PCKh
+"""
+
+from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes
+from lib.evaluation.coco_evaluator import CocoEvaluator
+from lib.evaluation.crowdpose import CrowdPoseEvaluator, evaluate_crowdpose
+from lib.evaluation.mpii import MpiiEvaluator, evaluate_mpii
+from lib.evaluation.oks import nms_by_image, oks_matrix, oks_nms, rescore, soft_oks_nms
+
+__all__ = [
+    "CocoEvaluator",
+    "CrowdPoseEvaluator",
+    "MpiiEvaluator",
+    "evaluate_coco",
+    "evaluate_coco_boxes",
+    "evaluate_crowdpose",
+    "evaluate_mpii",
+    "nms_by_image",
+    "oks_matrix",
+    "oks_nms",
+    "rescore",
+    "soft_oks_nms",
+]

@@ -1,0 +1,144 @@
+"""COCO annotation and result files: read, checked, completed; errors name file, key and mending."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from lib.structures.skeleton import Skeleton, skeleton_from_category
+from lib.utils.errors import DataError
+
+CROWDPOSE_AREA = 0.53  # share of its box a person covers, where a file gives no areas
+Rows = list[dict[str, Any]]
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        DataError: the file is missing, unreadable or not JSON.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"No file '{file}': check the path.")
+    try:
+        return json.loads(file.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"'{file}' is not JSON ({error}): is it complete?") from error
+
+
+def read_ground_truth(source: str | Path | dict[str, Any]) -> dict[str, Any]:
+    """Return a COCO data set (``images``, ``annotations``, ``categories``), not yet completed.
+
+    A file without any annotated object (``image_info_test-dev2017.json``) gives
+    ``annotations: None``.
+
+    Raises:
+        DataError: the file is missing, not JSON, or not a COCO data set.
+    """
+    name = "the ground truth" if isinstance(source, dict) else f"'{source}'"
+    dataset = source if isinstance(source, dict) else read_json(source)
+    if not isinstance(dataset, dict) or not isinstance(dataset.get("images"), list):
+        raise DataError(f"{name} is no COCO annotation file: it needs a list 'images'.")
+    if "annotations" not in dataset:
+        return {**dataset, "annotations": None}
+    for key in ("annotations", "categories"):
+        if not isinstance(dataset.get(key), list):
+            raise DataError(f"{name} is no COCO annotation file: it needs a list '{key}'.")
+    return dataset
+
+
+def pose_skeleton(dataset: dict[str, Any], source: str = "the ground truth") -> Skeleton:
+    """Return the skeleton of the first category that names keypoints.
+
+    Raises:
+        DataError: no category names keypoints.
+    """
+    for category in dataset["categories"]:
+        if category.get("keypoints"):
+            return skeleton_from_category(category, source)
+    raise DataError(f"{source} has no category with 'keypoints': it annotates no poses.")
+
+
+def complete_poses(annotations: Rows, joints: int) -> Rows:
+    """Return copies with all that scoring needs; the originals stay as they are.
+
+    ``iscrowd`` is 0, ``area`` 0.53 of the box (CrowdPose's convention) and ``num_keypoints`` the
+    count of labelled joints where a file leaves them out; a person without ``keypoints`` has none
+    labelled. Ids count from 1: pycocotools takes a match with id 0 for none.
+
+    Raises:
+        DataError: a key is missing, or a row has another number of joints.
+    """
+    completed = []
+    for number, row in enumerate(annotations):
+        keypoints = row.get("keypoints") or [0] * (3 * joints)
+        if len(keypoints) != 3 * joints:
+            raise DataError(
+                f"Annotation {row.get('id', number)} has {len(keypoints)} keypoint numbers, wanted "
+                f"{3 * joints} (x, y, v of {joints} joints): check 'categories' and the file."
+            )
+        box = _entry(row, "bbox", f"Annotation {row.get('id', number)}")
+        completed.append(
+            {
+                **row,
+                "id": number + 1,
+                "image_id": _entry(row, "image_id", f"Annotation {row.get('id', number)}"),
+                "category_id": _entry(row, "category_id", f"Annotation {row.get('id', number)}"),
+                "keypoints": keypoints,
+                "iscrowd": row.get("iscrowd", 0),
+                "area": row.get("area", CROWDPOSE_AREA * box[2] * box[3]),
+                "num_keypoints": row.get("num_keypoints", sum(v > 0 for v in keypoints[2::3])),
+            }
+        )
+    return completed
+
+
+def read_results(source: str | Path | Rows) -> Rows:
+    """Return the rows of a COCO results file, or ``source`` itself if it is a list.
+
+    Raises:
+        DataError: the file is missing, not JSON, or not a list of objects.
+    """
+    rows = read_json(source) if isinstance(source, str | Path) else source
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        name = f" in '{source}'" if isinstance(source, str | Path) else ""
+        raise DataError(f"The results{name} must be a list of objects, one per person.")
+    return rows
+
+
+def check_results(rows: Rows, image_ids: set[int], joints: int | None) -> None:
+    """Check that every row can be scored against these images.
+
+    Args:
+        rows: COCO result rows.
+        image_ids: ids that the ground truth has.
+        joints: wanted joint count K; None where poses are not scored.
+
+    Raises:
+        DataError: a key is missing, an image is unknown, a joint count or a score is wrong.
+    """
+    for number, row in enumerate(rows):
+        name = f"Result {number}"
+        if _entry(row, "image_id", name) not in image_ids:
+            raise DataError(
+                f"{name} is of image {row['image_id']}, which the ground truth does not have: "
+                "do both files belong to the same data set?"
+            )
+        _entry(row, "category_id", name)
+        score = _entry(row, "score", name)
+        if not isinstance(score, int | float) or not math.isfinite(score):
+            raise DataError(f"{name} has the score {score!r}, wanted a finite number.")
+        if joints is not None and len(_entry(row, "keypoints", name)) != 3 * joints:
+            raise DataError(
+                f"{name} has {len(row['keypoints'])} keypoint numbers, wanted {3 * joints} "
+                f"(x, y, score of {joints} joints): was it made for another data set?"
+            )
+
+
+def _entry(row: dict[str, Any], key: str, name: str) -> Any:
+    if key not in row:
+        raise DataError(f"{name} has no '{key}', only {sorted(row)}.")
+    return row[key]

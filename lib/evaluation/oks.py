@@ -1,0 +1,235 @@
+"""Object keypoint similarity, its non-maximum suppression, and rescoring of poses.
+
+OKS: COCO keypoint evaluation (Lin et al. 2014; cocodataset.org). Suppression and rescoring are
+those of the HRNet family (Xiao et al. 2018; Sun et al. 2019), vectorised over people, joints and
+images. Soft suppression: Bodla et al. 2017. Kept habits of the family, all pinned by tests:
+a visibility filter looks at the candidate's joints only, never at the reference's; soft suppression
+keeps at most 20 people and only reorders (its decayed scores are not written).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+SOFT_MAX_PEOPLE = 20
+CHUNK_ELEMENTS = 1 << 19  # pairs x joints per numpy call: intermediate arrays stay in the cache
+
+
+def oks_matrix(
+    references: np.ndarray,
+    candidates: np.ndarray,
+    reference_areas: np.ndarray,
+    candidate_areas: np.ndarray,
+    sigmas: np.ndarray,
+    *,
+    visible: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the similarity of every reference to every candidate, the mean area as object size.
+
+    Args:
+        references: (..., M, K, 2) ``(x, y)`` in pixels.
+        candidates: (..., N, K, 2) ``(x, y)`` in pixels.
+        reference_areas: (..., M) square pixels.
+        candidate_areas: (..., N) square pixels.
+        sigmas: (K,) spreads relative to the square root of the area.
+        visible: (..., N, K) bool, the candidates' joints that count; None counts all. A candidate
+            without any has similarity 0.
+
+    Returns:
+        (..., M, N) float64 in [0, 1].
+    """
+    offsets = candidates[..., None, :, :, :] - references[..., :, None, :, :]
+    distances = np.square(offsets).sum(axis=-1).astype(np.float64)  # (..., M, N, K)
+    variances = np.square(2 * np.asarray(sigmas, np.float64))
+    areas = np.asarray(reference_areas, np.float64)[..., :, None] + candidate_areas[..., None, :]
+    size = areas / 2 + np.spacing(1)
+    similarities = np.exp(distances / variances / size[..., None] / -2)
+    if visible is None:
+        return similarities.mean(axis=-1)
+    counted = visible[..., None, :, :]
+    return (similarities * counted).sum(axis=-1) / np.maximum(counted.sum(axis=-1), 1)
+
+
+def decay_scores(
+    overlaps: np.ndarray, scores: np.ndarray, threshold: float, kind: str = "gaussian"
+) -> np.ndarray:
+    """Return ``scores`` lowered by ``overlaps`` with a better pose (Soft-NMS, Bodla et al. 2017).
+
+    Args:
+        overlaps: (..., N) similarities in [0, 1].
+        scores: (..., N).
+        threshold: width of the Gaussian decay, or the overlap from which linear decay starts.
+        kind: ``"gaussian"`` or ``"linear"``.
+    """
+    if kind == "gaussian":
+        return scores * np.exp(-np.square(overlaps) / threshold)
+    if kind == "linear":
+        return np.where(overlaps >= threshold, scores * (1 - overlaps), scores)
+    raise ValueError(f"kind must be 'gaussian' or 'linear', got '{kind}'")
+
+
+def rescore(
+    keypoint_scores: np.ndarray, box_scores: np.ndarray, in_vis_thre: float = 0.2
+) -> np.ndarray:
+    """Return (N,) pose scores: mean of the joint scores above ``in_vis_thre`` times the box score.
+
+    A pose none of whose joints is above the threshold scores 0.
+
+    Args:
+        keypoint_scores: (N, K).
+        box_scores: (N,).
+        in_vis_thre: exclusive lower bound.
+    """
+    counted = keypoint_scores > in_vis_thre
+    totals = np.where(counted, keypoint_scores, 0).sum(axis=1)
+    return totals / np.maximum(counted.sum(axis=1), 1) * box_scores
+
+
+def oks_nms(
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    sigmas: np.ndarray,
+    threshold: float,
+    *,
+    visible: np.ndarray | None = None,
+) -> np.ndarray:
+    """Keep poses of one image that are at most ``threshold`` similar to every better kept one.
+
+    Args:
+        keypoints: (N, K, 2) ``(x, y)`` in pixels.
+        scores: (N,).
+        areas: (N,) square pixels.
+        sigmas: (K,) spreads.
+        threshold: similarity above which the worse pose goes.
+        visible: (N, K) bool, the joints that count when a pose is the candidate; None counts all.
+
+    Returns:
+        Indices of the kept poses, best first; of equal scores the later comes first.
+    """
+    image_ids = np.zeros(len(scores), np.int64)
+    return nms_by_image(image_ids, keypoints, scores, areas, sigmas, threshold, visible=visible)
+
+
+def soft_oks_nms(
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    sigmas: np.ndarray,
+    threshold: float,
+    *,
+    visible: np.ndarray | None = None,
+) -> np.ndarray:
+    """Order poses of one image by scores that decay near better ones; at most 20 are kept.
+
+    Arguments as for ``oks_nms``; ``threshold`` is the width of the Gaussian decay.
+
+    Returns:
+        Indices of the kept poses in the order they were picked.
+    """
+    image_ids = np.zeros(len(scores), np.int64)
+    return nms_by_image(
+        image_ids, keypoints, scores, areas, sigmas, threshold, visible=visible, soft=True
+    )
+
+
+def nms_by_image(
+    image_ids: np.ndarray,
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    sigmas: np.ndarray,
+    threshold: float,
+    *,
+    visible: np.ndarray | None = None,
+    soft: bool = False,
+) -> np.ndarray:
+    """Suppress the poses of all images at once; images of like head count share numpy calls.
+
+    Args:
+        image_ids: (N,) the image of every pose, in any order.
+        keypoints: (N, K, 2) ``(x, y)`` in pixels.
+        scores: (N,).
+        areas: (N,) square pixels.
+        sigmas: (K,) spreads.
+        threshold: see ``oks_nms`` and ``soft_oks_nms``.
+        visible: (N, K) bool or None.
+        soft: decay scores instead of dropping poses.
+
+    Returns:
+        Indices of the kept poses: images in the order of their first pose, and within an image
+        in the order of ``oks_nms`` or ``soft_oks_nms``.
+    """
+    if len(scores) == 0:
+        return np.zeros(0, np.int64)
+    kept = np.full(len(scores), -1, np.int64)  # the slots of an image are neighbours
+    order, starts, counts = _sort_by_image(image_ids, scores)
+    step = _suppress_soft if soft else _suppress_hard
+    for groups, width in _chunks(counts, keypoints.shape[1]):
+        places = np.arange(width)
+        valid = places < counts[groups, None]  # (G, n)
+        table = order[np.where(valid, starts[groups, None] + places, starts[groups, None])]
+        poses, sizes = keypoints[table], areas[table]
+        seen = None if visible is None else visible[table]
+        overlaps = oks_matrix(poses, poses, sizes, sizes, sigmas, visible=seen)
+        picks = step(overlaps, scores[table], valid, threshold)  # (G, P) places, -1 for none
+        rows, columns = np.nonzero(picks >= 0)
+        slots = starts[groups[rows]] + columns
+        kept[slots] = table[rows, picks[rows, columns]]
+    return kept[kept >= 0]
+
+
+def _sort_by_image(
+    image_ids: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pose order (images by first appearance, best first), starts and counts of images."""
+    _, first, inverse = np.unique(image_ids, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))[inverse.reshape(-1)]
+    order = np.lexsort((-np.arange(len(scores)), -scores, rank))
+    counts = np.bincount(rank)
+    return order, np.cumsum(counts) - counts, counts
+
+
+def _chunks(counts: np.ndarray, joints: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (image ranks, padded head count): images of like head count, bounded in memory."""
+    by_count = np.argsort(counts, kind="stable")
+    start = 0
+    while start < len(by_count):
+        stop = start + 1
+        while stop < len(by_count):
+            width = counts[by_count[stop]]
+            if (stop + 1 - start) * width * width * joints > CHUNK_ELEMENTS:
+                break
+            stop += 1
+        groups = by_count[start:stop]
+        yield groups, int(counts[groups[-1]])
+        start = stop
+
+
+def _suppress_hard(
+    overlaps: np.ndarray, scores: np.ndarray, valid: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Return (G, n) kept places, best first, -1 behind them; the loop is over ranks, not pairs."""
+    alive = valid.copy()
+    clashes = overlaps > threshold
+    for place in range(alive.shape[1] - 1):
+        alive[:, place + 1 :] &= ~(alive[:, place, None] & clashes[:, place, place + 1 :])
+    return np.where(alive, np.arange(alive.shape[1]), -1)
+
+
+def _suppress_soft(
+    overlaps: np.ndarray, scores: np.ndarray, valid: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Return (G, P <= 20) picked places in order of decayed score, -1 behind them."""
+    groups, width = scores.shape
+    rows = np.arange(groups)
+    remaining = np.where(valid, scores, -np.inf).astype(np.float64)
+    picks = np.full((groups, min(width, SOFT_MAX_PEOPLE)), -1, np.int64)
+    for turn in range(picks.shape[1]):
+        best = remaining.argmax(axis=1)
+        picks[:, turn] = np.where(np.isneginf(remaining[rows, best]), -1, best)
+        remaining = decay_scores(overlaps[rows, best], remaining, threshold)
+        remaining[rows, best] = -np.inf
+    return picks

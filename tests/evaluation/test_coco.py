@@ -1,0 +1,268 @@
+import contextlib
+import copy
+import io
+import json
+import math
+import sys
+import time
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from textbook.random_coco import random_coco
+
+from lib.evaluation import coco
+from lib.structures.skeleton import load_skeleton
+from lib.utils.errors import ConfigError, DataError
+
+EVALUATORS = ["pycocotools", "fast"]
+
+
+def reference_scores(dataset, rows, iou_type, sigmas=None):
+    """Call pycocotools as its own demo does."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = copy.deepcopy(dataset)
+        truth.createIndex()
+        run = COCOeval(truth, truth.loadRes(copy.deepcopy(rows)), iou_type)
+        if sigmas is not None:
+            run.params.kpt_oks_sigmas = np.asarray(sigmas)
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return [float("nan") if value == -1 else value for value in run.stats.tolist()]
+
+
+def ground_truth_as_rows(dataset):
+    return [
+        {
+            "image_id": a["image_id"],
+            "category_id": a["category_id"],
+            "keypoints": a["keypoints"],
+            "bbox": a["bbox"],
+            "score": 0.9,
+        }
+        for a in dataset["annotations"]
+        if a["num_keypoints"] and not a["iscrowd"]
+    ]
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+@pytest.mark.parametrize(
+    ("joints", "options"),
+    [
+        (17, {}),
+        (14, {"boxes": True}),
+        (9, {"areas": (100.0, 900.0)}),  # neither medium nor large
+        (17, {"areas": (10_000.0, 40_000.0), "crowds": False}),  # no medium
+    ],
+)
+def test_pose_scores_equal_pycocotools(evaluator, joints, options):
+    sigmas = (load_skeleton("coco").sigmas * 2)[3 : 3 + joints]
+    for seed in range(5):
+        dataset, rows = random_coco(seed, joints=joints, **options)
+        before = copy.deepcopy((dataset, rows))
+        found = coco.evaluate_coco(dataset, rows, sigmas, evaluator=evaluator)
+        assert (dataset, rows) == before
+        wanted = reference_scores(dataset, rows, "keypoints", sigmas)
+        assert list(found) == list(coco.POSE_METRICS)
+        assert list(found.values()) == pytest.approx(wanted, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_box_scores_equal_pycocotools(evaluator):
+    dataset, rows = random_coco(3, boxes=True)
+    found = coco.evaluate_coco_boxes(dataset, rows, evaluator=evaluator)
+    wanted = reference_scores(dataset, rows, "bbox")
+    assert list(found.values()) == pytest.approx(wanted, abs=1e-9, nan_ok=True)
+    assert found["AP"] > 0
+
+
+def test_chosen_images_only():
+    dataset, rows = random_coco(0, images=12)
+    chosen = [image["id"] for image in dataset["images"][::2]]
+    part = {key: list(value) for key, value in dataset.items()}
+    part["images"] = [i for i in part["images"] if i["id"] in chosen]
+    part["annotations"] = [a for a in part["annotations"] if a["image_id"] in chosen]
+    found = coco.evaluate_coco(dataset, rows, load_skeleton("coco").sigmas, image_ids=chosen)
+    rows = [row for row in rows if row["image_id"] in chosen]
+    wanted = reference_scores(part, rows, "keypoints", load_skeleton("coco").sigmas)
+    assert list(found.values()) == pytest.approx(wanted, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_ground_truth_as_prediction_scores_one(evaluator):
+    dataset, _ = random_coco(5)
+    found = coco.evaluate_coco(dataset, ground_truth_as_rows(dataset), evaluator=evaluator)
+    assert list(found.values()) == pytest.approx([1.0] * 10)
+
+
+def test_half_a_pixel_matters():
+    """The 0.5 shift of the one-stage model's pixels cannot be forgotten unnoticed."""
+    dataset, _ = random_coco(5, areas=(100.0, 900.0))
+    rows = ground_truth_as_rows(dataset)
+    for row in rows:
+        row["keypoints"] = [x + 0.5 if i % 3 < 2 else x for i, x in enumerate(row["keypoints"])]
+    assert coco.evaluate_coco(dataset, rows)["AP"] < 1.0
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_no_results_score_zero_and_absent_sizes_nan(evaluator):
+    dataset, _ = random_coco(0, areas=(10_000.0, 40_000.0))
+    found = coco.evaluate_coco(dataset, [], evaluator=evaluator)
+    assert found["AP"] == found["AR"] == found["AP (L)"] == 0
+    assert math.isnan(found["AP (M)"])
+    assert math.isnan(found["AR (M)"])
+    dataset["annotations"] = []
+    assert all(math.isnan(v) for v in coco.evaluate_coco(dataset, []).values())
+
+
+def test_keys_a_custom_file_may_leave_out():
+    """No area, crowd flag or count, and an annotation id 0 that pycocotools takes for no match."""
+    dataset, rows = random_coco(2, joints=14, crowds=False)
+    wanted_set = copy.deepcopy(dataset)
+    for annotation in wanted_set["annotations"]:
+        annotation["area"] = 0.53 * annotation["bbox"][2] * annotation["bbox"][3]
+    for number, annotation in enumerate(dataset["annotations"]):
+        for key in ("area", "iscrowd", "num_keypoints"):
+            del annotation[key]
+        annotation["id"] = number
+    sigmas = load_skeleton("crowdpose").sigmas
+    found = coco.evaluate_coco(dataset, rows, sigmas)
+    wanted = reference_scores(wanted_set, rows, "keypoints", sigmas)
+    assert list(found.values()) == pytest.approx(wanted, abs=1e-9, nan_ok=True)
+
+
+def test_bad_files_are_named(tmp_path):
+    dataset, rows = random_coco(0)
+    good = tmp_path / "gt.json"
+    good.write_text(json.dumps(dataset))
+    with pytest.raises(DataError, match=r"no_such\.json"):
+        coco.evaluate_coco(tmp_path / "no_such.json", rows)
+    broken = tmp_path / "broken.json"
+    broken.write_text(good.read_text()[:-9])
+    with pytest.raises(DataError, match=r"broken\.json' is not JSON"):
+        coco.evaluate_coco(broken, rows)
+    with pytest.raises(DataError, match="list 'images'"):
+        coco.evaluate_coco({}, rows)
+    with pytest.raises(DataError, match="list 'categories'"):
+        coco.evaluate_coco({**dataset, "categories": None}, rows)
+    with pytest.raises(DataError, match="no 'annotations'"):
+        coco.evaluate_coco({"images": []}, rows)
+    with pytest.raises(DataError, match="no category with 'keypoints'"):
+        coco.evaluate_coco({**dataset, "categories": [{"id": 1}]}, rows)
+    with pytest.raises(DataError, match="list of objects"):
+        coco.evaluate_coco(good, {"annotations": rows})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keypoints": [1.0] * 42}, "42 keypoint numbers, wanted 51"),
+        ({"image_id": -5}, "image -5, which the ground truth does not have"),
+        ({"score": float("nan")}, "score nan"),
+        ({"score": "high"}, "score 'high'"),
+        ({"score": None}, "score None"),
+    ],
+)
+def test_bad_results_are_named(change, message):
+    dataset, rows = random_coco(0)
+    rows[4] |= change
+    with pytest.raises(DataError, match=f"Result 4.*{message}"):
+        coco.evaluate_coco(dataset, rows)
+
+
+def test_a_result_without_a_key_and_an_annotation_with_too_few_joints():
+    dataset, rows = random_coco(0)
+    del rows[2]["category_id"]
+    with pytest.raises(DataError, match="Result 2 has no 'category_id'"):
+        coco.evaluate_coco(dataset, rows)
+    dataset["annotations"][1]["keypoints"] = [1, 2, 2]
+    with pytest.raises(DataError, match="Annotation 2 has 3 keypoint numbers, wanted 51"):
+        coco.evaluate_coco(dataset, [])
+
+
+def test_unknown_evaluator_and_missing_package(monkeypatch):
+    dataset, rows = random_coco(0)
+    with pytest.raises(ConfigError, match=r"TEST\.EVALUATOR must be one of"):
+        coco.evaluate_coco(dataset, rows, evaluator="slow")
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(ConfigError, match="pip install faster-coco-eval"):
+        coco.evaluate_coco(dataset, rows, evaluator="fast")
+
+
+def test_nothing_is_printed(capsys):
+    dataset, rows = random_coco(0)
+    for evaluator in EVALUATORS:
+        coco.evaluate_coco(dataset, rows, evaluator=evaluator)
+    assert capsys.readouterr().out == ""
+
+
+FIVE = "coco_fake100/person_keypoints_val2014_"
+KNOWN_SCORES = [
+    (
+        *(f"units/{FIVE}first100_rebuilt", f"units/{FIVE}fakekeypoints100_results"),
+        [0.37216, 0.63632, 0.34809, 0.38377, 0.38618, 0.51439, 0.73381, 0.50360, 0.50811, 0.52154],
+        5e-6,
+    ),
+    (
+        *("units/fce_kp_gt", "units/fce_kp_dt"),
+        [
+            *(0.5048844884, 0.7227722772, 0.6336633663, 0.4663366337, 0.7504950495),
+            *(0.5181818182, 0.7272727273, 0.6363636364, 0.4666666667, 0.75),
+        ],
+        1e-9,
+    ),
+    (
+        *("units/example_coco_val", "units/example_coco_preds"),
+        [0.8609, 0.9931, 0.9109, 0.7756, 0.9373, 0.875, 1.0, 0.9167, 0.78, 0.9429],
+        5e-5,
+    ),
+    (
+        *("units/example_crowdpose_val", "units/example_crowdpose_preds"),
+        [0.7877, 0.9881, 0.7314, 0.3, 0.8804, 0.8222, 1.0, 0.7778, 0.3, 0.8875],
+        5e-5,
+    ),
+    (
+        *("coco/annotations/person_keypoints_val2017", "peers/pred_simplepose_gtbox_noflip"),
+        [0.5335, 0.8070, 0.5915, 0.5091, 0.5517, 0.5749, 0.8230, 0.6361, 0.5504, 0.5947],
+        5.1e-5,
+    ),
+]
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+@pytest.mark.parametrize(("truth", "results", "wanted", "tolerance"), KNOWN_SCORES)
+def test_known_scores(shared, evaluator, truth, results, wanted, tolerance):
+    data = shared / "data"
+    found = coco.evaluate_coco(
+        data / f"{truth}.json", data / f"{results}.json", evaluator=evaluator
+    )
+    assert list(found.values()) == pytest.approx(wanted, abs=tolerance)
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+@pytest.mark.parametrize(("iou_type", "wanted"), [("bbox", 0.505), ("segm", 0.320)])
+def test_known_box_and_mask_scores(shared, evaluator, iou_type, wanted):
+    folder = shared / "data/units/coco_fake100"
+    found = coco.evaluate_coco_boxes(
+        folder / "instances_val2014_100.json",
+        folder / f"instances_val2014_fake{iou_type}100_results.json",
+        iou_type=iou_type,
+        evaluator=evaluator,
+    )
+    assert found["AP"] == pytest.approx(wanted, abs=5e-4)
+
+
+@pytest.mark.slow
+def test_the_fast_evaluator_is_twice_as_fast():
+    dataset, rows = random_coco(0, images=600)
+    seconds = {}
+    scores = {}
+    for evaluator in EVALUATORS:
+        start = time.perf_counter()
+        scores[evaluator] = coco.evaluate_coco(dataset, rows, evaluator=evaluator)
+        seconds[evaluator] = time.perf_counter() - start
+    assert scores["fast"] == pytest.approx(scores["pycocotools"], abs=1e-9)
+    assert seconds["pycocotools"] / seconds["fast"] > 2
