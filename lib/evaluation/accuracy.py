@@ -8,10 +8,14 @@ from torch import Tensor
 from lib.codecs.heatmap import find_peaks
 
 
-def heatmap_accuracy(
-    heatmaps: Tensor, targets: Tensor, threshold: float = 0.5
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the share of peaks that lie near those of the targets.
+def heatmap_accuracy(heatmaps: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
+    """Return the () mean of `joint_accuracies` over the joints that count, 0 if none does."""
+    joints = joint_accuracies(heatmaps, targets, threshold)
+    return joints.clamp_min(0).sum() / (joints >= 0).sum().clamp_min(1)
+
+
+def joint_accuracies(heatmaps: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
+    """Return the share of peaks per joint that lie near those of the targets.
 
     As published, and only comparable within this family: x is measured in tenths of the map's
     *height* and y in tenths of its *width*, and target peaks in the first two rows or columns do
@@ -23,9 +27,7 @@ def heatmap_accuracy(
         threshold: distances below it are hits.
 
     Returns:
-        joints: (K,) float32 share of hits per joint, -1 where no target counts.
-        mean: () float32 mean over the joints that count, 0 if none does.
-        count: () int64, how many joints count.
+        (K,) float32 in [0, 1]; -1 where no target counts.
     """
     height, width = heatmaps.shape[-2:]
     found, _ = find_peaks(heatmaps.detach())
@@ -35,6 +37,4 @@ def heatmap_accuracy(
     counts = (wanted > 1).all(dim=-1)
     total = counts.sum(dim=0)
     hits = (counts & (distances < threshold)).sum(dim=0)
-    joints = torch.where(total > 0, hits / total.clamp_min(1), -1.0)
-    count = (total > 0).sum()
-    return joints, joints.clamp_min(0).sum() / count.clamp_min(1), count
+    return torch.where(total > 0, hits / total.clamp_min(1), -1.0)
