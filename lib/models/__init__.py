@@ -1,8 +1,17 @@
-"""Networks: ``build_model(cfg)``; parts live in ``backbones``, ``necks`` and ``heads``.
+"""Networks: ``build_model``, ``load_weights``; parts live in ``backbones``, ``necks``, ``heads``.
 
 ``registry`` holds the contracts between parts, ``recipes`` what each ``MODEL.NAME`` stands for.
 """
 
 from lib.models.builder import build_model
+from lib.models.checkpoint import LoadReport, load_pretrained, load_weights, to_official
+from lib.models.weights_file import read_checkpoint
 
-__all__ = ["build_model"]
+__all__ = [
+    "LoadReport",
+    "build_model",
+    "load_pretrained",
+    "load_weights",
+    "read_checkpoint",
+    "to_official",
+]

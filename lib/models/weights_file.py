@@ -1,0 +1,100 @@
+"""Weight files -> plain ``{name: tensor}``; nothing in a file is ever executed.
+
+``torch.load`` runs with ``weights_only=True``. Published files hold a few harmless objects besides
+tensors (a NumPy scalar for the best score, a configuration node); exactly those are let through.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.serialization import safe_globals
+
+from lib.models.registry import StateDict
+from lib.utils.errors import WeightsError
+
+Payload = dict[str, Any]
+WRAPPERS = ("_orig_mod.", "module.", "1.")  # torch.compile; (D)DP; half-precision wrapper of old
+NESTED = ("state_dict", "model", "best_state_dict")
+
+
+def _numpy_scalar() -> Any:
+    """Return the function that pickles of NumPy scalars name (its module moved in NumPy 2)."""
+    return np.float64(0).__reduce__()[0]
+
+
+ALLOWED: list[Any] = [
+    (OrderedDict, "yacs.config.CfgNode"),
+    (_numpy_scalar(), "numpy.core.multiarray.scalar"),
+    (_numpy_scalar(), "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float16", "float32", "float64")),
+]
+
+
+def read_checkpoint(path: str | Path) -> tuple[StateDict, Payload]:
+    """Read a weight file of ours or of any published project, onto the CPU.
+
+    Returns:
+        The network's tensors by name, wrapper prefixes stripped; and the whole file where it holds
+        more than the tensors (``meta``, ``epoch``, ``optimizer`` ...), else ``{}``.
+
+    Raises:
+        WeightsError: the file is missing or damaged, holds objects other than tensors and plain
+            values, or no tensors at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"No weight file {path}.")
+    try:
+        with safe_globals(ALLOWED):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is damaged or holds objects that are not weights, which could run code, so it "
+            f"is not read ({_first_line(error)}). Save its state_dict alone, where you trust it."
+        ) from None
+    except Exception as error:  # damaged bytes make the unpickler raise anything
+        raise WeightsError(
+            f"{path} is damaged or no PyTorch file ({_first_line(error)})."
+        ) from None
+    return unwrap(content, str(path))
+
+
+def unwrap(content: Any, where: str = "the weights") -> tuple[StateDict, Payload]:
+    """Find the network's tensors in what a file held; see ``read_checkpoint``.
+
+    Raises:
+        WeightsError: there are no tensors by name in it.
+    """
+    if not isinstance(content, dict):
+        raise WeightsError(f"{where} must hold tensors by name, got a {type(content).__name__}.")
+    nested = next((key for key in NESTED if isinstance(content.get(key), dict)), None)
+    state = content if nested is None else content[nested]
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise WeightsError(f"{where} holds no tensors by name.")
+    return strip_wrappers(tensors), {} if nested is None else dict(content)
+
+
+def strip_wrappers(state: StateDict) -> StateDict:
+    """Remove the prefixes that wrappers put before every name."""
+    prefix = next((prefix for prefix in WRAPPERS if _all_start(state, prefix)), None)
+    if prefix is None:
+        return state
+    return strip_wrappers({key[len(prefix) :]: value for key, value in state.items()})
+
+
+def _all_start(names: Iterable[str], prefix: str) -> bool:
+    return all(name.startswith(prefix) for name in names)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
