@@ -1,1 +1,11 @@
-"""Ways of turning images into poses; ``base`` declares what the engine may ask of one."""
+"""Ways of turning images into poses; ``base`` declares what the engine may ask of one.
+
+``topdown``   one crop per person
+``splits``    files and evaluators of a data set's splits
+``pixels``    bytes -> what networks see
+"""
+
+from lib.tasks.base import Task
+from lib.tasks.build import build_task
+
+__all__ = ["Task", "build_task"]

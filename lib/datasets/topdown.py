@@ -1,0 +1,202 @@
+"""Person crops: augmented ones to train on, and those of whole images to test on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lib.datasets.tables import PersonTable
+from lib.datasets.transforms import Augmentation, augment, keyed_generator, warp_crop
+from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
+from lib.utils.errors import DataError
+from lib.utils.images import read_image
+
+logger = logging.getLogger(__name__)
+
+Sample = dict[str, Any]
+
+
+def person_crops(people: PersonTable, input_size: Size) -> np.ndarray:
+    """Return (N, 4) crops ``centre x, centre y, width, height``: the data set's, or from boxes."""
+    crops = box_to_crop(people.boxes, input_size[0] / input_size[1])
+    return np.where(np.isnan(people.crops), crops, people.crops).astype(np.float32)
+
+
+class PersonCrops(Dataset):
+    """The crops of one image at a time: an image with twenty boxes is decoded once.
+
+    Item ``i`` is ``{"image": (n, H, W, 3) uint8 BGR, "crop": (n, 4) float32, "index": (n,) int64}``
+    of the ``i``-th image that has people; ``index`` is the row in ``people``.
+    """
+
+    def __init__(self, people: PersonTable, *, input_size: Size, unbiased: bool) -> None:
+        self.people = people
+        self.input_size = input_size
+        self.unbiased = unbiased
+        self.crops = person_crops(people, input_size)
+        _, self.starts = np.unique(people.image_index, return_index=True)
+        self.ends = np.append(self.starts[1:], len(people))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode image ``index`` and cut out its people.
+
+        Raises:
+            DataError: the image cannot be read; testing never skips one.
+        """
+        rows = np.arange(self.starts[index], self.ends[index])
+        image = read_image(self.people.image_path(int(rows[0])))
+        crops = self.crops[rows]
+        matrices = image_to_crop_affine(crops, self.input_size, unbiased=self.unbiased)
+        width, height = self.input_size
+        pixels = np.empty((len(rows), height, width, 3), np.uint8)
+        for crop, matrix in zip(pixels, matrices, strict=True):
+            warp_crop(image, matrix, self.input_size, out=crop)
+        return {"image": pixels, "crop": crops, "index": rows}
+
+
+class CropLoader:
+    """Batches of ``batch_size`` crops, re-cut from images with any number of people."""
+
+    def __init__(self, images: DataLoader[Sample], count: int, batch_size: int) -> None:
+        self._images = images
+        self._count = count
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-self._count // self._batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        waiting: list[Sample] = []
+        held = 0
+        for sample in self._images:
+            waiting.append(sample)
+            held += len(sample["index"])
+            while held >= self._batch_size:
+                batch, waiting = _split(waiting, self._batch_size)
+                held -= self._batch_size
+                yield batch
+        if held:
+            yield _split(waiting, held)[0]
+
+
+def _split(samples: list[Sample], size: int) -> tuple[dict[str, torch.Tensor], list[Sample]]:
+    """Join the first ``size`` people of ``samples`` to a batch; return the rest as one sample."""
+    joined = {key: np.concatenate([s[key] for s in samples]) for key in samples[0]}
+    batch = {key: torch.from_numpy(value[:size]) for key, value in joined.items()}
+    rest = {key: value[size:] for key, value in joined.items()}
+    return batch, [rest] if len(rest["index"]) else []
+
+
+def crop_loader(
+    crops: PersonCrops, *, batch_size: int, workers: int, rank: int = 0, world: int = 1
+) -> CropLoader:
+    """Return the batches of every ``world``-th image from ``rank`` on; no image comes twice."""
+    shard = list(range(rank, len(crops), world))
+    loader = DataLoader(
+        crops,
+        batch_size=None,  # one image is one item; batches are cut afterwards
+        sampler=shard,
+        num_workers=min(workers, len(shard)),
+        worker_init_fn=single_threaded,
+        collate_fn=_untouched,
+    )
+    count = int((crops.ends - crops.starts)[shard].sum())
+    return CropLoader(loader, count, batch_size)
+
+
+def single_threaded(worker: int) -> None:
+    """Keep loader workers from starting a thread per core each."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def _untouched(sample: Any) -> Any:
+    return sample  # DataLoader would turn arrays into tensors before they are joined
+
+
+class TrainCrops:
+    """Augmented crops of people; implements ``lib.tasks.base.TrainData``.
+
+    Sample ``(epoch, index)`` is ``{"image": (H, W, 3) uint8 BGR, "keypoints": (K, 2) float32 in
+    crop pixels, "visible": (K,) float32 0 or 1, "index": int64}``.
+
+    An unreadable image is replaced by the next person's and named in a warning, up to
+    ``max_bad_images`` of them per worker.
+    """
+
+    def __init__(
+        self,
+        people: PersonTable,
+        augmentation: Augmentation,
+        *,
+        input_size: Size,
+        seed: int,
+        unbiased: bool,
+        max_bad_images: int,
+    ) -> None:
+        self.people = people
+        self.augmentation = augmentation
+        self.input_size = input_size
+        self.seed = seed
+        self.unbiased = unbiased
+        self.max_bad_images = max_bad_images
+        self.crops = person_crops(people, input_size)
+        self._bad: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Return the sample.
+
+        Raises:
+            DataError: more images than ``max_bad_images`` cannot be read.
+        """
+        epoch, index = key
+        for step in range(len(self)):
+            row = (index + step) % len(self)
+            try:
+                image = read_image(self.people.image_path(row))
+            except DataError as error:
+                self._note_bad(self.people.image_path(row), error)
+                continue
+            return self._sample(image, epoch, row)
+        raise DataError("None of the training images can be read; check DATASET.ROOT.")
+
+    def _sample(self, image: np.ndarray, epoch: int, row: int) -> Sample:
+        pixels, keypoints, visible = augment(
+            image,
+            self.crops[row],
+            self.people.keypoints[row],
+            self.people.visibility[row],
+            self.augmentation,
+            keyed_generator(self.seed, epoch, row),
+            input_size=self.input_size,
+            unbiased=self.unbiased,
+        )
+        return {
+            "image": pixels,
+            "keypoints": keypoints,
+            "visible": (visible > 0).astype(np.float32),
+            "index": np.int64(row),
+        }
+
+    def _note_bad(self, path: str, error: DataError) -> None:
+        if path in self._bad:
+            return
+        self._bad.add(path)
+        logger.warning("%s Training goes on without it.", error)
+        if len(self._bad) > self.max_bad_images:
+            raise DataError(
+                f"{len(self._bad)} training images cannot be read (the last: {path}); mend the "
+                "data or raise DATASET.MAX_BAD_IMAGES."
+            )

@@ -1,0 +1,73 @@
+"""Configuration -> files of a split and the evaluator of the test split, for all tasks."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from lib.datasets.sources import Source, locate
+from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator
+from lib.structures.skeleton import Skeleton
+from lib.tasks.base import Evaluator
+from lib.utils.errors import ConfigError
+
+
+def build_source(cfg: CfgNode, *, train: bool) -> Source:
+    """Return the files of the training or test split."""
+    node = cfg.DATASET
+    return locate(
+        node.DATASET if train else node.DATASET_TEST or node.DATASET,
+        node.ROOT,
+        node.TRAIN_SET if train else node.TEST_SET,
+        annotation=node.ANNOTATION if train else node.ANNOTATION_TEST,
+        images=node.IMAGES if train else node.IMAGES_TEST,
+        data_format=node.DATA_FORMAT,
+    )
+
+
+def build_evaluator(
+    cfg: CfgNode, source: Source, skeleton: Skeleton, **coco_options: Any
+) -> Evaluator:
+    """Return the evaluator that the kind of data set is scored by.
+
+    Args:
+        cfg: the configuration.
+        source: files of the test split.
+        skeleton: joints of the data set.
+        coco_options: keywords of ``CocoEvaluator`` that depend on the task.
+    """
+    if source.kind == "mpii":
+        truth = Path(cfg.DATASET.ROOT) / "annot" / f"gt_{cfg.DATASET.TEST_SET}.mat"
+        return MpiiEvaluator(truth if truth.is_file() else None)
+    kind = CrowdPoseEvaluator if source.kind == "crowdpose" else CocoEvaluator
+    return kind(
+        source.annotation,
+        skeleton,
+        set_name=cfg.DATASET.TEST_SET,
+        evaluator=_coco_evaluator(cfg.TEST.EVALUATOR),
+        **coco_options,
+    )
+
+
+def detector_file(cfg: CfgNode) -> Path:
+    """Return ``TEST.COCO_BBOX_FILE``; failing that, the file of that name below the data set.
+
+    Raises:
+        ConfigError: the key is empty although ``TEST.USE_GT_BBOX`` is false.
+    """
+    if not cfg.TEST.COCO_BBOX_FILE:
+        raise ConfigError(
+            "TEST.COCO_BBOX_FILE is empty; name a detector file or set TEST.USE_GT_BBOX true."
+        )
+    file = Path(cfg.TEST.COCO_BBOX_FILE)
+    below = Path(cfg.DATASET.ROOT) / "person_detection_results" / file.name
+    return below if not file.is_file() and below.is_file() else file
+
+
+def _coco_evaluator(choice: str) -> str:
+    if choice != "auto":
+        return choice
+    return "fast" if find_spec("faster_coco_eval") else "pycocotools"

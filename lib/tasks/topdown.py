@@ -1,0 +1,223 @@
+"""Top-down: one crop per person -> heatmaps -> joints (Xiao et al. 2018; Sun et al. 2019)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from lib.codecs.codec import HeatmapCodec
+from lib.codecs.flip import FlipAlign
+from lib.datasets.coco import read_detections
+from lib.datasets.sources import Source, read_people, source_skeleton
+from lib.datasets.tables import PersonTable
+from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
+from lib.datasets.transforms import Augmentation
+from lib.evaluation.accuracy import heatmap_accuracy
+from lib.losses.heatmap import HeatmapLoss
+from lib.models import build_model
+from lib.structures.geometry import xywh_to_xyxy
+from lib.structures.results import Poses
+from lib.structures.skeleton import Skeleton
+from lib.tasks.base import Batch, Evaluator, Loader
+from lib.tasks.pixels import normalise
+from lib.tasks.splits import build_evaluator, build_source, detector_file
+from lib.utils.errors import ConfigError
+
+
+def build_codec(cfg: CfgNode) -> HeatmapCodec:
+    """Return the codec of ``MODEL.TARGET_TYPE``, or soft-argmax decoding where TEST asks for it."""
+    return HeatmapCodec(
+        name="softargmax" if cfg.TEST.SOFT_ARGMAX else cfg.MODEL.TARGET_TYPE,
+        input_size=tuple(cfg.MODEL.IMAGE_SIZE),
+        heatmap_size=tuple(cfg.MODEL.HEATMAP_SIZE),
+        sigma=cfg.MODEL.SIGMA,
+        post_process=cfg.TEST.POST_PROCESS,
+        beta=cfg.TEST.SOFT_ARGMAX_BETA,
+        bias=cfg.TEST.BIAS,
+    )
+
+
+def build_loss(cfg: CfgNode) -> HeatmapLoss:
+    """Return the masked squared error, of the worst joints only with ``LOSS.USE_OHKM``."""
+    return HeatmapLoss(
+        use_weights=cfg.LOSS.USE_TARGET_WEIGHT,
+        factor=cfg.LOSS.FACTOR,
+        top_k=cfg.LOSS.TOPK if cfg.LOSS.USE_OHKM else 0,
+    )
+
+
+def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
+    """Return what ``DATASET`` allows to be done to a training crop."""
+    node = cfg.DATASET
+    return Augmentation(
+        skeleton=skeleton,
+        flip=node.FLIP,
+        scale_factor=node.SCALE_FACTOR,
+        rotation_factor=node.ROT_FACTOR,
+        half_body=max(0.0, node.PROB_HALF_BODY),  # MPII's files say -1 for never
+        half_body_joints=node.NUM_JOINTS_HALF_BODY,
+        cutout=node.CUTOUT,
+    )
+
+
+def flip_align(cfg: CfgNode) -> FlipAlign:
+    """Return ``TEST.FLIP_ALIGN``, or what the lineage's ``TEST.SHIFT_HEATMAP`` means."""
+    return cfg.TEST.FLIP_ALIGN or ("integer" if cfg.TEST.SHIFT_HEATMAP else "none")
+
+
+class TopDownTask:
+    """The task of all heatmap networks that see one person at a time."""
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self.cfg = cfg
+        self.num_joints: int = cfg.MODEL.NUM_JOINTS
+        self.codec = build_codec(cfg)
+        self._loss = build_loss(cfg)
+
+    # --- what the engine asks for -------------------------------------------------------------
+
+    def build_model(self) -> nn.Module:
+        """Return the network of ``MODEL`` with its initialisation."""
+        return build_model(self.cfg)
+
+    def build_train_dataset(self) -> TrainCrops:
+        """Return augmented crops of the people of ``DATASET.TRAIN_SET``."""
+        source = self._source(train=True)
+        people, skeleton = read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
+        self._check_joints(skeleton, source)
+        if not len(people):
+            raise ConfigError(f"{source.annotation} holds nobody to train on.")
+        return TrainCrops(
+            people,
+            build_augmentation(self.cfg, skeleton),
+            input_size=self.codec.input_size,
+            seed=self.cfg.SEED,
+            unbiased=self.codec.unbiased,
+            max_bad_images=self.cfg.DATASET.MAX_BAD_IMAGES,
+        )
+
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Stack samples; every value becomes a tensor with the batch in front."""
+        return {
+            key: torch.from_numpy(np.stack([sample[key] for sample in samples]))
+            for key in samples[0]
+        }
+
+    def group_ids(self) -> None:
+        """Return None: crops have one size, a batch may hold any of them."""
+
+    def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
+        """Return the crops of ``DATASET.TEST_SET``, each image decoded once."""
+        crops = PersonCrops(
+            self.people, input_size=self.codec.input_size, unbiased=self.codec.unbiased
+        )
+        return crop_loader(
+            crops,
+            batch_size=self.cfg.TEST.BATCH_SIZE_PER_GPU,
+            workers=self.cfg.WORKERS,
+            rank=rank,
+            world=world,
+        )
+
+    def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Encode targets on the device and compare; ``_accuracy`` is the share of close joints."""
+        images = normalise(batch["image"], rgb=self.cfg.DATASET.COLOR_RGB)
+        targets, weights = self.codec.encode(batch["keypoints"], batch["visible"])
+        if self.cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
+            weights = weights * weights.new_tensor(self.skeleton.joint_weights)
+        heatmaps = model(images)
+        return {
+            "heatmap": self._loss(heatmaps, targets, weights),
+            "_accuracy": heatmap_accuracy(heatmaps, targets),
+        }
+
+    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
+        """Predict a batch of crops, mirrored too with ``TEST.FLIP_TEST``."""
+        rows = batch["index"].cpu().numpy()
+        keypoints, scores = self.predict_crops(model, batch["image"], batch["crop"])
+        people = self.people
+        return Poses(
+            image_ids=people.images.ids[people.image_index[rows]],
+            keypoints=keypoints,
+            keypoint_scores=scores,
+            scores=people.scores[rows],
+            boxes=xywh_to_xyxy(people.boxes[rows]),
+            indices=rows,
+            crops=batch["crop"].cpu().numpy(),
+        )
+
+    def build_evaluator(self) -> Evaluator:
+        """Return the evaluator of the data set: COCO, CrowdPose or MPII."""
+        return build_evaluator(
+            self.cfg,
+            self._source(train=False),
+            self.skeleton,
+            in_vis_thre=self.cfg.TEST.IN_VIS_THRE,
+            oks_thre=self.cfg.TEST.OKS_THRE,
+            soft_nms=self.cfg.TEST.SOFT_NMS,
+            rescore_poses=self.cfg.TEST.RESCORE,
+        )
+
+    # --- what PoseEstimator shares ------------------------------------------------------------
+
+    def predict_crops(
+        self, model: nn.Module, images: Tensor, crops: Tensor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return joints (N, K, 2) in image pixels and their scores (N, K).
+
+        Args:
+            model: the network, in evaluation mode, on the device of ``images``.
+            images: (N, H, W, 3) uint8 crops, blue-green-red.
+            crops: (N, 4) float32 ``centre x, centre y, width, height`` of each crop in its image.
+        """
+        pixels = normalise(images, rgb=self.cfg.DATASET.COLOR_RGB)
+        if not self.cfg.TEST.FLIP_TEST:
+            heatmaps = model(pixels)
+        else:
+            # One batch of both: half the launches, and fuller ones.
+            direct, mirrored = model(torch.cat([pixels, pixels.flip(3)])).chunk(2)
+            index = torch.from_numpy(self.skeleton.flip_index).to(direct.device)
+            heatmaps = self.codec.merge_flipped(direct, mirrored, index, flip_align(self.cfg))
+        keypoints, scores = self.codec.decode_to_image(heatmaps, crops)
+        both = torch.cat([keypoints, scores[..., None]], dim=2).cpu().numpy()  # one transfer
+        return both[..., :2], both[..., 2]
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """Joints of the data set: from ``DATASET.SKELETON``, the kind, or the test annotations."""
+        source = self._source(train=False)
+        known = source_skeleton(source, self.cfg.DATASET.SKELETON)
+        return known or self._truth[1]
+
+    @cached_property
+    def people(self) -> PersonTable:
+        """The people of the test set: annotated boxes, or those of the detector file."""
+        source = self._source(train=False)
+        annotated, skeleton = self._truth
+        self._check_joints(skeleton, source)
+        if source.kind == "mpii" or self.cfg.TEST.USE_GT_BBOX:
+            return annotated
+        file = detector_file(self.cfg)
+        return read_detections(
+            file, annotated.images, skeleton.num_joints, self.cfg.TEST.IMAGE_THRE
+        )
+
+    @cached_property
+    def _truth(self) -> tuple[PersonTable, Skeleton]:
+        source = self._source(train=False)
+        return read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
+
+    def _source(self, train: bool) -> Source:
+        return build_source(self.cfg, train=train)
+
+    def _check_joints(self, skeleton: Skeleton, source: Source) -> None:
+        if skeleton.num_joints != self.num_joints:
+            raise ConfigError(
+                f"MODEL.NUM_JOINTS is {self.num_joints}, but people in {source.annotation} have "
+                f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
+            )

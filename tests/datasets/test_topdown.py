@@ -1,0 +1,126 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from lib.datasets.coco import people_to_train_on, read_annotations
+from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
+from lib.datasets.transforms import Augmentation
+from lib.utils.errors import DataError
+
+SIZE = (36, 48)
+PEOPLE = (1, 3, 2)  # per image
+JOINTS = ["nose", "left_hand", "right_hand"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three dark images; each joint of each person is a bright blot of a colour of its own."""
+    images, annotations = [], []
+    for i, count in enumerate(PEOPLE):
+        image = np.zeros((120, 160, 3), np.uint8)
+        name = f"{i}.png"
+        for person in range(count):
+            joints = np.array([[30, 20], [15, 60], [45, 66]]) + person * 35 + i
+            for channel, (x, y) in enumerate(joints):
+                if x < 160 and y < 120:
+                    image[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3, channel] = 255
+            row = {"id": len(annotations), "image_id": i, "category_id": 1, "iscrowd": 0}
+            row["bbox"] = [int(joints[1, 0]) - 5, int(joints[0, 1]) - 5, 40, 56]
+            row["area"] = 900
+            row["keypoints"] = np.c_[joints, [2, 2, 1]].ravel().tolist()
+            annotations.append(row)
+        cv2.imwrite(str(tmp_path / name), image)
+        images.append({"id": i, "file_name": name, "width": 160, "height": 120})
+    category = {"id": 1, "name": "toy", "keypoints": JOINTS}
+    content = {"images": images, "annotations": annotations, "categories": [category]}
+    (tmp_path / "toy.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def read(folder):
+    annotations = read_annotations(folder / "toy.json", f"{folder}/")
+    return people_to_train_on(annotations), annotations.skeleton
+
+
+def train_crops(folder, **changes):
+    people, skeleton = read(folder)
+    augmentation = Augmentation(skeleton, flip=0.5, scale_factor=0.2, rotation_factor=40)
+    settings = {"input_size": SIZE, "seed": 5, "unbiased": False, "max_bad_images": 0, **changes}
+    return TrainCrops(people, augmentation, **settings)
+
+
+def test_joints_land_on_their_blots_in_every_view(folder):
+    crops = train_crops(folder)
+    checked = 0
+    for epoch in range(4):
+        for index in range(len(crops)):
+            sample = crops[epoch, index]
+            assert sample["image"].shape == (48, 36, 3)
+            for joint, (x, y) in enumerate(np.rint(sample["keypoints"]).astype(int)):
+                if not sample["visible"][joint] or not (0 <= x < 36 and 0 <= y < 48):
+                    continue
+                # A mirror swaps the hands, so their colours swap too; the nose keeps its own.
+                channels = [0] if joint == 0 else [1, 2]
+                assert sample["image"][y, x, channels].max() > 120, (epoch, index, joint)
+                checked += 1
+    assert checked > 30
+
+
+def test_a_sample_depends_on_its_key_only(folder):
+    first, second = train_crops(folder), train_crops(folder)
+    wanted = first[3, 2]
+    second[0, 1]
+    for key, value in second[3, 2].items():
+        np.testing.assert_array_equal(value, wanted[key])
+    assert not np.array_equal(first[4, 2]["keypoints"], wanted["keypoints"])
+
+
+def test_unreadable_training_images_are_skipped_up_to_a_limit(folder, caplog):
+    (folder / "1.png").write_bytes(b"no image")
+    crops = train_crops(folder, max_bad_images=1)
+    assert crops[0, 1]["index"] == 4  # the next person of another image
+    assert "1.png" in caplog.text
+    with pytest.raises(DataError, match="MAX_BAD_IMAGES"):
+        train_crops(folder)[0, 1]
+
+
+def test_unreadable_test_images_stop(folder):
+    (folder / "1.png").write_bytes(b"no image")
+    people, _ = read(folder)
+    with pytest.raises(DataError, match=r"1\.png"):
+        PersonCrops(people, input_size=SIZE, unbiased=False)[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 50])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_person_comes_once_in_batches_of_one_size(folder, batch_size, workers):
+    people, _ = read(folder)
+    crops = PersonCrops(people, input_size=SIZE, unbiased=False)
+    loader = crop_loader(crops, batch_size=batch_size, workers=workers)
+    batches = list(loader)
+    assert len(batches) == len(loader)
+    sizes = [len(batch["index"]) for batch in batches]
+    assert all(size == batch_size for size in sizes[:-1])
+    assert np.concatenate([b["index"] for b in batches]).tolist() == list(range(6))
+    assert batches[0]["image"].shape[1:] == (48, 36, 3)
+    np.testing.assert_array_equal(np.concatenate([b["crop"] for b in batches]), crops.crops)
+
+
+def test_shards_share_the_images_out(folder):
+    people, _ = read(folder)
+    crops = PersonCrops(people, input_size=SIZE, unbiased=False)
+    shards = [
+        np.concatenate(
+            [b["index"] for b in crop_loader(crops, batch_size=2, workers=0, rank=r, world=2)]
+        )
+        for r in range(2)
+    ]
+    assert sorted(np.concatenate(shards).tolist()) == list(range(6))
+
+
+def test_no_people_make_no_batches(folder):
+    people, _ = read(folder)
+    crops = PersonCrops(people.select(np.zeros(0, int)), input_size=SIZE, unbiased=False)
+    assert list(crop_loader(crops, batch_size=2, workers=2)) == []
