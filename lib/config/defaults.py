@@ -33,6 +33,7 @@ def _run() -> CfgNode:
             "PIN_MEMORY": True,
             "SEED": 1337,  # of weights, sample order and augmentation
             "DIST_BACKEND": "",  # '' = nccl on GPUs, gloo on the CPU
+            "DIST_TIMEOUT": 1800.0,  # seconds a collective may wait before the run fails
             "CUDNN": {"BENCHMARK": True, "DETERMINISTIC": False, "ENABLED": True},
             "FP16": {
                 "ENABLED": False,  # autocast for the forward pass; losses stay in float32
@@ -145,16 +146,17 @@ def _train() -> CfgNode:
             "LR": 0.001,
             "WD": 0.0001,  # weight decay of adamw and sgd
             "ADAM_WD": 0.0,  # weight decay of adam: the family's Adam ran without
-            "WD_NORM": 0.0,  # weight decay of norm scales and bias tables
+            "WD_NORM": -1.0,  # weight decay of norm layers; -1 = as all others
             "MOMENTUM": 0.9,
             "NESTEROV": False,
             "SCHEDULER": "multistep",  # multistep | cosine | plateau
             "LR_FACTOR": 0.1,
             "LR_STEP": [90, 110],  # finished epochs (iterations with MAX_ITER) before each drop
+            "LR_MIN": 0.0,  # cosine: rate at the end
             "PATIENCE": 5,  # plateau: evaluations without progress
-            "WARMUP_EPOCHS": 0,
-            "WARMUP_ITERS": 0,
-            "WARMUP_FACTOR": 0.001,  # of LR at the first iteration
+            "WARMUP_EPOCHS": 0,  # extra epochs before BEGIN_EPOCH, at 1/n, 2/n, ... of LR
+            "WARMUP_ITERS": 0,  # optimiser steps of a linear rise
+            "WARMUP_FACTOR": 0.001,  # of LR at the first of them
             "ACCUMULATE": 1,  # batches per optimiser step
             "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping
             "EMA": 0.0,  # decay of the averaged weights; 0 = none
@@ -162,6 +164,7 @@ def _train() -> CfgNode:
             "GLOBAL_BATCH": 0,  # > 0: stop unless the effective batch is this
             "EVAL_PERIOD": 1,  # epochs (iterations) between evaluations; 0 = only at the end
             "CHECKPOINT_PERIOD": 1,  # epochs (iterations) between checkpoints
+            "CHECKPOINT_ITERS": 0,  # > 0: optimiser steps between them instead
             "KEEP_LAST": 0,  # older checkpoints to keep beside checkpoint.pth
             "RESUME": False,  # as the flag --resume
         }

@@ -22,6 +22,10 @@ class WeightsError(UserError):
     """A checkpoint is missing, damaged, or belongs to another model."""
 
 
+class TrainingError(UserError):
+    """A run cannot go on: the loss is not finite, workers keep dying, the disk is full."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean X?"`` for the known name nearest to ``name``, else the known names.
 

@@ -1,0 +1,21 @@
+"""Training and inference of any task: devices, processes, precision, schedules, checkpoints.
+
+``fit``            configuration -> run: resume or start, and train
+``trainer``        the loop
+``step``           forward, backward, accumulation, scaling, clipping
+``state``          what a checkpoint holds
+``plan``           when to evaluate, save and end, in optimiser steps
+``schedules``      learning rates         ``optim``  optimisers and weight decay
+``sampling``       order of the samples   ``stream``  loader processes, replaced when they die
+``guard``          non-finite losses and wishes to stop, without waiting for the device
+``checkpointing``  files written whole or not at all
+``inference``      predict and score a split, over all processes
+``distributed``    processes under torchrun     ``parallel``  wrapping a network for them
+``device``         GPU or CPU, precision        ``signals``   SIGTERM and SIGINT
+``records``        metrics.jsonl, TensorBoard, progress    ``summary``  the start-up lines
+"""
+
+from lib.engine.fit import FitResult, fit
+from lib.engine.inference import Evaluation, evaluate
+
+__all__ = ["Evaluation", "FitResult", "evaluate", "fit"]

@@ -1,0 +1,233 @@
+"""Checkpoint files: written whole or not at all, verified, and readable without pickled code.
+
+``checkpoint.pth`` is the newest state of a run; ``checkpoint_<step>.pth`` are older ones, as many
+as ``TRAIN.KEEP_LAST`` says. Each file holds ``state_dict`` (the network's own names) and ``meta``,
+so it also serves as a weights file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from lib.utils.errors import ConfigError, TrainingError, WeightsError
+
+logger = logging.getLogger(__name__)
+
+Payload = dict[str, Any]
+
+LATEST = "checkpoint.pth"
+BEST = "model_best.pth"
+FINAL = "final_state.pth"
+
+_OLDER = re.compile(r"checkpoint_(\d+)\.pth")
+_NOT_PART_OF_A_RUN = ("MODEL.PRETRAINED", "DATASET.ROOT")
+
+
+def save_atomically(payload: Payload, path: Path) -> None:
+    """Write ``payload`` so that ``path`` holds either its old content or all of the new one.
+
+    The bytes go to a temporary file, are forced to the disk, read back and checked (checksum of
+    every tensor, ``weights_only`` loading), and only then take the name.
+
+    Raises:
+        TrainingError: the disk is full or fails; ``path`` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            torch.save(payload, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _verify(part)
+        part.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError, WeightsError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise TrainingError(
+            f"Cannot write {path}: {' '.join(str(error).split())}. "
+            f"{'The file from before is intact' if path.exists() else 'Nothing was written'}; "
+            "free some space and resume."
+        ) from error
+
+
+def read_verified(path: Path) -> bytes:
+    """Return the bytes of a checkpoint.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    _verify(path)
+    return path.read_bytes()
+
+
+def load_payload(source: bytes | Path) -> Payload:
+    """Return the content of a checkpoint, all tensors on the CPU; never runs pickled code."""
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    return torch.load(stream, map_location="cpu", weights_only=True)
+
+
+class CheckpointStore:
+    """The checkpoints of one run folder.
+
+    Args:
+        folder: the run folder.
+        keep_last: older checkpoints to keep beside the newest.
+    """
+
+    def __init__(self, folder: Path, keep_last: int = 0) -> None:
+        self.folder = folder
+        self.keep_last = keep_last
+
+    def exists(self) -> bool:
+        """Return whether there is anything to resume."""
+        return bool(self._candidates())
+
+    def read(self) -> bytes | None:
+        """Return the bytes of the newest checkpoint that is not damaged; None without any.
+
+        Raises:
+            WeightsError: there are checkpoints, but all are damaged.
+        """
+        complaints = []
+        for path in self._candidates():
+            try:
+                return read_verified(path)
+            except WeightsError as error:
+                logger.warning("%s Trying the one before.", error)
+                complaints.append(str(error))
+        if complaints:
+            raise WeightsError(
+                f"No checkpoint in {self.folder} is intact: {' '.join(complaints)} Start afresh "
+                "from model_best.pth with MODEL.PRETRAINED, in another OUTPUT_DIR."
+            )
+        return None
+
+    def save(self, payload: Payload, step: int) -> None:
+        """Make ``payload`` the newest checkpoint; the one before is kept if the store keeps some.
+
+        Raises:
+            TrainingError: it cannot be written; the checkpoints from before are intact.
+        """
+        latest = self.folder / LATEST
+        if self.keep_last:
+            # The numbered name first: a kill between the two leaves a complete file under it.
+            save_atomically(payload, self.folder / f"checkpoint_{step}.pth")
+            link = self.folder / (LATEST + ".part")
+            link.unlink(missing_ok=True)
+            os.link(self.folder / f"checkpoint_{step}.pth", link)
+            link.replace(latest)
+            self._prune()
+        else:
+            save_atomically(payload, latest)
+
+    def save_weights(self, payload: Payload, name: str) -> None:
+        """Write a file with weights only, as ``model_best.pth``."""
+        save_atomically(payload, self.folder / name)
+
+    def set_aside(self) -> Path | None:
+        """Move the files of an earlier run to ``earlier-<n>`` and return that folder, if any.
+
+        ``train.log`` stays: it is open already, and a log may well grow over several runs.
+        """
+        names = [LATEST, BEST, FINAL, "metrics.jsonl", "results"]
+        if not any((self.folder / name).exists() for name in names) and not self._older():
+            return None
+        number = 1 + sum(1 for _ in self.folder.glob("earlier-*"))
+        target = self.folder / f"earlier-{number}"
+        target.mkdir(parents=True)
+        for path in [self.folder / name for name in names] + self._older():
+            if path.exists():
+                path.rename(target / path.name)
+        return target
+
+    def _candidates(self) -> list[Path]:
+        latest = self.folder / LATEST
+        return [path for path in (latest, *self._older()) if path.is_file()]
+
+    def _older(self) -> list[Path]:
+        """Numbered checkpoints, newest first."""
+        found = [(path, _OLDER.fullmatch(path.name)) for path in self.folder.glob("checkpoint_*")]
+        numbered = [(int(match[1]), path) for path, match in found if match]
+        return [path for _, path in sorted(numbered, reverse=True)]
+
+    def _prune(self) -> None:
+        for path in self._older()[self.keep_last + 1 :]:
+            path.unlink(missing_ok=True)
+
+
+def fingerprint(cfg: CfgNode) -> dict[str, str]:
+    """Return what a run folder is about: every key of MODEL and DATASET, without file locations."""
+    flat: dict[str, str] = {}
+    for section in ("MODEL", "DATASET"):
+        _flatten(cfg[section], f"{section}.", flat)
+    return {key: value for key, value in flat.items() if key not in _NOT_PART_OF_A_RUN}
+
+
+def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: Path) -> None:
+    """Refuse to continue a run with another model or other data.
+
+    Raises:
+        ConfigError: naming the keys that differ.
+    """
+    differing = [
+        f"{key} was {stored.get(key, 'absent')}, is {current.get(key, 'absent')}"
+        for key in sorted({*stored, *current})
+        if stored.get(key) != current.get(key)
+    ]
+    if differing:
+        shown = "; ".join(differing[:5]) + ("; ..." if len(differing) > 5 else "")
+        raise ConfigError(
+            f"{folder} holds a run of another configuration ({shown}). Restore these keys to "
+            "resume it, or choose another OUTPUT_DIR or YAML name for a new run."
+        )
+
+
+def all_finite(state: dict[str, Tensor]) -> bool:
+    """Return whether no tensor holds NaN or infinity."""
+    return all(bool(t.isfinite().all()) for t in state.values() if t.is_floating_point())
+
+
+def _flatten(node: CfgNode, prefix: str, flat: dict[str, str]) -> None:
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            _flatten(value, f"{prefix}{key}.", flat)
+        else:
+            flat[f"{prefix}{key}"] = repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _verify(path: Path) -> None:
+    """Read the whole file against its checksums, and its structure as ``weights_only`` would."""
+    if not path.is_file():
+        raise WeightsError(f"There is no checkpoint {path}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds for broken files
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path} is damaged ({reason}).") from error
+    if damaged is not None:
+        raise WeightsError(f"{path} is damaged (checksum of {damaged}).")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the renaming to the disk as well."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

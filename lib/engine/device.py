@@ -1,0 +1,118 @@
+"""Where and in which precision a model runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from lib.engine.distributed import World, current_world
+from lib.utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Number format of the forward pass.
+
+    Attributes:
+        device_type: ``cpu`` or ``cuda``.
+        dtype: format under autocast; None computes in float32.
+    """
+
+    device_type: str = "cpu"
+    dtype: torch.dtype | None = None
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which the forward pass and the loss run."""
+        if self.dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device_type, self.dtype)
+
+    @property
+    def needs_scaler(self) -> bool:
+        """Whether gradients would underflow without loss scaling."""
+        return self.dtype == torch.float16
+
+
+def build_precision(cfg: CfgNode, device: torch.device) -> Precision:
+    """Read ``FP16.ENABLED`` and ``FP16.DTYPE``; the CPU always takes bfloat16."""
+    if not cfg.FP16.ENABLED:
+        return Precision(device.type)
+    name = cfg.FP16.DTYPE
+    if device.type == "cpu":
+        if name == "float16":
+            logger.warning("FP16.DTYPE float16 is for GPUs; the CPU uses bfloat16.")
+        return Precision("cpu", torch.bfloat16)
+    if name == "auto":
+        name = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return Precision(device.type, _DTYPES[name])
+
+
+def choose_gpus(gpus: Sequence[int], world: World) -> list[int]:
+    """Return the numbers of the GPUs this process uses: none without CUDA, one under torchrun.
+
+    GPUs that the machine lacks are left out, with one warning.
+    """
+    count = torch.cuda.device_count()
+    if count == 0:
+        if len(gpus) > 1:
+            logger.warning("GPUS %s: there is no GPU here, running on the CPU.", tuple(gpus))
+        return []
+    if torch.distributed.is_initialized():
+        return [world.local_rank % count]
+    present = [gpu for gpu in gpus if 0 <= gpu < count]
+    if len(present) < len(gpus):
+        logger.warning("GPUS %s: this machine has %d; using %s.", tuple(gpus), count, present)
+    return present
+
+
+def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
+    """Apply the ``CUDNN`` flags and return this process's device and its GPU numbers."""
+    torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
+    torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
+    torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
+    gpus = choose_gpus(cfg.GPUS, current_world())
+    return torch.device("cuda", gpus[0]) if gpus else torch.device("cpu"), gpus
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """Move ``network`` to ``device``, its 4-D weights in channels-last order (faster there)."""
+    options: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
+    return network.to(**options)
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Move all tensors in nested lists, tuples and dicts; anything else passes unchanged."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: to_device(item, device) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(to_device(item, device) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(to_device(item, device) for item in value)
+    return value
+
+
+def check_global_batch(wanted: int, effective: int) -> None:
+    """Stop if ``TRAIN.GLOBAL_BATCH`` is set and the effective batch is another.
+
+    Raises:
+        ConfigError: with both numbers.
+    """
+    if wanted and wanted != effective:
+        raise ConfigError(
+            f"TRAIN.GLOBAL_BATCH is {wanted}, but TRAIN.BATCH_SIZE_PER_GPU x GPUs (or processes) x "
+            f"TRAIN.ACCUMULATE gives {effective}; change one of them, or set GLOBAL_BATCH to 0."
+        )

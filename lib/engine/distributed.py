@@ -1,0 +1,154 @@
+"""Processes that train together, started by ``torchrun``; alone, every call is a no-op.
+
+The launcher's environment (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, ...) decides. Collectives of
+Python objects go through gloo on the CPU; tensors through NCCL where they live on GPUs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+_CHUNK = 64 * 2**20  # bytes per broadcast of a checkpoint
+
+
+@dataclass(frozen=True)
+class World:
+    """Place of this process among all of them.
+
+    Attributes:
+        rank: number of the process, over all machines.
+        size: number of processes.
+        local_rank: number of the process on this machine; also the number of its GPU.
+        local_size: processes on this machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+
+def launched() -> bool:
+    """Return whether a launcher started this process as one of a group (also a group of one)."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def current_world() -> World:
+    """Return the place of this process; alone unless inside ``session``."""
+    if not dist.is_initialized():
+        return World()
+    return World(
+        rank=dist.get_rank(),
+        size=dist.get_world_size(),
+        local_rank=int(os.environ.get("LOCAL_RANK", 0)),
+        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
+    )
+
+
+@contextlib.contextmanager
+def session(backend: str = "", timeout_s: float = 1800.0) -> Iterator[World]:
+    """Join the other processes for the duration of the block, if a launcher started this one.
+
+    Args:
+        backend: '' chooses NCCL on GPUs and gloo on the CPU.
+        timeout_s: a collective that waits longer than this fails, so that a lost process ends the
+            run (and the launcher can restart it) instead of freezing it.
+    """
+    if not launched():
+        yield World()
+        return
+    if not backend:
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_s))
+    try:
+        yield current_world()
+    finally:
+        dist.destroy_process_group()
+
+
+def restart_count() -> int:
+    """Return how often the launcher has restarted the group, the largest count of all ranks."""
+    count = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+    return max(gather_objects_everywhere(count))
+
+
+def gather_objects_everywhere(value: T) -> list[T]:
+    """Return ``value`` of every rank, in order of rank, on every rank."""
+    if not dist.is_initialized():
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def gather_objects(value: T) -> list[T] | None:
+    """Return ``value`` of every rank, in order of rank, on rank 0; None elsewhere."""
+    if not dist.is_initialized():
+        return [value]
+    values: list[Any] | None = [None] * dist.get_world_size() if dist.get_rank() == 0 else None
+    dist.gather_object(value, values, dst=0)
+    return values
+
+
+def broadcast_object(value: T) -> T:
+    """Return rank 0's ``value`` on every rank."""
+    if not dist.is_initialized():
+        return value
+    holder: list[Any] = [value]
+    dist.broadcast_object_list(holder, src=0)
+    return holder[0]
+
+
+def broadcast_bytes(data: bytes | None, device: torch.device) -> bytes | None:
+    """Return rank 0's ``data`` on every rank; in chunks, so that a large file fits."""
+    if not dist.is_initialized():
+        return data
+    size = broadcast_object(None if data is None else len(data))
+    if size is None:
+        return None
+    received = io.BytesIO()
+    for start in range(0, size, _CHUNK):
+        length = min(_CHUNK, size - start)
+        if data is not None:
+            chunk = torch.frombuffer(bytearray(data[start : start + length]), dtype=torch.uint8)
+        else:
+            chunk = torch.empty(length, dtype=torch.uint8)
+        chunk = chunk.to(device)
+        dist.broadcast(chunk, src=0)
+        received.write(chunk.cpu().numpy().tobytes())
+    return received.getvalue()
+
+
+def mean_over_ranks(values: Tensor) -> Tensor:
+    """Return the mean of ``values`` over all ranks, on every rank."""
+    if not dist.is_initialized():
+        return values
+    values = values.clone()
+    dist.all_reduce(values)
+    return values / dist.get_world_size()
+
+
+def broadcast_buffers(module: torch.nn.Module) -> None:
+    """Give every rank rank 0's buffers: each rank's batch statistics are its own."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)

@@ -1,0 +1,208 @@
+"""Build a run from its configuration, and run it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from lib.engine.checkpointing import (
+    CheckpointStore,
+    Payload,
+    check_fingerprint,
+    fingerprint,
+    load_payload,
+)
+from lib.engine.device import build_precision, check_global_batch, place, setup_device
+from lib.engine.distributed import broadcast_bytes, broadcast_object, current_world, restart_count
+from lib.engine.ema import WeightAverage
+from lib.engine.optim import build_optimizer
+from lib.engine.parallel import check_layout, sync_batch_norm, wrap
+from lib.engine.plan import build_plan
+from lib.engine.records import RunRecords, trim_metrics
+from lib.engine.sampling import EpochSampler
+from lib.engine.schedules import build_scheduler
+from lib.engine.state import TrainState
+from lib.engine.step import TrainStep, build_scaler
+from lib.engine.stream import TrainStream
+from lib.engine.summary import describe_run
+from lib.engine.trainer import FitResult, Trainer
+from lib.tasks.base import Task
+from lib.utils.errors import ConfigError
+from lib.utils.seed import seed_everything
+from lib.utils.workers import limit_workers
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    cfg: CfgNode,
+    task: Task,
+    folder: Path,
+    log_folder: Path | None = None,
+    *,
+    initialise: Callable[[nn.Module], object] | None = None,
+) -> FitResult:
+    """Train ``task`` as ``cfg`` says; call it inside ``distributed.session``.
+
+    A run resumes from ``folder`` if ``TRAIN.RESUME`` says so (then there must be a checkpoint), if
+    ``AUTO_RESUME`` does and there is one, or if the launcher restarted this process. A fresh run
+    moves the files of an earlier one aside.
+
+    Args:
+        cfg: the complete tree.
+        task: what to train.
+        folder: run folder, see the table of tools in the README for what it gets.
+        log_folder: TensorBoard files; None writes none.
+        initialise: loads pretrained weights into the network (on the CPU); fresh runs only.
+
+    Raises:
+        ConfigError: the folder holds another run, or the configuration cannot run here.
+        TrainingError: the loss is not finite, or the final checkpoint cannot be written.
+        DataError: the data cannot be read.
+    """
+    return build_trainer(cfg, task, folder, log_folder, initialise=initialise).run()
+
+
+def build_trainer(
+    cfg: CfgNode,
+    task: Task,
+    folder: Path,
+    log_folder: Path | None = None,
+    *,
+    initialise: Callable[[nn.Module], object] | None = None,
+) -> Trainer:
+    """Return the run of ``cfg``, at its start or where ``folder`` left it."""
+    world = current_world()
+    device, gpus = setup_device(cfg)
+    check_layout(cfg, gpus, data_parallel=getattr(task, "splits_batches", True))
+    seed_everything(cfg.SEED + world.rank)
+    store = CheckpointStore(folder, cfg.TRAIN.KEEP_LAST)
+    payload = _starting_point(cfg, store, device)
+    stream = _build_stream(cfg, task, device, len(gpus))
+    steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
+    network = _build_network(cfg, task, device, payload, initialise)
+    state, step = _build_state(cfg, task, network, device, gpus, steps_per_pass)
+    if payload is not None:
+        state.restore(payload)
+        if world.is_main:
+            trim_metrics(folder, state.step, evaluated=state.evaluated)
+        logger.info("resumed after %d of %d steps", state.step, state.plan.total)
+    batch = stream.sampler.batch_size
+    check_global_batch(cfg.TRAIN.GLOBAL_BATCH, batch * world.size * cfg.TRAIN.ACCUMULATE)
+    summary = describe_run(
+        *(state, world, gpus),
+        samples=stream.sampler.size,
+        batch=batch,
+        accumulate=cfg.TRAIN.ACCUMULATE,
+        workers=stream.workers,
+    )
+    logger.info("%s\n%s", folder, summary)
+    records = RunRecords(
+        folder, log_folder, total=state.plan.total, step=state.step, active=world.is_main
+    )
+    return Trainer(
+        *(task, state, step, stream, store, records),
+        fingerprint=fingerprint(cfg),
+        accumulate=cfg.TRAIN.ACCUMULATE,
+        log_every=cfg.PRINT_FREQ,
+    )
+
+
+def _starting_point(cfg: CfgNode, store: CheckpointStore, device: torch.device) -> Payload | None:
+    """Return the checkpoint to continue from, read by rank 0 for all; None starts afresh."""
+    world = current_world()
+    wanted = cfg.TRAIN.RESUME or cfg.AUTO_RESUME or restart_count() > 0
+    data = store.read() if wanted and world.is_main else None
+    data = broadcast_bytes(data, device)
+    if data is not None:
+        payload = load_payload(data)
+        check_fingerprint(payload["fingerprint"], fingerprint(cfg), store.folder)
+        return payload
+    if cfg.TRAIN.RESUME:
+        raise ConfigError(
+            f"There is no checkpoint to resume in {store.folder}; run without --resume "
+            "(TRAIN.RESUME), or set AUTO_RESUME true to resume only where there is one."
+        )
+    earlier = broadcast_object(store.set_aside() if world.is_main else None)
+    if earlier is not None:
+        logger.warning("moved the files of the earlier run in this folder to %s", earlier)
+    return None
+
+
+def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> TrainStream:
+    world = current_world()
+    data = task.build_train_dataset()
+    sampler = EpochSampler(
+        len(data),
+        cfg.TRAIN.BATCH_SIZE_PER_GPU * max(gpus, 1),
+        seed=cfg.SEED,
+        shuffle=cfg.TRAIN.SHUFFLE,
+        rank=world.rank,
+        world=world.size,
+        groups=task.group_ids(),
+    )
+    workers = limit_workers(cfg.WORKERS, world.local_size)
+    pin = cfg.PIN_MEMORY and device.type == "cuda"
+    return TrainStream(task, data, sampler, workers=workers, pin=pin)
+
+
+def _build_network(
+    cfg: CfgNode,
+    task: Task,
+    device: torch.device,
+    payload: Payload | None,
+    initialise: Callable[[nn.Module], object] | None,
+) -> nn.Module:
+    network = task.build_model()
+    if payload is not None:
+        network.load_state_dict(payload["state_dict"])
+    elif initialise is not None:
+        initialise(network)
+    network = place(network, device)
+    return sync_batch_norm(network, device) if cfg.MODEL.SYNC_BN else network
+
+
+def _build_state(
+    cfg: CfgNode,
+    task: Task,
+    network: nn.Module,
+    device: torch.device,
+    gpus: list[int],
+    steps_per_pass: int,
+) -> tuple[TrainState, TrainStep]:
+    optimizer = build_optimizer(cfg, network)
+    plan = build_plan(cfg, steps_per_pass)
+    precision = build_precision(cfg, device)
+    scaler = build_scaler(cfg, precision)
+    model = wrap(cfg, network, device, gpus)  # before the average: it brings rank 0's weights
+    average = WeightAverage(network, cfg.TRAIN.EMA) if cfg.TRAIN.EMA else None
+    schedule = build_scheduler(cfg, plan)
+    state = TrainState(
+        *(network, optimizer, schedule, scaler, average, plan, device, cfg.SEED), meta=_meta(cfg)
+    )
+    step = TrainStep(
+        *(task, model, optimizer),
+        device=device,
+        precision=precision,
+        scaler=scaler,
+        clip_norm=cfg.TRAIN.CLIP_NORM,
+        average=average,
+    )
+    return state, step
+
+
+def _meta(cfg: CfgNode) -> dict[str, Any]:
+    """Return what a weights file says about itself."""
+    return {
+        "model": cfg.MODEL.NAME,
+        "codec": cfg.MODEL.TARGET_TYPE,
+        "color_rgb": cfg.DATASET.COLOR_RGB,
+        "dataset": cfg.DATASET.DATASET,
+        "config": cfg.dump(),
+    }

@@ -1,0 +1,198 @@
+"""Predict a split and score it; several processes take disjoint shards and rank 0 gathers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from lib.engine.device import Precision, to_device
+from lib.engine.distributed import (
+    broadcast_object,
+    current_world,
+    gather_objects,
+    gather_objects_everywhere,
+)
+from lib.structures.results import Poses
+from lib.tasks.base import Batch, Evaluator, Metrics, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Evaluation:
+    """Outcome of an evaluation, the same on every rank.
+
+    Attributes:
+        metrics: scores by name.
+        score: the metric that chooses the best checkpoint; NaN if it could not be computed.
+        seconds: time per stage: ``load`` (waiting for batches), ``predict``, ``gather``,
+            ``evaluate``.
+        people: number of poses found.
+        files: what was written, on rank 0.
+    """
+
+    metrics: Metrics
+    score: float
+    seconds: dict[str, float]
+    people: int
+    files: list[Path] = field(default_factory=list)
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error, as StopIteration is none
+    """The evaluation was given up because somebody wants to stop."""
+
+
+class Stopwatch:
+    """Sums up the time of named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Add the duration of the block to ``stage``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    def waits(self, stage: str, items: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield ``items``; the time until each arrives belongs to ``stage``."""
+        iterator = iter(items)
+        while True:
+            with self(stage):
+                item = next(iterator, None)
+            if item is None:
+                return
+            yield item
+
+
+def predict(
+    task: Task,
+    network: nn.Module,
+    device: torch.device,
+    precision: Precision,
+    *,
+    watch: Stopwatch | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Poses:
+    """Return the people that this rank finds in its shard of the test split.
+
+    Args:
+        task: gives loader and predictions.
+        network: on ``device``, not wrapped; put into evaluation mode, and back afterwards.
+        device: where to compute.
+        precision: number format.
+        watch: takes the times.
+        should_stop: asked before each batch; True ends early with what there is.
+    """
+    world = current_world()
+    watch = watch or Stopwatch()
+    loader = task.build_test_loader(world.rank, world.size)
+    bar = tqdm(total=len(loader), desc="predict", disable=not world.is_main or None, leave=False)
+    parts = []
+    # no_grad, not inference_mode: tables that a module caches on the way must stay trainable-safe.
+    with evaluating(network), torch.no_grad(), bar:
+        for batch in watch.waits("load", loader):
+            if should_stop():
+                break
+            with watch("predict"), precision.autocast():
+                parts.append(task.predict_step(network, to_device(batch, device)))
+            bar.update()
+    return Poses.concatenate(parts, task.num_joints)
+
+
+def evaluate(
+    task: Task,
+    network: nn.Module,
+    device: torch.device,
+    precision: Precision,
+    *,
+    folder: Path | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Predict the test split on all ranks, score it on rank 0, tell all.
+
+    Args:
+        task: what to predict and how to score it.
+        network: on ``device``, not wrapped, the same on every rank.
+        device: where to compute.
+        precision: number format.
+        folder: rank 0 writes the predictions there; None writes nothing.
+        should_stop: asked before each batch, see Raises.
+
+    Raises:
+        Interrupted: some rank's ``should_stop`` said so; on every rank.
+    """
+    watch = Stopwatch()
+    poses = predict(task, network, device, precision, watch=watch, should_stop=should_stop)
+    if any(gather_objects_everywhere(should_stop())):
+        raise Interrupted
+    with watch("gather"):
+        everyone = gather_poses(poses, task.num_joints)
+    result = None
+    if everyone is not None:
+        with watch("evaluate"):
+            result = _score(task.build_evaluator(), everyone, folder)
+        result.seconds.update(watch.seconds)
+    result = broadcast_object(result)
+    assert result is not None  # rank 0 always has one
+    return result
+
+
+def gather_poses(poses: Poses, num_joints: int) -> Poses | None:
+    """Return the people of all ranks on rank 0, ordered by sample; None elsewhere.
+
+    Raises:
+        RuntimeError: two ranks predicted the same sample.
+    """
+    parts = gather_objects(poses)
+    if parts is None:
+        return None
+    _check_disjoint([np.unique(part.indices) for part in parts])
+    everyone = Poses.concatenate(parts, num_joints)
+    return everyone.select(np.argsort(everyone.indices, kind="stable"))
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put ``network`` into evaluation mode for the block."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def _score(evaluator: Evaluator, poses: Poses, folder: Path | None) -> Evaluation:
+    evaluator.update(poses)
+    metrics = evaluator.compute()
+    return Evaluation(
+        metrics=metrics,
+        score=float(metrics.get(evaluator.primary, math.nan)),
+        seconds={},
+        people=len(poses),
+        files=evaluator.write(folder) if folder is not None else [],
+    )
+
+
+def _check_disjoint(indices: list[np.ndarray]) -> None:
+    merged = np.concatenate(indices)
+    unique, counts = np.unique(merged, return_counts=True)
+    if len(unique) < len(merged):
+        raise RuntimeError(
+            f"samples {unique[counts > 1][:10].tolist()} were predicted by more than one rank; the "
+            "test loader's shards overlap"
+        )

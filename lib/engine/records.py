@@ -1,0 +1,171 @@
+"""What a run leaves to read: ``metrics.jsonl``, TensorBoard files, log lines, a progress bar."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from lib.tasks.base import Metrics
+
+logger = logging.getLogger(__name__)
+
+METRICS = "metrics.jsonl"
+
+
+class RunRecords:
+    """Writes the records of a run, on rank 0; on other ranks every call does nothing.
+
+    Args:
+        folder: run folder; ``metrics.jsonl`` gets one JSON object per line.
+        log_folder: TensorBoard files; None writes none.
+        total: optimiser steps in the run.
+        step: steps done before, when resuming.
+        active: False on ranks other than 0.
+    """
+
+    def __init__(
+        self, folder: Path, log_folder: Path | None, *, total: int, step: int, active: bool
+    ) -> None:
+        self.active = active
+        self.total = total
+        self._path = folder / METRICS
+        self._board: SummaryWriter | None = None
+        self._bar = tqdm(
+            total=total, initial=step, unit="step", disable=not (active and sys.stderr.isatty())
+        )
+        if active:
+            folder.mkdir(parents=True, exist_ok=True)
+            if log_folder is not None:
+                self._board = SummaryWriter(str(log_folder), purge_step=step or None)
+
+    def advance(self) -> None:
+        """Count one step on the bar."""
+        self._bar.update()
+
+    def train(
+        self,
+        step: int,
+        epoch: int,
+        values: dict[str, float],
+        *,
+        lr: float,
+        rate: float,
+        pace: float,
+    ) -> None:
+        """Record the mean losses of the steps since the last record.
+
+        Args:
+            step: optimiser steps done.
+            epoch: epoch of the last of them.
+            values: ``loss`` and the named ones.
+            lr: learning rate of the first group.
+            rate: samples per second over all ranks.
+            pace: seconds per step, for the time left.
+        """
+        if not self.active:
+            return
+        line = {"kind": "train", "epoch": epoch, "step": step, **values}
+        line |= {"lr": lr, "samples_per_s": round(rate, 3)}
+        self._write(line)
+        self._scalars("train", {**values, "lr": lr, "samples_per_s": rate}, step)
+        self._bar.set_postfix(epoch=epoch, loss=f"{values['loss']:.4g}", refresh=False)
+        if self._bar.disable:
+            shown = " ".join(f"{name.lstrip('_')} {value:.4g}" for name, value in values.items())
+            left = timedelta(seconds=round(pace * (self.total - step)))
+            logger.info(
+                "epoch %d step %d/%d %s lr %.3g, %.1f samples/s, %s left",
+                *(epoch, step, self.total, shown, lr, rate, left),
+            )
+
+    def val(self, step: int, epoch: int, metrics: Metrics, seconds: dict[str, float]) -> None:
+        """Record an evaluation and its time per stage."""
+        if not self.active:
+            return
+        self._write({"kind": "val", "epoch": epoch, "step": step, **metrics, "seconds": seconds})
+        self._scalars("val", metrics, step)
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        logger.info(
+            "epoch %d evaluated in %.1f s: %s", epoch, sum(seconds.values()), shown or "no metrics"
+        )
+
+    def close(self) -> None:
+        """Flush and close all files."""
+        self._bar.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({key: _plain(value) for key, value in line.items()}) + "\n")
+
+    def _scalars(self, prefix: str, values: dict[str, float], step: int) -> None:
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{prefix}/{name.lstrip('_')}", value, step)
+            self._board.flush()
+
+
+class RateMeter:
+    """Samples per second and seconds per step since the last reading."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new window; pauses (evaluations, checkpoints) end one."""
+        self._start, self._samples, self._steps = time.perf_counter(), 0, 0
+
+    def add(self, samples: int) -> None:
+        """Count one step of ``samples`` samples over all ranks."""
+        self._samples += samples
+        self._steps += 1
+
+    def read(self) -> tuple[float, float]:
+        """Return (samples per second, seconds per step) and start a new window."""
+        spent = max(time.perf_counter() - self._start, 1e-9)
+        result = self._samples / spent, spent / max(self._steps, 1)
+        self.reset()
+        return result
+
+
+def trim_metrics(folder: Path, step: int, *, evaluated: bool) -> None:
+    """Remove the lines of ``metrics.jsonl`` that a run resumed after ``step`` will write again.
+
+    Args:
+        folder: run folder.
+        step: optimiser steps in the checkpoint.
+        evaluated: whether the evaluation that follows ``step`` is behind it.
+    """
+    path = folder / METRICS
+    if not path.exists():
+        return
+    kept = []
+    for text in path.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:  # cut off by a kill
+            continue
+        limit = step if line["kind"] == "train" or evaluated else step - 1
+        if line["step"] <= limit:
+            kept.append(text)
+    part = path.with_name(path.name + ".part")
+    part.write_text("".join(f"{text}\n" for text in kept))
+    part.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON value; NaN, which JSON lacks, becomes null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (str, int)) or value is None:
+        return value
+    return float(value) if math.isfinite(value) else None

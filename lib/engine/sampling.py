@@ -1,0 +1,97 @@
+"""Order of the training samples: a function of (seed, epoch), so any position can be found again.
+
+Differs from ``torch.utils.data.DistributedSampler``: the shuffled order is cut into global batches
+first and each rank takes its part of every one, so that N processes see the batches of one process
+with an N times larger batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import Sampler
+
+Key = tuple[int, int]  # (epoch, index) of a training sample
+
+
+class EpochSampler(Sampler[list[Key]]):
+    """Yields the batches of one epoch from a given one on; ``seek`` chooses both.
+
+    The last batch may be smaller. Every rank gets equally many samples of each batch; where they do
+    not divide, the first samples of that batch are repeated (fewer than there are ranks).
+
+    Args:
+        size: number of samples.
+        batch_size: samples per batch and rank.
+        seed: keys the order together with the epoch.
+        shuffle: False keeps the order of the data set.
+        rank: this process.
+        world: number of processes.
+        groups: (size,) group of each sample if a batch must hold one group only.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        *,
+        seed: int,
+        shuffle: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        groups: Sequence[int] | None = None,
+    ) -> None:
+        if size < 1 or batch_size < 1:
+            raise ValueError(f"size {size} and batch_size {batch_size} must be positive")
+        if groups is not None and len(groups) != size:
+            raise ValueError(f"groups must have {size} entries, got {len(groups)}")
+        self.size = size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world = world
+        self.groups = None if groups is None else np.asarray(groups)
+        self.epoch = 0
+        self.start = 0
+        self._length = len(self.batches(0))
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch, the same on every rank."""
+        return self._length
+
+    def seek(self, epoch: int, start: int = 0) -> None:
+        """Let the next iteration yield ``epoch`` from batch ``start`` on."""
+        self.epoch, self.start = epoch, start
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch = self.epoch
+        for batch in self.batches(epoch)[self.start :]:
+            yield [(epoch, int(index)) for index in self._share(batch)]
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """Return the global batches of ``epoch``: index arrays of up to batch_size x world."""
+        order = np.arange(self.size)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed % 2**63, epoch]).permutation(self.size)
+        size = self.batch_size * self.world
+        if self.groups is None:
+            return _chunks(order, size)
+        return _group_chunks(order, self.groups[order], size)
+
+    def _share(self, batch: np.ndarray) -> np.ndarray:
+        share = -(-len(batch) // self.world)
+        return np.resize(batch, share * self.world)[self.rank * share :][:share]
+
+
+def _chunks(order: np.ndarray, size: int) -> list[np.ndarray]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _group_chunks(order: np.ndarray, groups: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut each group on its own; batches come in the order in which they would have filled up."""
+    chunks: list[np.ndarray] = []
+    for group in np.unique(groups):
+        chunks += _chunks(np.flatnonzero(groups == group), size)
+    return [order[chunk] for chunk in sorted(chunks, key=lambda chunk: chunk[-1])]

@@ -1,0 +1,130 @@
+"""Everything that changes during a run, as one value that a checkpoint holds."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from lib.engine.checkpointing import Payload, all_finite
+from lib.engine.distributed import current_world, gather_objects_everywhere
+from lib.engine.ema import WeightAverage
+from lib.engine.plan import Plan
+from lib.engine.schedules import Schedule
+from lib.utils.errors import TrainingError
+from lib.utils.seed import restore_rng, rng_state, seed_everything
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass
+class TrainState:
+    """Weights, optimiser, schedule, scaler, average, position and best score of a run.
+
+    Attributes:
+        network: unwrapped.
+        optimizer: over its parameters.
+        schedule: of the learning rate.
+        scaler: of the loss.
+        average: of the weights, or None.
+        plan: gives the position its meaning.
+        device: of the network.
+        seed: of the run.
+        meta: plain values about the run, stored with every weights file.
+        step: optimiser steps done.
+        evaluated: whether the evaluation due after ``step`` has been done.
+        best: best score so far; None before the first.
+    """
+
+    network: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler
+    average: WeightAverage | None
+    plan: Plan
+    device: torch.device
+    seed: int
+    meta: dict[str, Any] = field(default_factory=dict)
+    step: int = 0
+    evaluated: bool = True
+    best: float | None = None
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network whose predictions count: the average where there is one."""
+        return self.network if self.average is None else self.average.network
+
+    def weights(self) -> Payload:
+        """Return the content of a weights file."""
+        return {"state_dict": self.scored.state_dict(), "meta": {**self.meta, "step": self.step}}
+
+    def payload(self) -> Payload:
+        """Return the content of a checkpoint; every rank must call, for its random state.
+
+        Raises:
+            TrainingError: a weight is not finite.
+        """
+        state = self.network.state_dict()
+        if not all_finite(state):
+            raise TrainingError(
+                f"After step {self.step} some weights are not finite, though the loss was: "
+                "gradients overflowed. The last checkpoint is from before; lower TRAIN.LR or set "
+                "TRAIN.CLIP_NORM, and resume."
+            )
+        return {
+            "format": FORMAT,
+            "state_dict": state,
+            "meta": {**self.meta, "step": self.step},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": None if self.average is None else self.average.network.state_dict(),
+            "step": self.step,
+            "steps_per_pass": self.plan.steps_per_pass,
+            "evaluated": self.evaluated,
+            "best": self.best,
+            "rng": gather_objects_everywhere(rng_state(self.device)),
+        }
+
+    def restore(self, payload: Payload) -> None:
+        """Continue from a checkpoint; the weights must have been loaded into the network before."""
+        self.optimizer.load_state_dict(payload["optimizer"])
+        self.schedule.load_state_dict(payload["schedule"])
+        if payload["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(payload["scaler"])
+        if self.average is not None and payload["ema"] is not None:
+            self.average.network.load_state_dict(payload["ema"])
+        self.best = payload["best"]
+        self.evaluated = payload["evaluated"]
+        self.step = self._same_position(payload["step"], payload["steps_per_pass"])
+        self._restore_rng(payload["rng"])
+
+    def _same_position(self, step: int, steps_per_pass: int) -> int:
+        """Convert a position of another number of steps per pass (other ranks, other batch)."""
+        if steps_per_pass == self.plan.steps_per_pass or not self.plan.by_epoch:
+            return step
+        passes, offset = divmod(step, steps_per_pass)
+        converted = passes * self.plan.steps_per_pass
+        converted += offset * self.plan.steps_per_pass // steps_per_pass
+        logger.warning(
+            "The checkpoint has %d steps per epoch, this run %d: step %d becomes %d.",
+            *(steps_per_pass, self.plan.steps_per_pass, step, converted),
+        )
+        return converted
+
+    def _restore_rng(self, states: list[Any]) -> None:
+        world = current_world()
+        if len(states) == world.size:
+            restore_rng(states[world.rank], self.device)
+            return
+        logger.warning(
+            "The checkpoint is from %d processes, this run has %d: random numbers start anew.",
+            *(len(states), world.size),
+        )
+        seed_everything(self.seed + world.rank + self.step)

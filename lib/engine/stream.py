@@ -1,0 +1,149 @@
+"""Batches of the training set, from any position on, whatever happens to the loader processes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lib.engine.sampling import EpochSampler, Key
+from lib.tasks.base import Batch, Task, TrainData
+from lib.utils.errors import DataError, UserError
+from lib.utils.workers import init_worker
+
+logger = logging.getLogger(__name__)
+
+_WORKER_DIED = re.compile(r"DataLoader worker \(pid")
+_MAX_DEATHS = 3  # in a row, without a batch between them
+
+
+@dataclass
+class Fetched:
+    """One batch and where it came from."""
+
+    samples: list[int]  # indices in the training set
+    batch: Batch
+
+
+@dataclass
+class _Failure:
+    """A user's mistake met in a loader process, carried to the training process as a value.
+
+    Raised there, it would arrive as a traceback of the other process.
+    """
+
+    error: UserError
+
+
+class _Keyed(Dataset[tuple[Key, Any]]):
+    """Returns each sample with its key."""
+
+    def __init__(self, data: TrainData) -> None:
+        self.data = data
+
+    def __getitem__(self, key: Key) -> tuple[Key, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return key, self.data[key]
+        except UserError as error:
+            return key, _Failure(error)
+
+
+@dataclass
+class _Collate:
+    """Joins samples, in the loader process."""
+
+    join: Callable[[list[Any]], Batch]
+
+    def __call__(self, items: list[tuple[Key, Any]]) -> Fetched | _Failure:
+        for _, sample in items:
+            if isinstance(sample, _Failure):
+                return sample
+        return Fetched([key[1] for key, _ in items], self.join([sample for _, sample in items]))
+
+
+class TrainStream:
+    """Training batches in the sampler's order.
+
+    A loader process that dies (killed for memory, or by a signal meant for the whole job) is
+    replaced: loading starts again at the batch that was due, which is the same as it would have
+    been, because samples depend on their keys only.
+
+    Args:
+        task: joins samples to batches.
+        data: the training set.
+        sampler: order and position.
+        workers: loader processes; 0 loads in this one.
+        pin: copy batches into page-locked memory, for GPUs.
+    """
+
+    def __init__(
+        self, task: Task, data: TrainData, sampler: EpochSampler, *, workers: int, pin: bool
+    ) -> None:
+        self.sampler = sampler
+        self.workers = workers
+        self._options: dict[str, Any] = {
+            "dataset": _Keyed(data),
+            "batch_sampler": sampler,
+            "collate_fn": _Collate(task.collate),
+            "num_workers": workers,
+            "pin_memory": pin,
+            "worker_init_fn": init_worker,
+            "persistent_workers": workers > 0,
+            # Its own generator: otherwise each pass would draw from the model's random numbers.
+            "generator": torch.Generator().manual_seed(sampler.seed % 2**63),
+        }
+        self._loader: DataLoader[Any] | None = None
+
+    def __len__(self) -> int:
+        """Return the batches of a pass."""
+        return len(self.sampler)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Fetched]:
+        """Yield the batches of pass ``epoch`` from number ``start`` on.
+
+        Raises:
+            DataError: a sample cannot be read, or loader processes keep dying.
+        """
+        deaths = 0
+        while start < len(self):
+            try:
+                for item in self._open(epoch, start):
+                    if isinstance(item, _Failure):
+                        raise item.error
+                    yield item
+                    start += 1
+                    deaths = 0
+                return
+            except RuntimeError as error:
+                deaths += 1
+                self._close_after(error, deaths)
+
+    def _open(self, epoch: int, start: int) -> Iterator[Fetched | _Failure]:
+        self.sampler.seek(epoch, start)
+        if self._loader is None:
+            self._loader = DataLoader(**self._options)
+        iterator = iter(self._loader)
+        if threading.current_thread() is threading.main_thread():
+            # torch would raise a worker's death wherever this process happens to be, also half-way
+            # through an optimiser step; waiting for a batch notices it as well.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        return iterator
+
+    def _close_after(self, error: RuntimeError, deaths: int) -> None:
+        if not _WORKER_DIED.search(str(error)):
+            raise error
+        self._loader = None
+        reason = " ".join(str(error).split())
+        if deaths >= _MAX_DEATHS:
+            raise DataError(
+                f"Loader processes died {deaths} times in a row ({reason}); often memory is short: "
+                "lower WORKERS or TRAIN.BATCH_SIZE_PER_GPU, or load in this process with WORKERS 0."
+            ) from None
+        logger.warning("A loader process died (%s); starting new ones at the same batch.", reason)

@@ -1,0 +1,224 @@
+"""``fit``: train a task by its configuration, surviving whatever stops a process.
+
+The loop counts optimiser steps; ``plan`` says after which of them to evaluate and to save. A run
+that was stopped anywhere and resumed passes through the same states as one that was not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from lib.engine.checkpointing import BEST, FINAL, CheckpointStore
+from lib.engine.distributed import broadcast_buffers, current_world, mean_over_ranks
+from lib.engine.guard import StepGuard
+from lib.engine.inference import Evaluation, Interrupted, evaluate
+from lib.engine.records import RateMeter, RunRecords
+from lib.engine.signals import StopRequest
+from lib.engine.state import TrainState
+from lib.engine.step import Losses, TrainStep
+from lib.engine.stream import Fetched, TrainStream
+from lib.tasks.base import Task
+from lib.utils.errors import TrainingError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class FitResult:
+    """How a run ended.
+
+    Attributes:
+        finished: False if a signal stopped it; it can be resumed.
+        step: optimiser steps done.
+        best: best score, None if nothing was scored.
+        evaluation: the last one of this process, None if there was none.
+    """
+
+    finished: bool
+    step: int
+    best: float | None
+    evaluation: Evaluation | None = None
+
+
+class Trainer:
+    """Takes a run from its state to its end; see ``build_trainer`` for the parts.
+
+    Args:
+        task: what is trained.
+        state: of the run, perhaps restored.
+        train_step: changes the weights by one step.
+        stream: of training batches.
+        store: of checkpoints.
+        records: of losses and scores.
+        fingerprint: of the configuration, kept in checkpoints.
+        accumulate: batches per step.
+        log_every: steps between records.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        state: TrainState,
+        train_step: TrainStep,
+        stream: TrainStream,
+        store: CheckpointStore,
+        records: RunRecords,
+        *,
+        fingerprint: dict[str, str],
+        accumulate: int,
+        log_every: int,
+    ) -> None:
+        self.task = task
+        self.state = state
+        self.train_step = train_step
+        self.stream = stream
+        self.store = store
+        self.records = records
+        self.fingerprint = fingerprint
+        self.accumulate = accumulate
+        self.log_every = log_every
+        self.guard = StepGuard(state.device)
+        self.meter = RateMeter()
+        self.stop = StopRequest()
+        self.evaluation: Evaluation | None = None
+        self._window: list[Losses] = []
+        self._saved_step = state.step if state.step else -1
+
+    def run(self) -> FitResult:
+        """Train to the end or to the first wish to stop, and save."""
+        with self.stop:
+            try:
+                self._finish_evaluation()
+                self._train()
+                self._close(finished=True)
+            except Interrupted:
+                self._close(finished=False)
+            finally:
+                self.records.close()
+        state = self.state
+        finished = state.plan.is_last(state.step) and state.evaluated
+        return FitResult(finished, state.step, state.best, self.evaluation)
+
+    def _train(self) -> None:
+        state = self.state
+        self.meter.reset()
+        while not state.plan.is_last(state.step):
+            for fetched in self._steps_of_pass():
+                self._one_step(fetched)
+                if state.plan.is_last(state.step):
+                    break
+
+    def _one_step(self, fetched: list[Fetched]) -> None:
+        state = self.state
+        state.network.train()
+        state.schedule.apply(state.optimizer, state.step)
+        losses = self.train_step([item.batch for item in fetched], state.step + 1)
+        stop = self.guard.settle()  # of the step before: this one is still running
+        state.step += 1
+        state.evaluated = not state.plan.evaluates(state.step)
+        samples = [index for item in fetched for index in item.samples]
+        self.guard.post(state.step, losses, samples, stop=self.stop.requested)
+        self._note(losses, len(samples))
+        if state.plan.saves(state.step) or not state.evaluated:
+            stop = self.guard.settle()
+        if state.plan.saves(state.step):
+            self._save()
+        if stop:
+            raise Interrupted
+        self._finish_evaluation()
+
+    def _steps_of_pass(self) -> Iterator[list[Fetched]]:
+        """Yield the batches of each step left in the current pass."""
+        number, offset = self.state.plan.position(self.state.step)
+        batches = self.stream.batches(number, offset * self.accumulate)
+        # A step's batches are all here before it begins: nothing can fail half-way.
+        while group := list(itertools.islice(batches, self.accumulate)):
+            yield group
+
+    def _finish_evaluation(self) -> None:
+        """Evaluate if that is due, keep the weights if they are the best so far.
+
+        Raises:
+            Interrupted: somebody wants to stop; the evaluation stays due.
+        """
+        state = self.state
+        if state.evaluated:
+            return
+        if state.average is not None:
+            broadcast_buffers(state.average.network)
+        broadcast_buffers(state.network)
+        result = evaluate(
+            self.task,
+            state.scored,
+            state.device,
+            self.train_step.precision,
+            folder=self.store.folder / "results",
+            should_stop=lambda: self.stop.requested,
+        )
+        self.evaluation = result
+        state.schedule.observe(state.step, result.score)
+        state.evaluated = True
+        self.records.val(state.step, state.plan.epoch(state.step), result.metrics, result.seconds)
+        if math.isfinite(result.score) and (state.best is None or result.score > state.best):
+            state.best = result.score
+            self._save_weights(BEST)
+        self.meter.reset()
+
+    def _note(self, losses: Losses, samples: int) -> None:
+        """Record the mean losses every ``log_every`` steps and at the end of a pass."""
+        state = self.state
+        self.records.advance()
+        self.meter.add(samples * current_world().size)
+        self._window.append(losses)
+        ends_pass = state.step % state.plan.steps_per_pass == 0
+        if state.step % self.log_every and not ends_pass and not state.plan.is_last(state.step):
+            return
+        names = list(losses)
+        rows = torch.stack([torch.stack([part[name] for name in names]) for part in self._window])
+        values = mean_over_ranks(rows.float().mean(dim=0)).tolist()
+        self._window = []
+        rate, pace = self.meter.read()
+        self.records.train(
+            state.step,
+            state.plan.epoch(state.step),
+            dict(zip(names, values, strict=True)),
+            lr=state.optimizer.param_groups[0]["lr"],
+            rate=rate,
+            pace=pace,
+        )
+
+    def _save(self, *, must: bool = False) -> None:
+        """Write a checkpoint; unless it ``must``, a failure is reported and training goes on."""
+        state = self.state
+        payload = {**state.payload(), "fingerprint": self.fingerprint}
+        if current_world().is_main:
+            try:
+                self.store.save(payload, state.step)
+            except TrainingError as error:
+                if must:
+                    raise
+                logger.error("%s Training goes on.", error)
+                return
+        self._saved_step = state.step
+
+    def _save_weights(self, name: str) -> None:
+        if current_world().is_main:
+            self.store.save_weights(self.state.weights(), name)
+
+    def _close(self, *, finished: bool) -> None:
+        state = self.state
+        self.guard.settle()
+        if finished:
+            self._save(must=True)
+            self._save_weights(FINAL)
+            logger.info("finished after %d steps, best score %s", state.step, state.best)
+            return
+        if self._saved_step != state.step:
+            self._save(must=True)
+        logger.info("stopped after %d steps; resume with --resume or AUTO_RESUME true", state.step)

@@ -1,0 +1,56 @@
+"""Loader processes: how many, and what each sets up before its first sample."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import cv2
+import torch
+
+logger = logging.getLogger(__name__)
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def available_cpus() -> int:
+    """Return the cores this process may use: its affinity, or a container's quota if smaller."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return max(1, min(cores, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no control group, or its quota is "max"
+        return cores
+
+
+def limit_workers(requested: int, processes: int = 1) -> int:
+    """Return ``requested`` loader processes, or this process's share of the cores if smaller.
+
+    Args:
+        requested: ``WORKERS``; 0 loads in the training process itself.
+        processes: training processes on this machine.
+    """
+    share = max(1, available_cpus() // processes)
+    if requested <= share:
+        return requested
+    logger.warning(
+        "WORKERS %d is more than the %d cores of this process; using %d.", requested, share, share
+    )
+    return share
+
+
+def init_worker(worker_id: int) -> None:
+    """Prepare a loader process; give it to ``DataLoader(worker_init_fn=...)``.
+
+    One thread each: parallelism comes from the number of workers, and OpenCV's own pool in each of
+    them would fight for the same cores. Ctrl-C reaches the whole process group, but only the
+    training process may act on it, because it still needs the batches of the step it finishes.
+    """
+    del worker_id
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,227 @@
+import json
+import os
+import signal
+
+import pytest
+import torch
+from toys.toy_task import ToyTask, toy_config
+
+from lib.engine import fit
+from lib.utils.errors import ConfigError, DataError, TrainingError
+
+
+def lines(folder, kind):
+    rows = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def read(folder, name="checkpoint.pth"):
+    return torch.load(folder / name, weights_only=True)
+
+
+def test_run_leaves_what_the_table_of_tools_says(tmp_path):
+    result = fit(toy_config(), ToyTask(), tmp_path / "run", tmp_path / "log")
+
+    assert result.finished
+    assert result.step == 4 * 5  # 13 samples in batches of 3
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "checkpoint.pth", "model_best.pth", "final_state.pth", "metrics.jsonl", "results"
+    }  # fmt: skip
+    train, val = lines(tmp_path / "run", "train"), lines(tmp_path / "run", "val")
+    assert [row["step"] for row in val] == [5, 10, 15, 20]
+    assert [row["epoch"] for row in val] == [0, 1, 2, 3]
+    assert set(train[0]) == {
+        "kind", "epoch", "step", "loss", "cross", "size", "_hits", "lr", "samples_per_s"
+    }  # fmt: skip
+    assert [row["step"] for row in train[:3]] == [2, 4, 5]
+    assert train[-1]["loss"] < train[0]["loss"] / 2
+    assert val[-1]["people"] == 7
+    assert [round(row["lr"], 6) for row in train if row["step"] % 5 == 0] == [
+        0.01,
+        0.01,
+        1e-3,
+        1e-3,
+    ]
+    assert list((tmp_path / "log").iterdir())
+
+
+def test_weights_files_hold_plain_names_and_meta(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    final = read(tmp_path, "final_state.pth")
+    assert "conv.weight" in final["state_dict"]
+    assert final["meta"]["model"] == "pose_hrnet"
+    assert final["meta"]["step"] == 5
+
+
+def test_loss_is_what_the_sum_of_named_losses_is(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    for row in lines(tmp_path, "train"):
+        assert row["loss"] == pytest.approx(row["cross"] + row["size"], rel=1e-5)
+
+
+def test_iterations_instead_of_epochs(tmp_path):
+    cfg = toy_config(MAX_ITER=12, EVAL_PERIOD=5, CHECKPOINT_PERIOD=4, LR_STEP=[7], KEEP_LAST=5)
+    result = fit(cfg, ToyTask(), tmp_path)
+    assert result.step == 12
+    assert [row["step"] for row in lines(tmp_path, "val")] == [5, 10, 12]
+    rates = {row["step"]: row["lr"] for row in lines(tmp_path, "train")}
+    assert rates[6] == pytest.approx(0.01)
+    assert rates[8] == pytest.approx(0.001)
+    kept = sorted(path.name for path in tmp_path.glob("checkpoint_*"))
+    assert kept == ["checkpoint_12.pth", "checkpoint_4.pth", "checkpoint_8.pth"]
+
+
+def test_best_weights_are_those_of_the_best_score(tmp_path):
+    result = fit(toy_config(), ToyTask(), tmp_path)
+    scores = {row["step"]: row["hits"] for row in lines(tmp_path, "val")}
+    assert result.best == max(scores.values())
+    assert scores[read(tmp_path, "model_best.pth")["meta"]["step"]] == result.best
+
+
+@pytest.mark.parametrize("extra", [{}, {"ACCUMULATE": 2, "EMA": 0.9, "CLIP_NORM": 1.0}])
+def test_stopped_and_resumed_run_equals_the_uninterrupted_one(tmp_path, extra):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    fit(toy_config(**extra), ToyTask(), whole)
+
+    def stop_in_epoch(epoch_to_stop):
+        def act(epoch):
+            if epoch == epoch_to_stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return act
+
+    for epoch in (0, 1, 3):
+        task = ToyTask(broken={6: stop_in_epoch(epoch)})
+        result = fit(toy_config(ROOT__AUTO_RESUME=True, **extra), task, parts)
+        assert not result.finished
+    assert fit(toy_config(RESUME=True, **extra), ToyTask(), parts).finished
+
+    assert_same(read(parts), read(whole))
+    assert_same(read(parts, "model_best.pth"), read(whole, "model_best.pth"), skip="meta")
+    for row, other in zip(lines(parts, "val"), lines(whole, "val"), strict=True):
+        assert {**row, "seconds": 0} == {**other, "seconds": 0}
+
+
+def assert_same(left, right, path="", skip=None):
+    assert type(left) is type(right), path
+    if isinstance(left, torch.Tensor):
+        assert torch.equal(left, right), path
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys(), path
+        for key in left:
+            if key not in ("config", skip):
+                assert_same(left[key], right[key], f"{path}.{key}")
+    elif isinstance(left, (list, tuple)):
+        assert len(left) == len(right), path
+        for i, pair in enumerate(zip(left, right, strict=True)):
+            assert_same(*pair, f"{path}[{i}]")
+    else:
+        assert left == right, path
+
+
+def test_resume_without_a_checkpoint_says_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="AUTO_RESUME"):
+        fit(toy_config(RESUME=True), ToyTask(), tmp_path)
+
+
+def test_other_model_cannot_resume(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    with pytest.raises(ConfigError, match=r"MODEL.NUM_JOINTS was 17, is 16"):
+        fit(toy_config(RESUME=True, MODEL__NUM_JOINTS=16), ToyTask(), tmp_path)
+
+
+def test_finished_run_is_left_alone_when_resumed(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    before = read(tmp_path)
+    result = fit(toy_config(END_EPOCH=1, ROOT__AUTO_RESUME=True), ToyTask(), tmp_path)
+    assert result.finished
+    assert_same(read(tmp_path), before)
+    assert len(lines(tmp_path, "val")) == 1
+
+
+def test_fresh_run_moves_an_earlier_one_aside(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    before = read(tmp_path)
+    fit(toy_config(END_EPOCH=2), ToyTask(), tmp_path)
+    assert_same(read(tmp_path / "earlier-1"), before)
+    assert [row["step"] for row in lines(tmp_path, "val")] == [5, 10]
+
+
+def test_initial_weights_are_loaded_into_fresh_runs_only(tmp_path):
+    calls = []
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path, initialise=calls.append)
+    fit(toy_config(END_EPOCH=2, RESUME=True), ToyTask(), tmp_path, initialise=calls.append)
+    assert len(calls) == 1
+
+
+def test_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_checkpoint(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    before = read(tmp_path)
+    task = ToyTask(broken={"nan": 4})
+    with pytest.raises(TrainingError, match=r"not finite \(loss nan.*samples \[.*\b4\b.*\]"):
+        fit(toy_config(END_EPOCH=2, RESUME=True), task, tmp_path)
+    assert_same(read(tmp_path), before)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_data_is_reported_as_it_was_said(tmp_path, workers):
+    def fail(epoch):
+        raise DataError("picture.jpg is damaged.")
+
+    with pytest.raises(DataError) as caught:
+        fit(toy_config(ROOT__WORKERS=workers), ToyTask(broken={5: fail}), tmp_path)
+    assert str(caught.value) == "picture.jpg is damaged."
+
+
+def test_killed_worker_is_replaced_and_changes_nothing(tmp_path):
+    flag = tmp_path / "killed"
+
+    def die_once(epoch):
+        if epoch == 1 and not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    fit(toy_config(), ToyTask(), tmp_path / "a")
+    fit(toy_config(ROOT__WORKERS=1), ToyTask(broken={5: die_once}), tmp_path / "b")
+    assert flag.exists()
+    assert_same(read(tmp_path / "a"), read(tmp_path / "b"))
+
+
+def test_worker_that_always_dies_is_an_error(tmp_path):
+    def die(epoch):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(DataError, match="WORKERS"):
+        fit(toy_config(ROOT__WORKERS=1), ToyTask(broken={5: die}), tmp_path)
+
+
+def test_signal_during_an_evaluation_leaves_it_due(tmp_path):
+    def stop():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    result = fit(toy_config(), ToyTask(on_predict=stop), tmp_path)
+    assert not result.finished
+    assert result.step == 5
+    assert read(tmp_path)["evaluated"] is False
+    assert not (tmp_path / "metrics.jsonl").exists() or not lines(tmp_path, "val")
+    assert fit(toy_config(RESUME=True), ToyTask(), tmp_path).finished
+    assert [row["step"] for row in lines(tmp_path, "val")] == [5, 10, 15, 20]
+
+
+def test_full_disk_does_not_stop_a_run_but_its_end(tmp_path, monkeypatch):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    before = read(tmp_path)
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"No space left.*intact"):
+        fit(toy_config(END_EPOCH=2, RESUME=True, EVAL_PERIOD=5), ToyTask(), tmp_path)
+    assert_same(read(tmp_path), before)
+
+
+def test_global_batch_is_checked(tmp_path):
+    with pytest.raises(ConfigError, match="gives 6"):
+        fit(toy_config(GLOBAL_BATCH=8, ACCUMULATE=2), ToyTask(), tmp_path)

@@ -1,0 +1,158 @@
+"""A task small enough to train in milliseconds: find the bright pixel of a noisy image."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lib.config.defaults import default_config
+from lib.structures.results import Poses
+
+SIZE = (10, 12)  # height, width
+
+
+class ToyNet(nn.Module):
+    """Convolution, batch norm, dropout (it draws random numbers), convolution to one heatmap."""
+
+    def __init__(self, dropout: float = 0.1):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, padding=1)
+        self.norm = nn.BatchNorm2d(5)
+        self.drop = nn.Dropout(dropout)
+        self.out = nn.Conv2d(5, 1, 3, padding=1)
+        self.table = nn.Parameter(torch.zeros(1, 1, *SIZE))
+
+    def no_weight_decay(self):
+        return ["table"]
+
+    def forward(self, images):
+        return self.out(self.drop(self.norm(self.conv(images)).relu())) + self.table
+
+
+class ToyData:
+    """Images whose noise is keyed by (epoch, index); ``broken`` maps an index to an action."""
+
+    def __init__(self, size: int, broken: dict | None = None):
+        self.size = size
+        self.broken = broken or {}
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, key):
+        epoch, index = key
+        action = self.broken.get(index)
+        if action is not None:
+            action(epoch)
+        rng = np.random.default_rng([epoch, index])
+        image = rng.normal(size=(3, *SIZE)).astype(np.float32)
+        y, x = index % SIZE[0], (3 * index) % SIZE[1]
+        image[:, y, x] += 8.0
+        if self.broken.get("nan") == index:
+            image[:] = np.nan
+        return {"image": torch.from_numpy(image), "target": torch.tensor([y, x]), "index": index}
+
+
+class ToyEvaluator:
+    primary = "hits"
+
+    def __init__(self):
+        self.poses = []
+
+    def update(self, poses):
+        self.poses.append(poses)
+
+    def compute(self):
+        poses = Poses.concatenate(self.poses, 1)
+        wanted = np.stack([(3 * poses.indices) % SIZE[1], poses.indices % SIZE[0]], axis=1)
+        return {
+            "hits": float((poses.keypoints[:, 0] == wanted).all(1).mean()),
+            "people": len(poses),
+        }
+
+    def write(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "toy.txt"
+        path.write_text(str(self.compute()))
+        return [path]
+
+
+@dataclass
+class ToyTask:
+    train_size: int = 13
+    test_size: int = 7
+    batch: int = 3
+    dropout: float = 0.1
+    num_joints: int = 1
+    groups: list | None = None
+    broken: dict = field(default_factory=dict)
+    on_predict: object = None
+
+    def build_model(self):
+        return ToyNet(self.dropout)
+
+    def build_train_dataset(self):
+        return ToyData(self.train_size, self.broken)
+
+    def collate(self, samples):
+        return {
+            "image": torch.stack([sample["image"] for sample in samples]),
+            "target": torch.stack([sample["target"] for sample in samples]),
+            "index": [sample["index"] for sample in samples],
+        }
+
+    def group_ids(self):
+        return self.groups
+
+    def build_test_loader(self, rank=0, world=1):
+        data = ToyData(self.test_size)
+        keys = [(0, index) for index in range(rank, self.test_size, world)]
+        return DataLoader([data[key] for key in keys], batch_size=2, collate_fn=self.collate)
+
+    def loss_step(self, model, batch):
+        maps = model(batch["image"])[:, 0].float()
+        y, x = batch["target"].unbind(1)
+        labels = y * SIZE[1] + x
+        cross = nn.functional.cross_entropy(maps.flatten(1), labels)
+        hits = (maps.flatten(1).argmax(1) == labels).float().mean()
+        return {"cross": cross, "size": 0.01 * maps.square().mean(), "_hits": hits}
+
+    def predict_step(self, model, batch):
+        if self.on_predict is not None:
+            self.on_predict()
+        best = model(batch["image"])[:, 0].float().flatten(1).argmax(1).cpu().numpy()
+        count = len(best)
+        poses = Poses.empty(1)
+        keypoints = np.stack([best % SIZE[1], best // SIZE[1]], axis=1).astype(np.float32)
+        indices = np.array(batch["index"], np.int64)
+        boxes = np.zeros((count, 4), np.float32)
+        ones = np.ones((count, 1), np.float32)
+        return type(poses)(
+            image_ids=indices,
+            keypoints=keypoints[:, None],
+            keypoint_scores=ones,
+            scores=ones[:, 0],
+            boxes=boxes,
+            indices=indices,
+            crops=boxes,
+        )
+
+    def build_evaluator(self):
+        return ToyEvaluator()
+
+
+def toy_config(**train):
+    """Return defaults for a run of seconds; keywords set ``TRAIN`` keys, or ``A__B`` others."""
+    cfg = default_config()
+    cfg.WORKERS, cfg.PRINT_FREQ = 0, 2
+    cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.END_EPOCH, cfg.TRAIN.LR = 3, 4, 0.01
+    cfg.TRAIN.LR_STEP = [2]
+    for key, value in train.items():
+        node, _, name = key.rpartition("__")
+        target = cfg.TRAIN if not node else cfg if node == "ROOT" else cfg[node]
+        assert name in target, key
+        target[name] = value
+    return cfg
