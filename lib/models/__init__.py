@@ -5,11 +5,13 @@
 
 from lib.models.builder import build_model
 from lib.models.checkpoint import LoadReport, load_pretrained, load_weights, to_official
+from lib.models.complexity import complexity
 from lib.models.weights_file import read_checkpoint
 
 __all__ = [
     "LoadReport",
     "build_model",
+    "complexity",
     "load_pretrained",
     "load_weights",
     "read_checkpoint",

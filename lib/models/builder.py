@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import nn
 from yacs.config import CfgNode
 
+from lib.models.posenet import PoseNet
 from lib.models.recipes import RECIPES
+from lib.utils.errors import ConfigError
 
 
 def build_model(cfg: CfgNode) -> nn.Module:
@@ -20,4 +22,28 @@ def build_model(cfg: CfgNode) -> nn.Module:
     recipe = RECIPES[cfg.MODEL.NAME]
     network = recipe.build(cfg.MODEL)
     network.key_map = recipe.key_map  # type: ignore[assignment]
+    if isinstance(network, PoseNet) and recipe.task == "topdown":
+        _check_sizes(network, cfg.MODEL)
     return network
+
+
+def _check_sizes(network: PoseNet, model: CfgNode) -> None:
+    """Compare the sizes in ``MODEL`` with the strides of the network.
+
+    Raises:
+        ConfigError: the image cannot be divided as the backbone wants, or the heatmaps have another
+            size.
+    """
+    if model.get("TASK", "topdown") != "topdown":  # whole images have sizes of their own
+        return
+    size = list(model.IMAGE_SIZE)
+    multiple = getattr(network.backbone, "size_multiple", 1)
+    if any(side % multiple for side in size):
+        raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
+    stride = network.head.out_stride
+    wanted = [side // stride for side in size]
+    if list(model.HEATMAP_SIZE) != wanted:
+        raise ConfigError(
+            f"MODEL.HEATMAP_SIZE {list(model.HEATMAP_SIZE)} must be MODEL.IMAGE_SIZE / {stride} = "
+            f"{wanted}: the network's heatmaps have stride {stride}."
+        )

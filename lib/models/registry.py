@@ -105,12 +105,14 @@ class Recipe:
         extra: schema of ``MODEL.EXTRA``: names, types and defaults.
         build: turns the (complete) ``MODEL`` node into a network, without weights.
         key_map: official checkpoint keys <-> ours.
+        table: how the family's published "GFLOPs" count, a key of ``complexity.CONVENTIONS``.
     """
 
     task: str
     extra: CfgNode
     build: Callable[[CfgNode], nn.Module]
     key_map: KeyMap
+    table: str = "legacy / 2^30"
 
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")

@@ -129,6 +129,8 @@ def test_heads_size_themselves_from_the_backbone():
         ("pose_resnet", {}, {"NUM_LAYERS": 51}, "NUM_LAYERS"),
         ("pose_resnet", {}, {"NUM_DECONV_FILTERS": [256]}, "NUM_DECONV_FILTERS"),
         ("pose_resnet", {}, {"NUM_DECONV_KERNELS": [4, 5, 4]}, "kernels"),
+        ("pose_hrnet", {"HEATMAP_SIZE": [48, 60]}, {}, r"IMAGE_SIZE / 4 = \[48, 64\]"),
+        ("pose_hrnet", {"IMAGE_SIZE": [180, 240]}, {}, "multiples of 32"),
         ("pose_hrnet", {}, {"STAGE3": {"NUM_BLOCKS": [4, 4]}}, "STAGE3.NUM_BLOCKS"),
         ("pose_hrnet", {}, {"STAGE2": {"FUSE_METHOD": "CAT"}}, "FUSE_METHOD"),
         ("pose_hrnet", {}, {"STAGE4": {"BLOCK": "BASICS"}}, "Did you mean BASIC"),

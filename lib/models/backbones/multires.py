@@ -185,6 +185,7 @@ class MultiResolution(nn.Module):
     Attributes:
         out_channels: widths of the four branches.
         out_strides: (4, 8, 16, 32).
+        size_multiple: what height and width of the images must be multiples of.
     """
 
     def __init__(
@@ -215,6 +216,7 @@ class MultiResolution(nn.Module):
         self.num_stages = len(stages)
         self.out_channels = tuple(before)
         self.out_strides = tuple(4 * 2**branch for branch in range(len(before)))
+        self.size_multiple = self.out_strides[-1]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map images (B, 3, H, W) to ``[y0, x1, x2, x3]``, (B, C_i, H / 4 / 2^i, W / 4 / 2^i).
@@ -252,10 +254,10 @@ class MultiResolution(nn.Module):
 
     def _check_size(self, images: Tensor) -> None:
         height, width = images.shape[-2:]
-        coarsest = self.out_strides[-1]
-        if height % coarsest or width % coarsest:
+        if height % self.size_multiple or width % self.size_multiple:
             raise ValueError(
-                f"image height and width must be multiples of {coarsest}, got {height}x{width}"
+                f"image height and width must be multiples of {self.size_multiple}, "
+                f"got {height}x{width}"
             )
 
 
