@@ -2,6 +2,8 @@
 
 ``codec`` (the object a top-down task holds), ``heatmap`` (Gaussian targets, peaks, quarter step),
 ``dark`` (Newton refinement), ``integral`` (soft-argmax), ``flip`` (merging flip-tested maps).
+Bottom-up: ``associative`` (targets), ``multiscale`` (network sizes, merging the outputs),
+``grouping`` (people from heatmaps and tags), ``refinement`` and ``assignment`` (its parts).
 """
 
 from lib.codecs.codec import HeatmapCodec

@@ -129,7 +129,8 @@ def _find_maxima_on_host(
     rank = np.arange(len(order)) - np.searchsorted(joints, joints)  # joints are sorted already
     order = order[rank < options.max_people]
     flat = rows[order] * maps.shape[2] + columns[order]
-    return tuple(torch.from_numpy(part) for part in (joints[order], flat, scores[order]))
+    as_tensor = torch.from_numpy
+    return as_tensor(joints[order]), as_tensor(flat), as_tensor(scores[order])
 
 
 def _find_maxima_on_device(

@@ -105,7 +105,7 @@ def refine(heatmaps: Tensor, tags: Tensor, people: np.ndarray) -> np.ndarray:
 def _search_on_host(
     heatmaps: Tensor, tags: Tensor, joints: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best flat cell (M,) and its heat (M,) for each joint with its wanted tag (M, L)."""
+    """Return the best cell (M,) and its heat (M,) for each joint with its wanted tag (M, L)."""
     heat, tag = heatmaps.numpy(), tags.numpy()
     flat = np.zeros(len(joints), np.int64)
     for joint in np.unique(joints):  # for all people at once
@@ -176,7 +176,7 @@ def _penalty(difference: np.ndarray) -> np.ndarray:
 def _search_on_device(
     heatmaps: Tensor, tags: Tensor, joints: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best flat cell (M,) and its heat (M,) for each joint with its wanted tag (M, L)."""
+    """Return the best cell (M,) and its heat (M,) for each joint with its wanted tag (M, L)."""
     heat, tag = heatmaps.flatten(1), tags.flatten(1, 2)
     rows = torch.from_numpy(joints).to(heat.device)
     target = torch.from_numpy(wanted).to(heat.device)

@@ -35,21 +35,11 @@ def match(scores, places, tags, options):
                 people.setdefault(tag[0], np.zeros((joints, 3 + length)))[j] = row
                 tag_lists[tag[0]] = [tag]
             continue
-        keys = list(people)[: options.max_people]
-        if options.ignore_too_much and len(keys) == options.max_people:
+        if options.ignore_too_much and len(people) >= options.max_people:
             continue
-        distance = np.zeros((len(rows), len(keys)))
-        for c, key in enumerate(keys):
-            mean = np.mean(tag_lists[key], axis=0)
-            for r in range(len(rows)):
-                distance[r, c] = np.sqrt(((rows[r, 3:] - mean) ** 2).sum())
-        cost = distance.copy()
-        if options.use_detection_score:
-            cost = np.round(distance) * 100 - rows[:, 2:3]
-        if len(rows) > len(keys):
-            extra = np.full((len(rows), len(rows) - len(keys)), 1e10)
-            cost = np.concatenate([cost, extra], axis=1)
-        for r, c in enumerate(assign_cell_by_cell(cost.tolist())):
+        keys = list(people)[: options.max_people]
+        distance = _distances(rows, [tag_lists[key] for key in keys])
+        for r, c in enumerate(_assign(distance, rows[:, 2:3], options)):
             if c < len(keys) and distance[r, c] < options.tag_threshold:
                 people[keys[c]][j] = rows[r]
                 tag_lists[keys[c]].append(row_tags[r])
@@ -59,6 +49,22 @@ def match(scores, places, tags, options):
     if not people:
         return np.zeros((0, joints, 3 + length), np.float32)
     return np.array(list(people.values())).astype(np.float32)
+
+
+def _distances(rows, tag_lists):
+    distance = np.zeros((len(rows), len(tag_lists)))
+    for c, tags in enumerate(tag_lists):
+        mean = np.mean(tags, axis=0)
+        for r in range(len(rows)):
+            distance[r, c] = np.sqrt(((rows[r, 3:] - mean) ** 2).sum())
+    return distance
+
+
+def _assign(distance, scores, options):
+    cost = np.round(distance) * 100 - scores if options.use_detection_score else distance
+    surplus = max(0, cost.shape[0] - cost.shape[1])
+    cost = np.concatenate([cost, np.full((len(cost), surplus), 1e10)], axis=1)
+    return assign_cell_by_cell(cost.tolist())
 
 
 def adjust(heatmaps, people):
