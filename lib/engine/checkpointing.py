@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,6 @@ class CheckpointStore:
         self.folder = folder
         self.keep_last = keep_last
 
-    def exists(self) -> bool:
-        """Return whether there is anything to resume."""
-        return bool(self._candidates())
-
     def read(self) -> bytes | None:
         """Return the bytes of the newest checkpoint that is not damaged; None without any.
 
@@ -125,10 +122,7 @@ class CheckpointStore:
         if self.keep_last:
             # The numbered name first: a kill between the two leaves a complete file under it.
             save_atomically(payload, self.folder / f"checkpoint_{step}.pth")
-            link = self.folder / (LATEST + ".part")
-            link.unlink(missing_ok=True)
-            os.link(self.folder / f"checkpoint_{step}.pth", link)
-            link.replace(latest)
+            _alias(self.folder / f"checkpoint_{step}.pth", latest)
             self._prune()
         else:
             save_atomically(payload, latest)
@@ -197,7 +191,8 @@ def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: P
 
 def all_finite(state: dict[str, Tensor]) -> bool:
     """Return whether no tensor holds NaN or infinity."""
-    return all(bool(t.isfinite().all()) for t in state.values() if t.is_floating_point())
+    flags = [tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point()]
+    return not flags or bool(torch.stack(flags).all())  # asks the device once, not per tensor
 
 
 def _flatten(node: CfgNode, prefix: str, flat: dict[str, str]) -> None:
@@ -222,6 +217,17 @@ def _verify(path: Path) -> None:
         raise WeightsError(f"{path} is damaged ({reason}).") from error
     if damaged is not None:
         raise WeightsError(f"{path} is damaged (checksum of {damaged}).")
+
+
+def _alias(source: Path, target: Path) -> None:
+    """Give ``source`` the second name ``target``; a copy where the disk has no hard links."""
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:
+        shutil.copyfile(source, part)
+    part.replace(target)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -79,10 +79,9 @@ def session(backend: str = "", timeout_s: float = 1800.0) -> Iterator[World]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_s))
-    try:
-        yield current_world()
-    finally:
-        dist.destroy_process_group()
+    yield current_world()
+    # Not after an error: the others may be waiting in a collective, and the launcher ends us all.
+    dist.destroy_process_group()
 
 
 def restart_count() -> int:

@@ -80,7 +80,8 @@ def build_trainer(
     """Return the run of ``cfg``, at its start or where ``folder`` left it."""
     world = current_world()
     device, gpus = setup_device(cfg)
-    check_layout(cfg, gpus, data_parallel=getattr(task, "splits_batches", True))
+    splittable = getattr(task, "splits_batches", True)
+    check_layout(cfg, gpus, data_parallel=splittable)
     seed_everything(cfg.SEED + world.rank)
     store = CheckpointStore(folder, cfg.TRAIN.KEEP_LAST)
     payload = _starting_point(cfg, store, device)

@@ -24,6 +24,7 @@ from lib.engine.distributed import (
 )
 from lib.structures.results import Poses
 from lib.tasks.base import Batch, Evaluator, Metrics, Task
+from lib.utils.workers import readable
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def predict(
     parts = []
     # no_grad, not inference_mode: tables that a module caches on the way must stay trainable-safe.
     with evaluating(network), torch.no_grad(), bar:
-        for batch in watch.waits("load", loader):
+        for batch in watch.waits("load", readable(loader)):
             if should_stop():
                 break
             with watch("predict"), precision.autocast():
@@ -167,13 +168,14 @@ def gather_poses(poses: Poses, num_joints: int) -> Poses | None:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put ``network`` into evaluation mode for the block."""
-    training = network.training
+    """Put ``network`` into evaluation mode for the block, then each module back."""
+    before = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         yield
     finally:
-        network.train(training)
+        for module, training in before:
+            module.training = training
 
 
 def _score(evaluator: Evaluator, poses: Poses, folder: Path | None) -> Evaluation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,11 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 from lib.engine.sampling import EpochSampler, Key
 from lib.tasks.base import Batch, Task, TrainData
 from lib.utils.errors import DataError, UserError
-from lib.utils.workers import init_worker
+from lib.utils.workers import init_worker, worker_died
 
 logger = logging.getLogger(__name__)
 
-_WORKER_DIED = re.compile(r"DataLoader worker \(pid")
 _MAX_DEATHS = 3  # in a row, without a batch between them
 
 
@@ -131,13 +129,13 @@ class TrainStream:
             self._loader = DataLoader(**self._options)
         iterator = iter(self._loader)
         if threading.current_thread() is threading.main_thread():
-            # torch would raise a worker's death wherever this process happens to be, also half-way
-            # through an optimiser step; waiting for a batch notices it as well.
+            # torch's handler would raise a worker's death wherever this process happens to be, also
+            # half-way through an optimiser step; waiting for a batch notices it as well.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return iterator
 
     def _close_after(self, error: RuntimeError, deaths: int) -> None:
-        if not _WORKER_DIED.search(str(error)):
+        if not worker_died(error):
             raise error
         self._loader = None
         reason = " ".join(str(error).split())

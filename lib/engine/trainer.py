@@ -25,6 +25,7 @@ from lib.engine.step import Losses, TrainStep
 from lib.engine.stream import Fetched, TrainStream
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
+from lib.utils.seed import preserved_rng
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Trainer:
 
     def _train(self) -> None:
         state = self.state
+        state.network.train()
         self.meter.reset()
         while not state.plan.is_last(state.step):
             for fetched in self._steps_of_pass():
@@ -116,7 +118,6 @@ class Trainer:
 
     def _one_step(self, fetched: list[Fetched]) -> None:
         state = self.state
-        state.network.train()
         state.schedule.apply(state.optimizer, state.step)
         losses = self.train_step([item.batch for item in fetched], state.step + 1)
         stop = self.guard.settle()  # of the step before: this one is still running
@@ -150,17 +151,13 @@ class Trainer:
         state = self.state
         if state.evaluated:
             return
-        if state.average is not None:
-            broadcast_buffers(state.average.network)
-        broadcast_buffers(state.network)
-        result = evaluate(
-            self.task,
-            state.scored,
-            state.device,
-            self.train_step.precision,
-            folder=self.store.folder / "results",
-            should_stop=lambda: self.stop.requested,
-        )
+        broadcast_buffers(state.scored)
+        with preserved_rng(state.device):
+            result = evaluate(
+                *(self.task, state.scored, state.device, self.train_step.precision),
+                folder=self.store.folder,
+                should_stop=lambda: self.stop.requested,
+            )
         self.evaluation = result
         state.schedule.observe(state.step, result.score)
         state.evaluated = True

@@ -61,7 +61,11 @@ class Loader(Protocol):
 
 
 class Task(Protocol):
-    """One way of turning images into poses."""
+    """One way of turning images into poses.
+
+    A task whose model takes anything but one tensor of images, which ``DataParallel`` could not
+    split, has the attribute ``splits_batches = False``.
+    """
 
     num_joints: int
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -46,3 +48,13 @@ def restore_rng(state: RngState, device: torch.device | None = None) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if device is not None and device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+
+
+@contextmanager
+def preserved_rng(device: torch.device | None = None) -> Iterator[None]:
+    """Let the block draw random numbers without any effect on what is drawn after it."""
+    state = rng_state(device)
+    try:
+        yield
+    finally:
+        restore_rng(state, device)

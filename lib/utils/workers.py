@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import torch
 
+from lib.utils.errors import DataError, UserError
+
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
+_DIED = re.compile(r"DataLoader worker \(pid")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -54,3 +62,31 @@ def init_worker(worker_id: int) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def worker_died(error: BaseException) -> bool:
+    """Return whether ``error`` is torch's word that a loader process is gone."""
+    return isinstance(error, RuntimeError) and bool(_DIED.search(str(error)))
+
+
+def readable(batches: Iterable[T]) -> Iterator[T]:
+    """Yield ``batches`` of a loader; what its processes met becomes a sentence, not a traceback.
+
+    Raises:
+        UserError: as raised in a loader process.
+        DataError: a loader process died.
+    """
+    try:
+        yield from batches
+    except UserError as error:
+        lines = str(error).strip().splitlines()
+        if len(lines) < 2:
+            raise
+        raise type(error)(lines[-1].partition(": ")[2]) from None
+    except RuntimeError as error:
+        if not worker_died(error):
+            raise
+        raise DataError(
+            f"A loader process died ({' '.join(str(error).split())}); often memory is short: lower "
+            "WORKERS or the batch size."
+        ) from None

@@ -74,8 +74,8 @@ class ToyEvaluator:
         }
 
     def write(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "toy.txt"
+        path = folder / "results" / "toy.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(str(self.compute()))
         return [path]
 
