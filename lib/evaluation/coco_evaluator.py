@@ -161,9 +161,6 @@ class CocoEvaluator:
         """Return the id of the category of people, its joint count checked."""
         if not self.scored:
             return 1
-        categories = self.dataset["categories"]
-        if not any(category.get("keypoints") for category in categories):
-            return categories[0]["id"] if categories else 1  # the rows are checked when scored
         found = pose_skeleton(self.dataset, f"'{source}'").num_joints
         if found != self.skeleton.num_joints:
             raise DataError(
@@ -171,7 +168,8 @@ class CocoEvaluator:
                 f"{self.skeleton.num_joints} ({self.skeleton.name}): check the data set and "
                 "MODEL.NUM_JOINTS."
             )
-        return next(c["id"] for c in categories if c.get("keypoints"))
+        categories = self.dataset["categories"]
+        return next((c["id"] for c in categories if c.get("keypoints")), 1)
 
 
 def coco_rows(poses: Poses, scores: np.ndarray, category_id: int, extras: str) -> Rows:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lib.structures.skeleton import Skeleton, skeleton_from_category
+from lib.structures.skeleton import Skeleton, load_skeleton, skeleton_from_category
 from lib.utils.errors import DataError
 
 CROWDPOSE_AREA = 0.53  # share of its box a person covers, where a file gives no areas
@@ -53,13 +53,19 @@ def read_ground_truth(source: str | Path | dict[str, Any]) -> dict[str, Any]:
 def pose_skeleton(dataset: dict[str, Any], source: str = "the ground truth") -> Skeleton:
     """Return the skeleton of the first category that names keypoints.
 
+    Without any, 17 number triples are taken for COCO's joints and 14 for CrowdPose's.
+
     Raises:
-        DataError: no category names keypoints.
+        DataError: neither names nor a known count.
     """
     for category in dataset["categories"]:
         if category.get("keypoints"):
             return skeleton_from_category(category, source)
-    raise DataError(f"{source} has no category with 'keypoints': it annotates no poses.")
+    counts = {len(row["keypoints"]) // 3 for row in dataset["annotations"] if "keypoints" in row}
+    names = {17: "coco", 14: "crowdpose"}
+    if len(counts) == 1 and counts <= names.keys():
+        return load_skeleton(names[counts.pop()])
+    raise DataError(f"{source} has no category with 'keypoints': its joints have no names.")
 
 
 def complete_poses(annotations: Rows, joints: int) -> Rows:
@@ -109,16 +115,11 @@ def read_results(source: str | Path | Rows) -> Rows:
     return rows
 
 
-def check_results(rows: Rows, image_ids: set[int], joints: int | None) -> None:
-    """Check that every row can be scored against these images.
-
-    Args:
-        rows: COCO result rows.
-        image_ids: ids that the ground truth has.
-        joints: wanted joint count K; None where poses are not scored.
+def check_results(rows: Rows, image_ids: set[int]) -> None:
+    """Check that every row has a score and a category and is of one of these images.
 
     Raises:
-        DataError: a key is missing, an image is unknown, a joint count or a score is wrong.
+        DataError: a key is missing, an image is unknown, or a score is no finite number.
     """
     for number, row in enumerate(rows):
         name = f"Result {number}"
@@ -131,10 +132,20 @@ def check_results(rows: Rows, image_ids: set[int], joints: int | None) -> None:
         score = _entry(row, "score", name)
         if not isinstance(score, int | float) or not math.isfinite(score):
             raise DataError(f"{name} has the score {score!r}, wanted a finite number.")
-        if joints is not None and len(_entry(row, "keypoints", name)) != 3 * joints:
+
+
+def check_lengths(rows: Rows, key: str, length: int) -> None:
+    """Check that every row has ``length`` numbers under ``key``.
+
+    Raises:
+        DataError: the key is missing, or has another count.
+    """
+    for number, row in enumerate(rows):
+        found = len(_entry(row, key, f"Result {number}"))
+        if found != length:
             raise DataError(
-                f"{name} has {len(row['keypoints'])} keypoint numbers, wanted {3 * joints} "
-                f"(x, y, score of {joints} joints): was it made for another data set?"
+                f"Result {number} has {found} numbers in '{key}', wanted {length}: was it made "
+                "for another data set?"
             )
 
 

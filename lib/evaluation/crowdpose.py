@@ -16,7 +16,6 @@ import numpy as np
 from lib.evaluation.coco import prepare_poses, run_coco
 from lib.evaluation.coco_evaluator import CocoEvaluator
 from lib.evaluation.coco_files import CROWDPOSE_AREA, Rows
-from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
 
 SUBSETS = {"easy": (0.0, 0.2), "medium": (0.2, 0.8), "hard": (0.8, np.inf)}
@@ -35,7 +34,6 @@ def evaluate_crowdpose(
 ) -> dict[str, float]:
     """Score poses on CrowdPose; arguments as for ``evaluate_coco``.
 
-    ``sigmas`` default to CrowdPose's own.
 
     Returns:
         AP, AP .5, AP .75, AR, AR .5, AR .75, AP (easy), AP (medium), AP (hard); NaN for a subset
@@ -44,7 +42,6 @@ def evaluate_crowdpose(
     Raises:
         DataError: a file is missing or damaged, or an image has no ``crowdIndex``.
     """
-    sigmas = load_skeleton("crowdpose").sigmas if sigmas is None else sigmas
     dataset, rows, spreads = prepare_poses(gt_json, results_json_or_list, sigmas)
     for row in dataset["annotations"]:
         row["area"] = CROWDPOSE_AREA * row["bbox"][2] * row["bbox"][3]

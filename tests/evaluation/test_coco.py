@@ -151,7 +151,7 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(DataError, match="no 'annotations'"):
         coco.evaluate_coco({"images": []}, rows)
     with pytest.raises(DataError, match="no category with 'keypoints'"):
-        coco.evaluate_coco({**dataset, "categories": [{"id": 1}]}, rows)
+        coco.evaluate_coco({**dataset, "categories": [{"id": 1}], "annotations": []}, rows)
     with pytest.raises(DataError, match="list of objects"):
         coco.evaluate_coco(good, {"annotations": rows})
 
@@ -159,7 +159,7 @@ def test_bad_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoints": [1.0] * 42}, "42 keypoint numbers, wanted 51"),
+        ({"keypoints": [1.0] * 42}, "42 numbers in 'keypoints', wanted 51"),
         ({"image_id": -5}, "image -5, which the ground truth does not have"),
         ({"score": float("nan")}, "score nan"),
         ({"score": "high"}, "score 'high'"),
@@ -171,6 +171,20 @@ def test_bad_results_are_named(change, message):
     rows[4] |= change
     with pytest.raises(DataError, match=f"Result 4.*{message}"):
         coco.evaluate_coco(dataset, rows)
+
+
+def test_boxes_for_all_results_or_none():
+    dataset, rows = random_coco(0, boxes=True)
+    del rows[3]["bbox"]
+    with pytest.raises(DataError, match="Result 3 has no 'bbox'"):
+        coco.evaluate_coco(dataset, rows)
+    with pytest.raises(DataError, match="Result 3 has no 'bbox'"):
+        coco.evaluate_coco_boxes(dataset, rows)
+    rows[0]["bbox"] = []  # the first row decides: sizes are those of the joints
+    dataset["categories"] = [{"id": 1}]  # 17 unnamed joints are COCO's
+    found = coco.evaluate_coco(dataset, rows)
+    wanted = reference_scores(dataset, rows, "keypoints")
+    assert list(found.values()) == pytest.approx(wanted, abs=1e-9, nan_ok=True)
 
 
 def test_a_result_without_a_key_and_an_annotation_with_too_few_joints():
