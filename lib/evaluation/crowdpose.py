@@ -34,7 +34,6 @@ def evaluate_crowdpose(
 ) -> dict[str, float]:
     """Score poses on CrowdPose; arguments as for ``evaluate_coco``.
 
-
     Returns:
         AP, AP .5, AP .75, AR, AR .5, AR .75, AP (easy), AP (medium), AP (hard); NaN for a subset
         without images.
