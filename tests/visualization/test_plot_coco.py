@@ -1,0 +1,99 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scripts import load_script
+
+from lib.utils.errors import DataError
+
+SCRIPT = Path(__file__).parents[2] / "visualization/plot_coco.py"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Nine joints, two images of different sizes, one without a confident person."""
+    plot = load_script(SCRIPT)
+    joints = [f"j{k}" for k in range(9)]
+    skeleton = [[k, k + 1] for k in range(1, 9)]
+    dataset = {
+        "images": [
+            {"id": 5, "file_name": "first.jpg", "height": 80, "width": 120},
+            {"id": 7, "file_name": "second.png", "height": 60, "width": 50},
+        ],
+        "categories": [{"id": 1, "name": "bird", "keypoints": joints, "skeleton": skeleton}],
+        "annotations": [
+            {"id": 1, "image_id": 5, "category_id": 1, "bbox": [10, 10, 40, 40]}
+            | {"keypoints": [20, 20, 2] * 9, "num_keypoints": 9, "area": 900, "iscrowd": 0}
+        ],
+    }
+    points = np.stack([np.linspace(60, 110, 9), np.linspace(20, 60, 9), np.full(9, 0.9)], axis=1)
+    rows = [
+        {"image_id": image, "category_id": 1, "score": score, "keypoints": points.ravel().tolist()}
+        for image, score in ((5, 0.8), (5, 0.6), (5, 0.1), (7, 0.2))
+    ]
+    for entry in dataset["images"]:
+        image = np.full((entry["height"], entry["width"], 3), 90, np.uint8)
+        cv2.imwrite(str(tmp_path / entry["file_name"]), image)
+    (tmp_path / "gt.json").write_text(json.dumps(dataset))
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+
+    def call(*flags):
+        plot.main(
+            ["--prediction", f"{tmp_path}/rows.json", "--gt-anno", f"{tmp_path}/gt.json"]
+            + ["--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags]
+        )
+        return sorted((tmp_path / "out").iterdir())
+
+    return tmp_path, call
+
+
+def test_a_nine_joint_set_is_drawn_and_named_by_score(run):
+    _, call = run
+    (file,) = call()
+    assert file.name == "score_700_id_5_first.png"
+    picture = cv2.imread(str(file))
+    assert picture.shape == (80, 120, 3)
+    assert (picture[20, 60] != 90).any()
+    assert (picture[:10] == 90).all()
+
+
+def test_ground_truth_stands_beside_the_prediction(run):
+    _, call = run
+    (file,) = call("--draw-gt", "--boxes", "--labels", "--style", "safe")
+    picture = cv2.imread(str(file))
+    assert picture.shape == (80, 244, 3)
+    assert (picture[20, 20] != 90).any()
+    assert (picture[20, 124 + 60] != 90).any()
+
+
+def test_thresholds_and_limit(run):
+    folder, call = run
+    assert len(call("--score-threshold", "0.15")) == 2
+    for file in (folder / "out").iterdir():
+        file.unlink()
+    assert len(call("--score-threshold", "0.15", "--limit", "1")) == 1
+    with pytest.raises(DataError, match="Nothing drawn"):
+        call("--score-threshold", "0.95")
+
+
+def test_mistakes_are_one_sentence(run):
+    folder, call = run
+    rows = json.loads((folder / "rows.json").read_text())
+    (folder / "rows.json").write_text(json.dumps([{**rows[0], "keypoints": [1, 2, 3]}]))
+    with pytest.raises(DataError, match="belong together"):
+        call()
+    (folder / "rows.json").write_text(json.dumps([{"image_id": 5}]))
+    with pytest.raises(DataError, match=r"no \['keypoints', 'score'\]"):
+        call()
+
+
+def test_a_mistake_ends_with_code_two(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--prediction", "none.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No file")
+    assert "Traceback" not in done.stderr

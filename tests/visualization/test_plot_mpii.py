@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+from scripts import load_script
+
+from lib.utils.errors import DataError
+
+SCRIPT = Path(__file__).parents[2] / "visualization/plot_mpii.py"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Three people on two images; the second image is not on disk."""
+    plot = load_script(SCRIPT)
+    points = np.random.default_rng(0).uniform(20, 60, (3, 16, 2))
+    records = [
+        {"image": name, "joints": (p + 1).tolist(), "joints_vis": [1] * 16, "scale": 0.5}
+        | {"center": [40, 40]}
+        for name, p in zip(["a.jpg", "gone.jpg", "a.jpg"], points, strict=True)
+    ]
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.full((90, 70, 3), 90, np.uint8))
+    (tmp_path / "valid.json").write_text(json.dumps(records))
+    savemat(tmp_path / "pred.mat", {"preds": points + 1})
+
+    def call(*flags):
+        plot.main(
+            ["--prediction", f"{tmp_path}/pred.mat", "--gt-anno", f"{tmp_path}/valid.json"]
+            + ["--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags]
+        )
+        return sorted((tmp_path / "out").iterdir())
+
+    return tmp_path, call, points
+
+
+def test_all_people_of_an_image_in_one_picture(run, capsys):
+    _, call, points = run
+    (file,) = call()
+    assert file.name == "score_1000_name_a.png"
+    picture = cv2.imread(str(file))
+    for x, y in np.round(points[[0, 2]]).astype(int).reshape(-1, 2):
+        assert (picture[y, x] != 90).any()
+    assert "1 pictures" in capsys.readouterr().out
+
+
+def test_ground_truth_beside_it(run):
+    _, call, _ = run
+    (file,) = call("--draw-gt", "--style", "openpose")
+    assert cv2.imread(str(file)).shape == (90, 144, 3)
+
+
+def test_mistakes_are_one_sentence(run):
+    folder, call, points = run
+    savemat(folder / "pred.mat", {"preds": points[:2]})
+    with pytest.raises(DataError, match=r"wanted \(3, 16, 2\)"):
+        call()
+    savemat(folder / "pred.mat", {"other": points})
+    with pytest.raises(DataError, match="no field 'preds'"):
+        call()
+    (folder / "pred.mat").write_bytes(b"nonsense" * 40)
+    with pytest.raises(DataError, match="cannot be read"):
+        call()
+    (folder / "pred.mat").unlink()
+    with pytest.raises(DataError, match="No file"):
+        call()
+    savemat(folder / "pred.mat", {"preds": points})
+    (folder / "a.jpg").unlink()
+    with pytest.raises(DataError, match="Nothing drawn"):
+        call()

@@ -1,0 +1,134 @@
+"""Draw the predictions of an MPII ``pred.mat`` onto the images, all people of an image at once.
+
+Flags as in the HRNet family's script. ``preds`` are 1-based pixels in the order of ``valid.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.io import loadmat
+
+from lib.evaluation.coco_files import read_json
+from lib.structures.drawing import PALETTES, draw_poses, join_panels
+from lib.structures.skeleton import load_skeleton
+from lib.utils.cli import run_tool
+from lib.utils.errors import DataError
+from lib.utils.images import read_image
+
+SKELETON = load_skeleton("mpii")
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command line's values."""
+    parser = argparse.ArgumentParser(description="Draw MPII predictions onto their images.")
+    add = parser.add_argument
+    add("--prediction", required=True, metavar="FILE", help="pred.mat")
+    add("--image-path", default="data/mpii/images/", metavar="DIR", help="the images")
+    add("--gt-anno", default="data/mpii/annot/valid.json", metavar="FILE", help="valid.json")
+    add("--save-path", default="visualization/mpii/", metavar="DIR", help="where pictures go")
+    add("--style", default="chunhua", choices=PALETTES, help="colours (default: chunhua)")
+    add("--threshold", type=float, default=0.0, help="least score of a joint, if scores are known")
+    add("--limit", type=int, default=5000, help="most pictures to draw (default: 5000)")
+    add("--draw-gt", action="store_true", help="put the ground truth beside the prediction")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw the people of every image that is there.
+
+    Raises:
+        DataError: a file is missing or damaged, or no picture could be drawn.
+    """
+    args = parse_args(argv)
+    records = read_json(args.gt_anno)
+    points, scores = read_predictions(args.prediction, len(records))
+    save_path = Path(args.save_path)
+    save_path.mkdir(parents=True, exist_ok=True)
+    drawn = skipped = 0
+    for name, rows in _by_image(records).items():
+        if drawn >= args.limit:
+            break
+        try:
+            pixels = read_image(Path(args.image_path) / name)
+        except DataError as error:
+            skipped += 1
+            if skipped == 1:
+                print(f"skipped: {error}", file=sys.stderr)
+            continue
+        seen = None if scores is None else scores[rows]
+        picture = draw_poses(
+            pixels, points[rows], seen, SKELETON, palette=args.style, threshold=args.threshold
+        )
+        if args.draw_gt:
+            truth = _draw_truth(pixels, [records[row] for row in rows], args.style)
+            picture = join_panels([truth, picture], ["ground truth", "prediction"])
+        file = save_path / f"score_{_score(points, records, rows)}_name_{Path(name).stem}.png"
+        if not cv2.imwrite(str(file), picture):
+            raise DataError(f"Cannot write '{file}': is the disk full, or the folder read-only?")
+        drawn += 1
+    if drawn == 0:
+        raise DataError(f"Nothing drawn: none of the images is in '{args.image_path}'.")
+    print(f"{drawn} pictures in {save_path}" + (f", {skipped} without image" if skipped else ""))
+
+
+def read_predictions(path: str | Path, people: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (N, 16, 2) 0-based pixels and (N, 16) scores, if there are any.
+
+    Raises:
+        DataError: the file is missing, damaged, or not of these ``people``.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"No file '{path}': check --prediction.")
+    try:
+        content = loadmat(str(path))
+        preds = np.asarray(content["preds"], np.float64)
+    except KeyError as error:
+        raise DataError(f"'{path}' has no field {error}: is it a pred.mat?") from error
+    except (ValueError, NotImplementedError, OSError, TypeError) as error:
+        raise DataError(f"'{path}' cannot be read ({error}): is it complete?") from error
+    if preds.ndim != 3 or preds.shape[:2] != (people, SKELETON.num_joints) or preds.shape[2] < 2:
+        raise DataError(
+            f"'{path}' has preds of {preds.shape}, wanted ({people}, 16, 2): one row per record "
+            "of --gt-anno."
+        )
+    scores = content.get("scores", preds[..., 2] if preds.shape[2] > 2 else None)
+    return preds[..., :2] - 1, scores
+
+
+def _by_image(records: list[dict]) -> dict[str, list[int]]:
+    """Return the record numbers of each image name, in the order of the file."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for number, record in enumerate(records):
+        if not isinstance(record, dict) or "image" not in record:
+            raise DataError(f"Record {number} of --gt-anno has no 'image': is it valid.json?")
+        rows[record["image"]].append(number)
+    return rows
+
+
+def _draw_truth(pixels: np.ndarray, records: list[dict], style: str) -> np.ndarray:
+    points = np.array([record["joints"] for record in records], np.float64) - 1
+    visible = np.array([record["joints_vis"] for record in records])
+    return draw_poses(pixels, points, visible, SKELETON, palette=style, threshold=1)
+
+
+def _score(points: np.ndarray, records: list[dict], rows: list[int]) -> int:
+    """Return 1000 x (1 - mean distance in person sizes) of annotated joints, for sorting files."""
+    shares = []
+    for row in rows:
+        record = records[row]
+        if "joints" in record and np.any(record["joints_vis"]):
+            visible = np.asarray(record["joints_vis"]) > 0
+            truth = np.array(record["joints"], np.float64)[visible] - 1
+            distance = np.linalg.norm(points[row][visible] - truth, axis=1).mean()
+            shares.append(distance / max(200 * float(record["scale"]), 1.0))
+    return int(1000 * (1 - min(np.mean(shares), 1.0))) if shares else 0
+
+
+if __name__ == "__main__":
+    run_tool(main)
