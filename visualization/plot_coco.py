@@ -12,11 +12,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from lib.evaluation.coco_files import Rows, pose_skeleton, read_ground_truth, read_results
-from lib.structures.drawing import PALETTES, draw_poses, join_panels
+from lib.structures.drawing import PALETTES, draw_poses, join_panels, save_picture
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.utils.cli import run_tool
@@ -60,7 +59,6 @@ def main(argv: list[str] | None = None) -> None:
     by_image = group_people(read_results(args.prediction), args.score_threshold)
     truths = _truths(dataset) if args.draw_gt else {}
     save_path = Path(args.save_path)
-    save_path.mkdir(parents=True, exist_ok=True)
     drawn = 0
     for image in sorted(dataset["images"], key=lambda entry: entry["id"]):
         people = by_image.get(image["id"], [])
@@ -79,8 +77,7 @@ def main(argv: list[str] | None = None) -> None:
             picture = join_panels([truth, picture], ["ground truth", "prediction"])
         mean = int(1000 * np.mean([person["score"] for person in people]))
         file = save_path / f"score_{mean}_id_{image['id']}_{name.stem}.png"
-        if not cv2.imwrite(str(file), picture):
-            raise DataError(f"Cannot write '{file}': is the disk full, or the folder read-only?")
+        save_picture(file, picture)
         drawn += 1
     if drawn == 0:
         raise DataError(

@@ -10,12 +10,11 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import cv2
 import numpy as np
-from scipy.io import loadmat
 
 from lib.evaluation.coco_files import read_json
-from lib.structures.drawing import PALETTES, draw_poses, join_panels
+from lib.evaluation.mpii import read_mat
+from lib.structures.drawing import PALETTES, draw_poses, join_panels, save_picture
 from lib.structures.skeleton import load_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
@@ -49,7 +48,6 @@ def main(argv: list[str] | None = None) -> None:
     records = read_json(args.gt_anno)
     points, scores = read_predictions(args.prediction, len(records))
     save_path = Path(args.save_path)
-    save_path.mkdir(parents=True, exist_ok=True)
     drawn = skipped = 0
     for name, rows in _by_image(records).items():
         if drawn >= args.limit:
@@ -69,8 +67,7 @@ def main(argv: list[str] | None = None) -> None:
             truth = _draw_truth(pixels, [records[row] for row in rows], args.style)
             picture = join_panels([truth, picture], ["ground truth", "prediction"])
         file = save_path / f"score_{_score(points, records, rows)}_name_{Path(name).stem}.png"
-        if not cv2.imwrite(str(file), picture):
-            raise DataError(f"Cannot write '{file}': is the disk full, or the folder read-only?")
+        save_picture(file, picture)
         drawn += 1
     if drawn == 0:
         raise DataError(f"Nothing drawn: none of the images is in '{args.image_path}'.")
@@ -83,21 +80,14 @@ def read_predictions(path: str | Path, people: int) -> tuple[np.ndarray, np.ndar
     Raises:
         DataError: the file is missing, damaged, or not of these ``people``.
     """
-    if not Path(path).is_file():
-        raise DataError(f"No file '{path}': check --prediction.")
-    try:
-        content = loadmat(str(path))
-        preds = np.asarray(content["preds"], np.float64)
-    except KeyError as error:
-        raise DataError(f"'{path}' has no field {error}: is it a pred.mat?") from error
-    except (ValueError, NotImplementedError, OSError, TypeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}): is it complete?") from error
+    content = read_mat(path, ("preds",))
+    preds = content["preds"]
     if preds.ndim != 3 or preds.shape[:2] != (people, SKELETON.num_joints) or preds.shape[2] < 2:
         raise DataError(
             f"'{path}' has preds of {preds.shape}, wanted ({people}, 16, 2): one row per record "
             "of --gt-anno."
         )
-    scores = content.get("scores", preds[..., 2] if preds.shape[2] > 2 else None)
+    scores = content.get("scores")
     return preds[..., :2] - 1, scores
 
 

@@ -6,6 +6,7 @@ the HRNet family publishes under that name and evaluates at 0.11; ``Mean@0.10`` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,27 +56,44 @@ def read_mpii_truth(gt_valid_mat: str | Path) -> MpiiTruth:
     Raises:
         DataError: the file is missing, damaged, or lacks a field.
     """
-    file = Path(gt_valid_mat)
-    if not file.is_file():
-        raise DataError(f"No ground truth '{file}': put MPII's gt_valid.mat there.")
-    try:
-        content = loadmat(str(file))
-        missing, joints, heads = (
-            np.asarray(content[key], np.float64)
-            for key in ("jnt_missing", "pos_gt_src", "headboxes_src")
-        )
-    except KeyError as error:
-        raise DataError(f"'{file}' has no field {error}: is it MPII's gt_valid.mat?") from error
-    except (ValueError, NotImplementedError, OSError, TypeError) as error:
-        raise DataError(f"'{file}' cannot be read ({error}): is it complete?") from error
-    people = joints.shape[-1]
-    if missing.shape != (NUM_JOINTS, people) or heads.shape != (2, 2, people):
-        raise DataError(f"'{file}' has fields of {missing.shape}, {joints.shape}, {heads.shape}.")
+    fields = ("jnt_missing", "pos_gt_src", "headboxes_src")
+    content = read_mat(gt_valid_mat, fields)
+    people = content["jnt_missing"].shape[-1]
+    shapes = ((NUM_JOINTS, people), (NUM_JOINTS, 2, people), (2, 2, people))
+    if any(
+        content[name].size != np.prod(shape) for name, shape in zip(fields, shapes, strict=True)
+    ):
+        found = [content[name].shape for name in fields]
+        raise DataError(f"'{gt_valid_mat}' has fields of {found}, wanted {shapes}.")
+    # MATLAB files drop the last axis of a single person.
+    missing, joints, heads = (content[n].reshape(s) for n, s in zip(fields, shapes, strict=True))
     return MpiiTruth(
         keypoints=joints.transpose(2, 0, 1) - 1,
         visible=missing.T == 0,
         head_sizes=HEAD_SHARE * np.linalg.norm(heads[1] - heads[0], axis=0),
     )
+
+
+def read_mat(path: str | Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the numeric fields of a MATLAB file as float64 arrays.
+
+    Raises:
+        DataError: the file is missing, damaged, or lacks a wanted field.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"No file '{path}': check the path.")
+    try:
+        content = loadmat(str(path))
+    except (ValueError, NotImplementedError, OSError, TypeError) as error:
+        raise DataError(f"'{path}' cannot be read ({error}): is it complete?") from error
+    missing = set(wanted) - content.keys()
+    if missing:
+        raise DataError(f"'{path}' has no field {sorted(missing)}: is it the right file?")
+    return {
+        name: field.astype(np.float64)
+        for name, field in content.items()
+        if isinstance(field, np.ndarray) and field.dtype.kind in "iufb"
+    }
 
 
 def evaluate_mpii(

@@ -10,12 +10,13 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lib.structures.skeleton import Skeleton
-from lib.utils.errors import ConfigError, did_you_mean
+from lib.utils.errors import ConfigError, DataError, did_you_mean
 
 Color = tuple[int, int, int]  # blue, green, red: Python integers, which OpenCV 5 insists on
 
@@ -187,6 +188,17 @@ def join_panels(panels: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarr
         gap = np.full((panel.shape[0], 4, 3), 255, np.uint8)
         titled += [canvas, gap]
     return np.concatenate(titled[:-1], axis=1)
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an (H, W, 3) picture in the format of the file's ending.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture):
+        raise DataError(f"Cannot write '{path}': is the disk full, or the folder read-only?")
 
 
 @lru_cache(maxsize=32)

@@ -82,8 +82,14 @@ def test_a_joint_nobody_annotated(tmp_path):
     assert found["Mean"] == 100
 
 
+def test_one_person_alone(tmp_path):
+    fields = {key: value[..., :1] for key, value in truth_fields().items()}
+    savemat(tmp_path / "gt.mat", fields)
+    assert evaluate_mpii(fields["pos_gt_src"].transpose(2, 0, 1) - 1, tmp_path / "gt.mat")
+
+
 def test_bad_ground_truth_files(tmp_path):
-    with pytest.raises(DataError, match=r"gt_valid\.mat"):
+    with pytest.raises(DataError, match=r"none\.mat"):
         evaluate_mpii(np.zeros((1, 16, 2)), tmp_path / "none.mat")
     broken = tmp_path / "broken.mat"
     broken.write_bytes(b"not a matlab file at all" * 20)
