@@ -9,11 +9,6 @@ from modelcfg import model_cfg
 from lib.models import build_model
 from lib.utils.errors import ConfigError
 
-W48 = {
-    "STAGE2": {"NUM_CHANNELS": [48, 96]},
-    "STAGE3": {"NUM_CHANNELS": [48, 96, 192]},
-    "STAGE4": {"NUM_CHANNELS": [48, 96, 192, 384]},
-}
 W18_V1 = {
     "STAGE1": {"NUM_CHANNELS": [32]},
     "STAGE2": {"NUM_MODULES": 1, "NUM_BLOCKS": [2] * 2, "NUM_CHANNELS": [16, 32]},
@@ -27,23 +22,8 @@ def build(name, joints=17, extra=None, device="meta", **model):
         return build_model(model_cfg(name, joints, extra, **model)).eval()
 
 
-@pytest.mark.parametrize(
-    ("name", "joints", "extra", "params"),
-    [
-        ("pose_resnet", 17, {"NUM_LAYERS": 50}, 33_999_697),
-        ("pose_resnet", 16, {"NUM_LAYERS": 50}, 33_999_440),
-        ("pose_resnet", 17, {"NUM_LAYERS": 101}, 52_991_825),
-        ("pose_resnet", 17, {"NUM_LAYERS": 152}, 68_635_473),
-        ("pose_hrnet", 17, {}, 28_536_113),
-        ("pose_hrnet", 16, {}, 28_536_080),
-        ("pose_hrnet", 17, W48, 63_595_745),
-        ("pose_hrnet", 16, W48, 63_595_696),
-        ("pose_hrnet", 17, W18_V1, 1_338_337),
-    ],
-)
-def test_published_parameter_counts(name, joints, extra, params):
-    network = build(name, joints, extra)
-    assert sum(p.numel() for p in network.parameters()) == params
+def test_published_parameter_count_of_a_light_network():
+    assert sum(p.numel() for p in build("pose_hrnet", extra=W18_V1).parameters()) == 1_338_337
 
 
 @pytest.mark.parametrize("name", ["pose_resnet", "pose_hrnet"])
