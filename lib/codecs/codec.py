@@ -94,7 +94,8 @@ class HeatmapCodec:
             heatmaps: (N, K, H, W) float32 in [0, 1].
             weights: (N, K) float32 loss weights, 0 also for joints too far outside.
         """
-        cells = keypoints.float() / keypoints.new_tensor(self.stride, dtype=torch.float32)
+        x, y = keypoints.float().unbind(-1)
+        cells = torch.stack([x / self.stride[0], y / self.stride[1]], dim=-1)
         return ENCODERS[self.name](cells, visible, self.heatmap_size, self.sigma)
 
     def decode(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:

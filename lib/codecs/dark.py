@@ -9,6 +9,8 @@ the maximum is the patch's. The results differ only where a peak has non-positiv
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -111,12 +113,11 @@ def _patches(heatmaps: Tensor, x: Tensor, y: Tensor, reach: int, reflect: bool) 
 
 def _blur(patches: Tensor, kernel: int) -> Tensor:
     """Smooth (N, K, P, P) windows to (N, K, Q, Q), Q = P - kernel + 1, by a separable Gaussian."""
-    out = patches.shape[-1] - kernel + 1
-    deviation = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
-    offsets = torch.arange(kernel, device=patches.device) - kernel // 2
-    weights = torch.exp(-offsets.double().square() / (2 * deviation**2))
-    weights = (weights / weights.sum()).float()
-    band = patches.new_zeros(out, patches.shape[-1])  # row i holds the weights at i..i+kernel-1
-    for i in range(out):
-        band[i, i : i + kernel] = weights
+    size, reach = patches.shape[-1], kernel // 2
+    deviation = 0.3 * (reach - 1) + 0.8
+    total = sum(math.exp(-(i**2) / (2 * deviation**2)) for i in range(-reach, reach + 1))
+    cells = torch.arange(size, dtype=torch.float64, device=patches.device)
+    distances = cells - cells[: size - kernel + 1, None] - reach  # (Q, P), of output to input cell
+    weights = torch.exp(-distances.square() / (2 * deviation**2)) * (distances.abs() <= reach)
+    band = (weights / total).float()
     return band @ patches @ band.T

@@ -124,14 +124,12 @@ def cells_to_image(cells: Tensor, crops: Tensor, size: Size, unbiased: bool = Fa
         size: ``(width, height)`` of the maps, in cells.
         unbiased: lengths are measured between pixel centres (Huang et al. 2020).
     """
-    extent = crops.new_tensor(size)
-    if unbiased:
-        zoom = crops[:, 2:] / (extent - 1)
-        middle = (extent - 1) / 2
-    else:
-        zoom = crops[:, 2:3] / extent[0]
-        middle = extent / 2
-    return (cells - middle) * zoom[:, None] + crops[:, None, :2]
+    less = int(unbiased)
+    across = crops[:, 2:3] / (size[0] - less)
+    down = crops[:, 3:4] / (size[1] - less) if unbiased else across
+    x = (cells[..., 0] - (size[0] - less) / 2) * across + crops[:, 0:1]
+    y = (cells[..., 1] - (size[1] - less) / 2) * down + crops[:, 1:2]
+    return torch.stack([x, y], dim=-1)
 
 
 def _check(keypoints: Tensor, visible: Tensor, sigma: float) -> None:
@@ -146,8 +144,10 @@ def _check(keypoints: Tensor, visible: Tensor, sigma: float) -> None:
 def _window_weights(centre: Tensor, visible: Tensor, size: Size, sigma: float) -> Tensor:
     """Return (N, K) float32: ``visible`` where the window around ``centre`` touches the map."""
     reach = WINDOW * sigma
-    touches = (centre - reach < centre.new_tensor(size)) & (centre + reach + 1 >= 0)
-    return visible.float() * touches.all(dim=-1)
+    touches = (centre + reach + 1 >= 0).all(dim=-1)
+    for axis in (0, 1):  # numbers, not a tensor of them: that would wait for the device
+        touches &= centre[..., axis] - reach < size[axis]
+    return visible.float() * touches
 
 
 def _draw(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 Size = tuple[int, int]
+Turn = tuple[np.ndarray, np.ndarray, np.ndarray]  # cosine, sine, -1 where mirrored else 1
 
 
 def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -88,13 +89,14 @@ def image_to_crop_affine(
         unbiased: use the unbiased map (module docstring) instead of the lineage's.
     """
     crops = np.asarray(crops, np.float64).reshape(-1, 4)
-    count = len(crops)
-    angle = np.deg2rad(np.broadcast_to(np.asarray(rotation, np.float64), count))
-    sign = np.where(np.broadcast_to(flip, count), -1.0, 1.0)
-    centre = crops[:, :2] + crops[:, 2:] * np.asarray(shift)
+    angle = np.deg2rad(rotation)
+    sign = 1.0 - 2.0 * np.asarray(flip)
+    turn = (np.cos(angle), np.sin(angle), sign)
+    extent = crops[:, 2:]
+    centre = crops[:, :2] + extent * shift
     if unbiased:
-        return _unbiased_affine(centre, crops[:, 2:], angle, sign, output_size)
-    return _three_point_affine(centre, crops[:, 2], angle, sign, output_size)
+        return _unbiased_affine(centre, extent, turn, output_size)
+    return _three_point_affine(centre, extent[:, 0], turn, output_size)
 
 
 def crop_to_image_affine(
@@ -127,35 +129,44 @@ def apply_affine(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _three_point_affine(
-    centre: np.ndarray, width: np.ndarray, angle: np.ndarray, sign: np.ndarray, size: Size
+    centre: np.ndarray, width: np.ndarray, turn: Turn, size: Size
 ) -> np.ndarray:
     """Solve the map from centre, top and left points of the crop to those of the output.
 
     The points are rounded to float32 as published: without it matrices differ by up to 1e-3 px.
     """
-    up = np.stack([sign * np.sin(angle), -np.cos(angle)], axis=1) * (width / 2)[:, None]
-    origin = centre.astype(np.float32)
-    top = (centre + up).astype(np.float32)
-    arm = origin - top
-    third = top + np.stack([-sign * arm[:, 1], sign * arm[:, 0]], axis=1).astype(np.float32)
-    first, second = ((point - origin).astype(np.float64) for point in (top, third))
-    # Output counterparts: first -> (0, -w/2), second -> (-w/2, -w/2).
+    cos, sin, sign = turn
+    x, y = centre.T.astype(np.float32)
+    top_x = (centre[:, 0] + sign * sin * width / 2).astype(np.float32)
+    top_y = (centre[:, 1] - cos * width / 2).astype(np.float32)
+    mirror = np.asarray(sign, np.float32)
+    third_x, third_y = top_x + mirror * (top_y - y), top_y - mirror * (top_x - x)
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    up_x, up_y, left_x, left_y = top_x - x, top_y - y, third_x - x, third_y - y
+    # In the output these arms are (0, -half) and (-half, -half): solve the linear part for them.
     half = size[0] / 2
-    determinant = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    row_x = -half * np.stack([-first[:, 1], first[:, 0]], axis=1)
-    row_y = -half * np.stack([second[:, 1] - first[:, 1], first[:, 0] - second[:, 0]], axis=1)
-    linear = np.stack([row_x, row_y], axis=1) / determinant[:, None, None]
-    offset = np.asarray(size) / 2 - (linear @ origin[:, :, None].astype(np.float64))[..., 0]
-    return np.concatenate([linear, offset[..., None]], axis=2)
+    scale = half / (up_x * left_y - up_y * left_x)
+    linear = (scale * up_y, -scale * up_x, scale * (up_y - left_y), scale * (left_x - up_x))
+    return _anchored(linear, (x, y), (half, size[1] / 2))
 
 
-def _unbiased_affine(
-    centre: np.ndarray, extent: np.ndarray, angle: np.ndarray, sign: np.ndarray, size: Size
-) -> np.ndarray:
+def _unbiased_affine(centre: np.ndarray, extent: np.ndarray, turn: Turn, size: Size) -> np.ndarray:
     """Turn about the crop centre, then zoom each axis between outermost pixel centres."""
-    target = np.asarray(size, np.float64) - 1
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.stack([sign * cos, sin, -sign * sin, cos], axis=1).reshape(-1, 2, 2)
-    linear = (target / extent)[:, :, None] * turn
-    offset = target / 2 - (linear @ centre[:, :, None])[..., 0]
-    return np.concatenate([linear, offset[..., None]], axis=2)
+    cos, sin, sign = turn
+    across, down = (size[0] - 1) / extent[:, 0], (size[1] - 1) / extent[:, 1]
+    linear = (across * sign * cos, across * sin, -down * sign * sin, down * cos)
+    return _anchored(linear, (centre[:, 0], centre[:, 1]), ((size[0] - 1) / 2, (size[1] - 1) / 2))
+
+
+def _anchored(
+    linear: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    source: tuple[np.ndarray, np.ndarray],
+    target: tuple[float, float],
+) -> np.ndarray:
+    """Return (N, 2, 3) maps of row-major ``linear`` part that take ``source`` to ``target``."""
+    matrices = np.empty((len(source[0]), 2, 3))
+    for row in (0, 1):
+        a, b = linear[2 * row : 2 * row + 2]
+        matrices[:, row, 0], matrices[:, row, 1] = a, b
+        matrices[:, row, 2] = target[row] - (a * source[0] + b * source[1])
+    return matrices

@@ -4,6 +4,7 @@ import torch
 
 from lib.codecs import HeatmapCodec
 from lib.structures import load_skeleton
+from lib.structures.geometry import apply_affine, crop_to_image_affine
 
 NAMES = ("gaussian", "dark", "udp", "softargmax")
 
@@ -11,6 +12,128 @@ NAMES = ("gaussian", "dark", "udp", "softargmax")
 def build(name="gaussian", **settings):
     settings = {"input_size": (192, 256), "heatmap_size": (48, 64), "sigma": 2} | settings
     return HeatmapCodec(name, **settings)
+
+
+def spread_joints(stride, count=400):
+    """(1, count, 2) input pixels whose offsets within a cell are evenly spread on both axes."""
+    generator = np.random.default_rng(stride)
+    steps = (np.arange(count) + 0.5) / count
+    offsets = np.stack([generator.permutation(steps), generator.permutation(steps)], axis=1)
+    cells = generator.integers(
+        [40 // stride, 40 // stride], [152 // stride, 216 // stride], (count, 2)
+    )
+    return torch.tensor((cells + offsets) * stride, dtype=torch.float32)[None]
+
+
+def at_stride(name, stride, **settings):
+    return build(name, heatmap_size=(192 // stride, 256 // stride), sigma=8 / stride, **settings)
+
+
+def round_trip(encoder, decoder):
+    """Mean error per axis and largest error, in input pixels, of joints drawn and read again."""
+    joints = spread_joints(round(decoder.stride[0]))
+    errors = []
+    for part in joints.split(100, dim=1):
+        heatmaps, _ = encoder.encode(part, torch.ones(part.shape[:2]))
+        cells, _ = decoder.decode(heatmaps)
+        errors.append((cells * torch.tensor(decoder.stride) - part).abs())
+    error = torch.cat(errors, dim=1)
+    return error.mean().item(), error.max().item(), error.square().sum(-1).mean().sqrt().item()
+
+
+@pytest.mark.parametrize(
+    ("targets", "decoder", "stride", "mean", "rms"),
+    [
+        # Targets centred on cells, as the lineage draws them: what no decoder can undo.
+        ("gaussian", "argmax", 4, 1.00, 1.63),
+        ("gaussian", "argmax", 2, 0.50, 0.82),
+        ("gaussian", "argmax", 1, 0.25, 0.41),
+        # Unrounded targets: the quarter step becomes ideal.
+        ("dark", "gaussian", 4, 0.50, 0.82),
+        ("dark", "gaussian", 2, 0.25, 0.41),
+    ],
+)
+def test_round_trip_error(targets, decoder, stride, mean, rms):
+    post_process = decoder != "argmax"
+    reader = at_stride("gaussian", stride, post_process=post_process)
+    found_mean, found_max, found_rms = round_trip(at_stride(targets, stride), reader)
+    assert found_mean == pytest.approx(mean, rel=0.03)
+    assert found_rms == pytest.approx(rms, rel=0.03)
+    assert found_max <= stride / 2 + 1e-4
+
+
+@pytest.mark.parametrize("stride", [4, 2, 1])
+@pytest.mark.parametrize(("name", "bound"), [("dark", 0.02), ("udp", 0.02)])
+def test_unrounded_codecs_go_there_and_back(name, bound, stride):
+    codec = at_stride(name, stride)
+    assert round_trip(codec, codec)[0] < bound
+
+
+@pytest.mark.parametrize("stride", [4, 2, 1])
+def test_soft_argmax_goes_there_and_back(stride):
+    rounded = at_stride("softargmax", stride)
+    assert round_trip(rounded, rounded)[0] == pytest.approx(stride / 4, rel=0.03)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_joints_come_back_to_the_image(name):
+    crops = torch.tensor([[300.0, 200, 90, 120], [40, 70, 300, 400]])
+    codec = build(name, bias=1.5)
+    points = torch.rand(2, 5, 2, generator=torch.Generator().manual_seed(1)) * 100 + 50
+    heatmaps, weights = codec.encode(points, torch.ones(2, 5))
+    assert weights.all()
+    found, scores = codec.decode_to_image(heatmaps, crops)
+    matrices = crop_to_image_affine(crops.numpy(), (192, 256), unbiased=codec.unbiased)
+    expected = apply_affine(matrices, points.numpy()) - 1.5
+    bound = crops[:, 2] / 48 * (0.1 if name in ("dark", "udp") else 0.5) + 1e-3
+    assert (np.abs(found.numpy() - expected).max(axis=(1, 2)) <= bound.numpy()).all()
+    assert scores.min() > 0.8
+
+
+def test_the_size_of_the_map_scales_the_way_back():
+    crops = torch.tensor([[100.0, 100, 96, 128]])
+    heatmaps = torch.zeros(1, 1, 128, 96)
+    heatmaps[0, 0, 64, 49] = 1
+    found, _ = build(post_process=False).decode_to_image(heatmaps, crops)
+    assert found.tolist() == [[[101, 100]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"), [("gaussian", 4), ("gaussian", 2), ("gaussian", 1), ("udp", 4)]
+)
+def test_exact_flip_alignment_leaves_the_peak_in_place(name, stride):
+    codec = at_stride(name, stride)
+    points, visible = spread_joints(stride, 17), torch.ones(1, 17)
+    index = torch.tensor(load_skeleton("coco").flip_index)
+    mirrored_points = points.clone()
+    mirrored_points[..., 0] = 191 - points[..., 0]
+    draw = at_stride("udp" if name == "udp" else "dark", stride)
+    direct, _ = draw.encode(points, visible)
+    mirrored, _ = draw.encode(mirrored_points[:, index], visible)
+    # Newton's step reads the position of the merged peak to a hundredth of a cell.
+    read = at_stride(name if name == "udp" else "dark", stride)
+    places = {
+        align: read.decode(codec.merge_flipped(direct, mirrored, index, align))[0] * stride
+        for align in ("none", "integer", "exact")
+    }
+    wanted = read.decode(direct)[0] * stride
+    drift = {align: (found - wanted)[..., 0].mean().item() for align, found in places.items()}
+    lag = 0 if name == "udp" else (stride - 1) / 2  # half of it: the direct map has no lag
+    step = 0 if name == "udp" else stride / 2
+    assert drift["exact"] == pytest.approx(0, abs=0.05)
+    assert drift["none"] == pytest.approx(-lag, abs=0.05)
+    assert drift["integer"] == pytest.approx(step - lag, abs=0.05)
+
+
+def test_decoders_read_one_smooth_peak():
+    column, row = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="xy")
+    peak = 0.8 * torch.exp(-((column - 20.3).square() + (row - 33.6).square()) / 8)
+    read = {name: build(name).decode(peak[None, None])[0].flatten().tolist() for name in NAMES}
+    assert read["gaussian"] == [20.25, 33.75]
+    assert read["dark"] == pytest.approx([20.3, 33.6], abs=2e-3)
+    assert read["udp"] == pytest.approx([20.3, 33.6], abs=2e-3)
+    x, y = build("softargmax", post_process=False).decode(peak[None, None])[0][0, 0]
+    assert (x, y) == (pytest.approx(20, abs=0.1), pytest.approx(34, abs=0.1))
 
 
 @pytest.mark.parametrize(
