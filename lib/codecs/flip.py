@@ -60,4 +60,4 @@ def merge_flipped(
         flip_index: (K,) int64 on the same device, `Skeleton.flip_index`.
         fraction: shift of the mirrored-back maps in cells, from `flip_fraction`.
     """
-    return (heatmaps + shift_right(flip_back(mirrored, flip_index), fraction)) * 0.5
+    return (heatmaps + shift_right(flip_back(mirrored, flip_index), fraction)).mul_(0.5)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+NEGLIGIBLE = -60.0  # exp of less changes no float32 sum, but denormal numbers are ten times slower
+
 
 def soft_argmax(heatmaps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """Return the mean cell of ``softmax(beta * heatmap)`` and the map's value there.
@@ -23,10 +25,13 @@ def soft_argmax(heatmaps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     maps = heatmaps.float()
     height, width = maps.shape[-2:]
     flat = maps.flatten(2)
-    weights = torch.softmax(beta * flat, dim=-1).unflatten(2, (height, width))
+    weights = maps - flat.amax(dim=2)[..., None, None]
+    weights = weights.mul_(beta).clamp_(min=NEGLIGIBLE).exp_()
+    per_column, per_row = weights.sum(dim=2), weights.sum(dim=3)
     columns = torch.arange(width, dtype=torch.float32, device=maps.device)
     rows = torch.arange(height, dtype=torch.float32, device=maps.device)
-    cells = torch.stack([weights.sum(2) @ columns, weights.sum(3) @ rows], dim=-1)
+    moments = torch.stack([(per_column * columns).sum(-1), (per_row * rows).sum(-1)], dim=-1)
+    cells = moments / per_row.sum(-1)[..., None]
     x, y = cells.round().long().unbind(-1)
     scores = flat.gather(2, (y * width + x)[..., None])[..., 0]
     return cells, scores

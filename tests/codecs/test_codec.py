@@ -197,7 +197,8 @@ def test_golden_decoding_to_the_image(shared, settings, key, positive_only):
 def test_golden_decoding_in_cells(shared, settings, key):
     data = np.load(shared / "golden/data/decode.npz")
     cells, scores = build(**settings).decode(torch.tensor(data["heatmaps"]))
-    np.testing.assert_allclose(cells, data[key], atol=1e-5)
+    # 160 x heat rounds to 1e-5 in float32, so the published soft-argmax is no better itself.
+    np.testing.assert_allclose(cells, data[key], atol=5e-5 if "soft" in key else 1e-5)
     values = data["soft160_maxvals" if "soft160" in key else "maxvals"][..., 0]
     if "soft100" not in key:
         np.testing.assert_allclose(scores, values, atol=1e-6)
