@@ -26,7 +26,7 @@ SPLITS = ("train", "val")
 LABELS_PER_PERSON = 32  # person p owns labels 1 + 32 p ... 32 + 32 p; 0 is everything else
 MOST_PEOPLE = 6
 CROWD_LABEL = 1 + LABELS_PER_PERSON * MOST_PEOPLE
-CROWD_SHARE = 0.06  # of the images
+CROWD_SHARE = 0.08  # of the images
 NOISE_LENGTH = 1 << 19
 
 
