@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from yacs.config import CfgNode
 
@@ -42,7 +43,8 @@ def parse_config(
 ) -> tuple[CfgNode, argparse.Namespace]:
     """Parse ``argv`` and load the configuration it names.
 
-    Words that no flag takes are overrides, wherever they stand.
+    Words that no flag takes are overrides, wherever they stand. A flag of a tool that means a key
+    appends an override to ``args.keys``.
 
     Raises:
         ConfigError: as ``load_config``.
@@ -56,4 +58,23 @@ def parse_config(
         for flag, key in _LEGACY.items()
         if key and (value := getattr(args, flag.strip("-").replace("-", "_"))) is not None
     ]
-    return load_config(args.cfg, [*legacy, *args.overrides, *rest]), args
+    keys = getattr(args, "keys", None) or []
+    return load_config(args.cfg, [*legacy, *args.overrides, *rest, *keys]), args
+
+
+def run_folders(cfg: CfgNode, cfg_file: str | Path) -> tuple[Path, Path]:
+    """Return the folders of a run's results and of its TensorBoard files.
+
+    ``<OUTPUT_DIR>/<dataset>/<model>/<name of the YAML>`` and the same below ``LOG_DIR``. The
+    resolved ``config.yaml`` of a run leads back to its folder.
+    """
+    path = Path(cfg_file)
+    if path.name == "config.yaml" and path.parent.parts[-3:-1] == (
+        cfg.DATASET.DATASET,
+        cfg.MODEL.NAME,
+    ):
+        name = path.parent.name
+    else:
+        name = path.stem
+    below = Path(cfg.DATASET.DATASET) / cfg.MODEL.NAME / name
+    return Path(cfg.OUTPUT_DIR) / below, Path(cfg.LOG_DIR) / below

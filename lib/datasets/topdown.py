@@ -28,6 +28,18 @@ def person_crops(people: PersonTable, input_size: Size) -> np.ndarray:
     return np.where(np.isnan(people.crops), crops, people.crops).astype(np.float32)
 
 
+def cut_crops(
+    image: np.ndarray, crops: np.ndarray, input_size: Size, *, unbiased: bool
+) -> np.ndarray:
+    """Return (N, H, W, 3) uint8 cut-outs of an image, one per (4,) row of ``crops``."""
+    width, height = input_size
+    pixels = np.empty((len(crops), height, width, 3), np.uint8)
+    matrices = image_to_crop_affine(crops, input_size, unbiased=unbiased)
+    for target, matrix in zip(pixels, matrices, strict=True):
+        warp_crop(image, matrix, input_size, out=target)
+    return pixels
+
+
 class PersonCrops(Dataset):
     """The crops of one image at a time: an image with twenty boxes is decoded once.
 
@@ -55,11 +67,7 @@ class PersonCrops(Dataset):
         rows = np.arange(self.starts[index], self.ends[index])
         image = read_image(self.people.image_path(int(rows[0])))
         crops = self.crops[rows]
-        matrices = image_to_crop_affine(crops, self.input_size, unbiased=self.unbiased)
-        width, height = self.input_size
-        pixels = np.empty((len(rows), height, width, 3), np.uint8)
-        for crop, matrix in zip(pixels, matrices, strict=True):
-            warp_crop(image, matrix, self.input_size, out=crop)
+        pixels = cut_crops(image, crops, self.input_size, unbiased=self.unbiased)
         return {"image": pixels, "crop": crops, "index": rows}
 
 

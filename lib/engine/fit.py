@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from lib.config import save_config
 from lib.engine.checkpointing import (
     CheckpointStore,
     Payload,
@@ -104,6 +105,9 @@ def build_trainer(
         workers=stream.workers,
     )
     logger.info("%s\n%s", folder, summary)
+    if world.is_main:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_config(cfg, folder / "config.yaml")
     records = RunRecords(
         folder, log_folder, total=state.plan.total, step=state.step, active=world.is_main
     )
@@ -185,7 +189,8 @@ def _build_state(
     average = WeightAverage(network, cfg.TRAIN.EMA) if cfg.TRAIN.EMA else None
     schedule = build_scheduler(cfg, plan)
     state = TrainState(
-        *(network, optimizer, schedule, scaler, average, plan, device, cfg.SEED), meta=_meta(cfg)
+        *(network, optimizer, schedule, scaler, average, plan, device, cfg.SEED),
+        meta=_meta(cfg, task),
     )
     step = TrainStep(
         *(task, model, optimizer),
@@ -198,12 +203,6 @@ def _build_state(
     return state, step
 
 
-def _meta(cfg: CfgNode) -> dict[str, Any]:
+def _meta(cfg: CfgNode, task: Task) -> dict[str, Any]:
     """Return what a weights file says about itself."""
-    return {
-        "model": cfg.MODEL.NAME,
-        "codec": cfg.MODEL.TARGET_TYPE,
-        "color_rgb": cfg.DATASET.COLOR_RGB,
-        "dataset": cfg.DATASET.DATASET,
-        "config": cfg.dump(),
-    }
+    return {"model": cfg.MODEL.NAME, **task.describe(), "config": cfg.dump()}

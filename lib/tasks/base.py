@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
 from lib.structures.results import Poses
+from lib.structures.skeleton import Skeleton
 
 Batch = dict[str, Any]
 Metrics = dict[str, float]
@@ -69,6 +71,11 @@ class Task(Protocol):
 
     num_joints: int
 
+    @property
+    def skeleton(self) -> Skeleton:
+        """What the joints are."""
+        ...
+
     def build_model(self) -> nn.Module:
         """Return the network, initialised, without checkpoint weights, on the CPU."""
         ...
@@ -100,6 +107,27 @@ class Task(Protocol):
         """Return people in original-image pixels, flip and scale testing included."""
         ...
 
+    def predict_image(
+        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
+    ) -> Poses:
+        """Return the people of one (H, W, 3) uint8 BGR image, on the device of ``model``.
+
+        Args:
+            model: the network, in evaluation mode.
+            image: blue-green-red pixels.
+            boxes: (N, 4) ``x1, y1, x2, y2`` of people; None means the whole image for a top-down
+                model. The others find people themselves and refuse boxes with a ValueError.
+        """
+        ...
+
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the test split."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a weights file must remember to be used rightly, as plain values.
+
+        At least ``task``, ``codec``, ``color_rgb``, ``joints`` (names), ``boxes`` (source of the
+        boxes a test uses) and ``flip``.
+        """
         ...

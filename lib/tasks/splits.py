@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
-from lib.datasets.sources import Source, locate
+from lib.datasets.sources import Source, locate, source_skeleton
 from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator
-from lib.structures.skeleton import Skeleton
+from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.tasks.base import Evaluator
 from lib.utils.errors import ConfigError
 
@@ -50,6 +51,31 @@ def build_evaluator(
         evaluator=_coco_evaluator(cfg.TEST.EVALUATOR),
         **coco_options,
     )
+
+
+def task_skeleton(
+    cfg: CfgNode, source: Source, from_annotations: Callable[[], Skeleton]
+) -> Skeleton:
+    """Return the joints: ``DATASET.SKELETON``, the data set's own, or those of its annotations.
+
+    Without an annotation file (a model is used on pictures, away from its data) seventeen joints
+    are taken to be COCO's.
+
+    Raises:
+        ConfigError: nothing says what the joints are.
+    """
+    known = source_skeleton(source, cfg.DATASET.SKELETON)
+    if known is not None:
+        return known
+    if source.annotation.is_file():
+        return from_annotations()
+    coco = load_skeleton("coco")
+    if coco.num_joints != cfg.MODEL.NUM_JOINTS:
+        raise ConfigError(
+            f"Nothing names the {cfg.MODEL.NUM_JOINTS} joints: {source.annotation} is not there; "
+            "set DATASET.SKELETON to a skeleton file."
+        )
+    return coco
 
 
 def detector_file(cfg: CfgNode) -> Path:

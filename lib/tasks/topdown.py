@@ -15,17 +15,17 @@ from lib.codecs.flip import FlipAlign
 from lib.datasets.coco import read_detections
 from lib.datasets.sources import Source, read_people, source_skeleton
 from lib.datasets.tables import PersonTable
-from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
+from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader, cut_crops
 from lib.datasets.transforms import Augmentation
 from lib.evaluation.accuracy import heatmap_accuracy
 from lib.losses.heatmap import HeatmapLoss
 from lib.models import build_model
-from lib.structures.geometry import xywh_to_xyxy
+from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Batch, Evaluator, Loader
 from lib.tasks.pixels import normalise
-from lib.tasks.splits import build_evaluator, build_source, detector_file
+from lib.tasks.splits import build_evaluator, build_source, detector_file, task_skeleton
 from lib.utils.errors import ConfigError
 
 
@@ -151,6 +151,50 @@ class TopDownTask:
             crops=batch["crop"].cpu().numpy(),
         )
 
+    def predict_image(
+        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
+    ) -> Poses:
+        """Return one pose per box (N, 4) ``x1, y1, x2, y2``, or one of the whole image."""
+        device = next(model.parameters()).device
+        height, width = image.shape[:2]
+        if boxes is None:
+            boxes = np.array([[0, 0, width, height]])
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        size = self.codec.input_size
+        crops = box_to_crop(xyxy_to_xywh(boxes), size[0] / size[1])
+        pixels = cut_crops(image, crops, size, unbiased=self.codec.unbiased)
+        parts = [
+            self.predict_crops(model, part.to(device), region.to(device))
+            for part, region in zip(
+                torch.from_numpy(pixels).split(self.cfg.TEST.BATCH_SIZE_PER_GPU),
+                torch.from_numpy(crops).split(self.cfg.TEST.BATCH_SIZE_PER_GPU),
+                strict=True,
+            )
+        ]
+        keypoints = np.concatenate([part[0] for part in parts])
+        scores = np.concatenate([part[1] for part in parts])
+        return Poses(
+            image_ids=np.zeros(len(boxes), np.int64),
+            keypoints=keypoints,
+            keypoint_scores=scores,
+            scores=scores.mean(axis=1),
+            boxes=boxes,
+            indices=np.arange(len(boxes)),
+            crops=crops,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return codec, colour order, joints and boxes, as a weights file remembers them."""
+        cfg = self.cfg
+        return {
+            "task": "topdown",
+            "codec": cfg.MODEL.TARGET_TYPE,
+            "color_rgb": cfg.DATASET.COLOR_RGB,
+            "joints": list(self.skeleton.joints),
+            "boxes": "annotated" if self._uses_truth else f"detector {cfg.TEST.COCO_BBOX_FILE}",
+            "flip": cfg.TEST.FLIP_TEST,
+        }
+
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set: COCO, CrowdPose or MPII."""
         return build_evaluator(
@@ -187,12 +231,14 @@ class TopDownTask:
         both = torch.cat([keypoints, scores[..., None]], dim=2).cpu().numpy()  # one transfer
         return both[..., :2], both[..., 2]
 
-    @cached_property
+    @property
     def skeleton(self) -> Skeleton:
-        """Joints of the data set: from ``DATASET.SKELETON``, the kind, or the test annotations."""
-        source = self._source(train=False)
-        known = source_skeleton(source, self.cfg.DATASET.SKELETON)
-        return known or self._truth[1]
+        """Joints of the data set; see ``task_skeleton``."""
+        return self._skeleton
+
+    @cached_property
+    def _skeleton(self) -> Skeleton:
+        return task_skeleton(self.cfg, self._source(train=False), lambda: self._truth[1])
 
     @cached_property
     def people(self) -> PersonTable:
@@ -200,12 +246,16 @@ class TopDownTask:
         source = self._source(train=False)
         annotated, skeleton = self._truth
         self._check_joints(skeleton, source)
-        if source.kind == "mpii" or self.cfg.TEST.USE_GT_BBOX:
+        if self._uses_truth:
             return annotated
         file = detector_file(self.cfg)
         return read_detections(
             file, annotated.images, skeleton.num_joints, self.cfg.TEST.IMAGE_THRE
         )
+
+    @property
+    def _uses_truth(self) -> bool:
+        return self.cfg.TEST.USE_GT_BBOX or self._source(train=False).kind == "mpii"
 
     @cached_property
     def _truth(self) -> tuple[PersonTable, Skeleton]:

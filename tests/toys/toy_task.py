@@ -143,6 +143,9 @@ class ToyTask:
     def build_evaluator(self):
         return ToyEvaluator()
 
+    def describe(self):
+        return {"task": "toy", "codec": "cross", "color_rgb": True, "joints": ["spot"]}
+
 
 def toy_config(**train):
     """Return defaults for a run of seconds; keywords set ``TRAIN`` keys, or ``A__B`` others."""

@@ -1,0 +1,91 @@
+"""Score a model: ``python tools/test.py --cfg experiments/....yaml TEST.MODEL_FILE w.pth``.
+
+Leaves results/ (predictions in the data set's format) and metrics.json in the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from lib.api import PoseEstimator
+from lib.config.cli import config_parser, parse_config, run_folders
+from lib.engine.distributed import session
+from lib.engine.inference import Evaluation
+from lib.utils.cli import run_tool
+from lib.utils.errors import WeightsError
+from lib.utils.logging import setup_logging
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> dict[str, float]:
+    """Load weights, predict the test split, score it."""
+    cfg, args = parse_config(config_parser("Score a pose estimator on its test split."), argv)
+    folder, _ = run_folders(cfg, args.cfg)
+    with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
+        setup_logging(rank=world.rank)
+        weights = find_weights(cfg, folder)
+        estimator = PoseEstimator.from_config(cfg, weights)
+        evaluation = estimator.evaluate(folder)
+        if world.is_main:
+            report = describe(cfg, estimator, evaluation, weights)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+            print(table(report))
+            files = [folder / "metrics.json", *evaluation.files]
+            logger.info("wrote %s", ", ".join(str(file) for file in files))
+    return evaluation.metrics
+
+
+def find_weights(cfg: CfgNode, folder: Path) -> Path:
+    """Return ``TEST.MODEL_FILE``, or the run's best weights, or its last ones."""
+    if cfg.TEST.MODEL_FILE:
+        return Path(cfg.TEST.MODEL_FILE)
+    for name in ("model_best.pth", "final_state.pth"):
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsError(
+        f"No weights: {folder} has no model_best.pth or final_state.pth; train first, or set "
+        "TEST.MODEL_FILE."
+    )
+
+
+def describe(
+    cfg: CfgNode, estimator: PoseEstimator, evaluation: Evaluation, weights: Path
+) -> dict[str, Any]:
+    """Return the content of metrics.json: scores, and everything they depend on."""
+    return {
+        "metrics": {
+            name: None if math.isnan(value) else value for name, value in evaluation.metrics.items()
+        },
+        **estimator.task.describe(),
+        "dataset": f"{cfg.DATASET.DATASET_TEST or cfg.DATASET.DATASET} {cfg.DATASET.TEST_SET}",
+        "weights": str(weights),
+        "people": evaluation.people,
+        "seconds": evaluation.seconds,
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the scores as lines of text, with the box source beside them."""
+    names = list(report["metrics"])
+    cells = ["n/a" if v is None else f"{v:.4f}" for v in report["metrics"].values()]
+    if not names:
+        return f"{report['dataset']}: predictions written, not scored (there is no ground truth)"
+    widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
+    lines = [
+        f"{report['dataset']} | boxes: {report['boxes']} | flip test: {report['flip']}",
+        "  ".join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
+        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_tool(main)

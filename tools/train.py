@@ -1,0 +1,54 @@
+"""Train a model: ``python tools/train.py --cfg experiments/....yaml [KEY VALUE ...]``.
+
+Leaves checkpoint.pth, model_best.pth, final_state.pth, config.yaml, metrics.jsonl and train.log in
+``OUTPUT_DIR/<dataset>/<model>/<cfg>/``, TensorBoard files below ``LOG_DIR``.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from yacs.config import CfgNode
+
+from lib.config.cli import config_parser, parse_config, run_folders
+from lib.engine import FitResult, fit
+from lib.engine.distributed import session
+from lib.models import load_pretrained
+from lib.tasks import build_task
+from lib.utils.cli import run_tool
+from lib.utils.logging import setup_logging
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> FitResult:
+    """Train until the end, or until a signal asks to stop."""
+    parser = config_parser("Train a pose estimator.")
+    parser.add_argument(
+        "--resume",
+        dest="keys",
+        action="append_const",
+        const="TRAIN.RESUME=true",
+        help="continue the run in the output folder",
+    )
+    cfg, args = parse_config(parser, argv)
+    folder, log_folder = run_folders(cfg, args.cfg)
+    with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
+        setup_logging(folder, rank=world.rank)
+        result = fit(cfg, build_task(cfg), folder, log_folder, initialise=pretrained(cfg))
+        if world.is_main and not result.finished:
+            logger.info("stopped; go on with the same command and --resume")
+    return result
+
+
+def pretrained(cfg: CfgNode) -> partial | None:
+    """Return what loads ``MODEL.PRETRAINED`` into a network, None for a start from scratch."""
+    if not cfg.MODEL.PRETRAINED:
+        return None
+    layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ["*"])
+    return partial(load_pretrained, path_or_dict=cfg.MODEL.PRETRAINED, layers=layers)
+
+
+if __name__ == "__main__":
+    run_tool(main)
