@@ -5,6 +5,11 @@
 ``coco_files``     annotation and result files, checked
 ``crowdpose``      the nine CrowdPose numbers
 ``mpii``           PCKh
+``matching``       who was matched to whom, as arrays: AP for curves, weights, ranges of size
+``diagnosis``      jitter, inversion, swap, miss, background, duplicates; what each costs
+``breakdown``      tables by joint and by size
+``bootstrap``      is one run better than another, or luck?
+``accuracy``       PCK on heatmaps during training
 """
 
 from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes

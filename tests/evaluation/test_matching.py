@@ -1,0 +1,86 @@
+import time
+
+import numpy as np
+import pytest
+from textbook.random_coco import random_coco
+
+from lib.evaluation import coco, matching
+from lib.structures.skeleton import load_skeleton
+
+SIGMAS = np.array(load_skeleton("coco").sigmas)
+
+
+def matched(dataset, rows, sigmas, **options):
+    dataset, rows, sigmas = coco.prepare_poses(dataset, rows, sigmas)
+    images = matching.group_by_image(dataset, rows)
+    overlaps = [
+        matching.mean_similarity(matching.similarities(image, sigmas), image.visible)
+        for image in images
+    ]
+    return matching.match_images(images, overlaps, **options)
+
+
+@pytest.mark.parametrize("joints", [17, 5])
+@pytest.mark.parametrize("options", [{}, {"boxes": True}, {"areas": (100.0, 20_000.0)}])
+def test_average_precision_and_recall_equal_pycocotools(joints, options):
+    sigmas = SIGMAS[:joints]
+    for seed in range(3):
+        dataset, rows = random_coco(seed, images=20, joints=joints, **options)
+        wanted = coco.evaluate_coco(dataset, rows, sigmas)
+        for name, size_range in {
+            "": matching.ALL_SIZES,
+            " (M)": (32**2, 96**2),
+            " (L)": (96**2, 1e10),
+        }.items():
+            found = matched(dataset, rows, sigmas, size_range=size_range)
+            precision, recall = matching.precision_curves(found)
+            assert precision.mean() == pytest.approx(wanted[f"AP{name}"], abs=1e-9, nan_ok=True)
+            assert recall.mean() == pytest.approx(wanted[f"AR{name}"], abs=1e-9, nan_ok=True)
+            if not name:
+                assert precision[5].mean() == pytest.approx(wanted["AP .75"], abs=1e-9)
+
+
+def test_nobody_found_and_nobody_to_find():
+    dataset, rows = random_coco(0)
+    assert matching.average_precision(matched(dataset, [], SIGMAS)) == 0
+    dataset["annotations"] = []
+    assert np.isnan(matching.average_precision(matched(dataset, rows, SIGMAS)))
+
+
+def test_greedy_matching_by_hand():
+    overlaps = np.array([[0.6, 0.9, 0.95], [0.7, 0.8, 0.95], [0.55, 0.9, 0.95]])
+    ignored = np.array([False, False, True])
+    taken = matching.match_people(overlaps, ignored, ignored, np.array([0.5, 0.75]))
+    # The best takes 1; at 0.5 the second gets 0 and the third the crowd; at 0.75 both the crowd.
+    assert taken.tolist() == [[1, 0, 2], [1, 2, 2]]
+    once = matching.match_people(overlaps, ignored, np.zeros(3, bool), np.array([0.75]))
+    assert once.tolist() == [[1, 2, -1]]
+
+
+def test_weights_count_images_again():
+    dataset, rows = random_coco(3, images=12)
+    for number, row in enumerate(rows):
+        row["score"] = number / len(rows)  # no ties
+    found = matched(dataset, rows, SIGMAS)
+    weights = np.zeros(12)
+    weights[[1, 4, 5]] = 1
+    kept = {dataset["images"][i]["id"] for i in (1, 4, 5)}
+    part = {k: [v for v in vs if v.get("image_id", v["id"]) in kept] for k, vs in dataset.items()}
+    part["categories"] = dataset["categories"]
+    wanted = matched(part, [row for row in rows if row["image_id"] in kept], SIGMAS)
+    assert matching.average_precision(found, weights) == pytest.approx(
+        matching.average_precision(wanted), abs=1e-12
+    )
+    assert matching.average_precision(found, np.full(12, 3)) == pytest.approx(
+        matching.average_precision(found), abs=1e-12
+    )
+
+
+@pytest.mark.slow
+def test_speed_is_of_the_order_of_pycocotools():
+    dataset, rows = random_coco(0, images=1000)
+    start = time.perf_counter()
+    coco.evaluate_coco(dataset, rows, SIGMAS)
+    middle = time.perf_counter()
+    matched(dataset, rows, SIGMAS)
+    assert time.perf_counter() - middle < 2 * (middle - start)
