@@ -12,7 +12,7 @@ Files, in the order in which a picture comes to be:
     scene: who stands where; the finished image.
     truth: joints and visibility, masks, boxes.
     detector: boxes of an imperfect person detector.
-    formats: annotation files.
+    formats: what the annotation files share; coco_form, mpii_form, crowdpose_form: the files.
     writer: folders, processes, progress.
 """
 

@@ -90,6 +90,10 @@ class Body:
     head: np.ndarray
     build: Build
 
+    def point(self, name: str) -> np.ndarray:
+        """Return the (3,) position of a named point."""
+        return self.points[POINT[name]]
+
 
 def sample_build(rng: np.random.Generator) -> Build:
     """Draw an adult, or (every sixth) a child with a large head and short legs."""

@@ -1,21 +1,17 @@
-"""The annotation files of COCO, from per-image records."""
+"""What all annotation formats share: the record of an image, file names, JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lib.structures.skeleton import Skeleton, load_skeleton
+from lib.structures.skeleton import Skeleton
 
-FORMATS = ("coco",)
+FORMATS = ("coco", "mpii", "crowdpose")
 FIRST_ID = {"train": 100001, "val": 500001}  # image ids never collide between the splits
 MOST_IMAGES = 399_999  # of one split, so that the ids stay apart
-LICENCE = {
-    "id": 1,
-    "name": "CC0 1.0 Universal",
-    "url": "https://creativecommons.org/publicdomain/zero/1.0/",
-}
 
 
 @dataclass(frozen=True)
@@ -26,54 +22,29 @@ class Record:
         image_id: unique over both splits.
         width: of the image, in pixels.
         height: of the image, in pixels.
-        coco: COCO annotations.
+        entries: for each format, one dictionary per annotation.
         detections: boxes of the simulated detector; empty for training images.
     """
 
     image_id: int
     width: int
     height: int
-    coco: list[dict[str, Any]]
+    entries: dict[str, list[dict[str, Any]]]
     detections: list[dict[str, Any]]
 
 
 def image_path(style: str, split: str, image_id: int) -> str:
-    """Return where a data set of this style keeps an image, relative to its own folder's parent."""
+    """Return where a data set of this style keeps an image, relative to the common folder."""
     return {
         "coco": f"coco/images/{split}2017/{image_id:012d}.jpg",
+        "mpii": f"mpii/images/{mpii_name(image_id)}",
+        "crowdpose": f"crowdpose/images/{image_id}.jpg",
     }[style]
 
 
-def coco_document(records: Iterable[Record], seed: int) -> dict[str, Any]:
-    """Return a whole COCO person-keypoints file."""
-    records = list(records)
-    return {
-        "info": {
-            "description": "synthpose: procedurally drawn people",
-            "version": "1.0",
-            "year": 2026,
-            "contributor": "efepose",
-            "url": "",
-            "seed": seed,
-        },
-        "licenses": [LICENCE],
-        "images": [
-            {
-                "license": LICENCE["id"],
-                "file_name": f"{record.image_id:012d}.jpg",
-                "height": record.height,
-                "width": record.width,
-                "id": record.image_id,
-            }
-            for record in records
-        ],
-        "annotations": [
-            {**entry, "id": 100 * record.image_id + number}
-            for record in records
-            for number, entry in enumerate(record.coco)
-        ],
-        "categories": [category(load_skeleton("coco"))],
-    }
+def mpii_name(image_id: int) -> str:
+    """Return an image name in the style of MPII: nine digits."""
+    return f"{image_id:09d}.jpg"
 
 
 def category(skeleton: Skeleton) -> dict[str, Any]:
@@ -85,3 +56,11 @@ def category(skeleton: Skeleton) -> dict[str, Any]:
         "keypoints": list(skeleton.joints),
         "skeleton": [[first + 1, second + 1] for first, second in skeleton.limbs],
     }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write compact JSON beside its place, then rename: readers never see half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(content, separators=(",", ":")))
+    draft.replace(path)

@@ -1,9 +1,8 @@
-"""What is true about a rendered scene: joints and their visibility, masks, boxes, COCO entries."""
+"""What is true about a rendered scene: joints and their visibility, masks and boxes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -161,44 +160,6 @@ def mask_runs(mask: np.ndarray) -> dict[str, list[int]]:
     if column_major[0]:  # runs start with the number of zeros
         counts = [0, *counts]
     return {"counts": counts, "size": [mask.shape[0], mask.shape[1]]}
-
-
-def coco_entries(scene: Scene, truths: list[Truth], image_id: int) -> list[dict[str, Any]]:
-    """Return the COCO annotations of one image, people then crowd region, without ``id``.
-
-    Coordinates are rounded to a hundredth of a pixel.
-    """
-    names = load_skeleton("coco").joints
-    entries = []
-    for truth in truths:
-        joints = truth.joints(names, scene.labels) if truth.labelled else np.zeros((len(names), 3))
-        entries.append(
-            {
-                "segmentation": mask_polygons(truth.mask),
-                "num_keypoints": int((joints[:, 2] > 0).sum()),
-                "area": truth.area,
-                "iscrowd": 0,
-                "keypoints": keypoint_list(joints),
-                "image_id": image_id,
-                "bbox": list(truth.box),
-                "category_id": 1,
-            }
-        )
-    crowd = scene.labels == CROWD_LABEL
-    if np.count_nonzero(crowd) >= SMALLEST_MASK:
-        entries.append(
-            {
-                "segmentation": mask_runs(crowd),
-                "num_keypoints": 0,
-                "area": int(np.count_nonzero(crowd)),
-                "iscrowd": 1,
-                "keypoints": [0] * (3 * len(names)),
-                "image_id": image_id,
-                "bbox": list(mask_box(crowd)),
-                "category_id": 1,
-            }
-        )
-    return entries
 
 
 def keypoint_list(joints: np.ndarray) -> list[float]:

@@ -16,23 +16,27 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lib.datasets.synthetic.coco_form import coco_entries, write_coco
+from lib.datasets.synthetic.crowdpose_form import crowdpose_entries, write_crowdpose
 from lib.datasets.synthetic.detector import detect
 from lib.datasets.synthetic.formats import (
     FIRST_ID,
     FORMATS,
     MOST_IMAGES,
     Record,
-    coco_document,
     image_path,
+    write_json,
 )
+from lib.datasets.synthetic.mpii_form import mpii_entries, write_mpii
 from lib.datasets.synthetic.scene import MOST_PEOPLE, SPLITS, render_scene, scene_rng
-from lib.datasets.synthetic.truth import coco_entries, find_truth
+from lib.datasets.synthetic.truth import find_truth
 from lib.utils.errors import DataError
 
 GENERATOR = 1  # raise it with every change of the pictures: older folders are then made anew
 MARKER = "synthpose.json"
 SIDES = (64, 2048)  # range of an image side, in pixels
-DETECTIONS = "coco/person_detection_results/COCO_val2017_detections_AP_H_56_person.json"
+ENTRIES = {"coco": coco_entries, "mpii": mpii_entries, "crowdpose": crowdpose_entries}
+WRITERS = {"coco": write_coco, "mpii": write_mpii, "crowdpose": write_crowdpose}
 Progress = Callable[[Iterable[Record], int], Iterable[Record]]
 
 
@@ -106,8 +110,9 @@ def write_dataset(
         jobs = partial(_make_image, out=out, recipe=recipe, split=split)
         stream = _map(jobs, count, workers)
         records = list(progress(stream, count) if progress else stream)
-        _write_annotations(out, recipe, split, records)
-    _write_json(out / MARKER, _marker(recipe, complete=True))
+        for style in recipe.formats:
+            WRITERS[style](out / style, split, records)
+    write_json(out / MARKER, _marker(recipe, complete=True))
     return True
 
 
@@ -132,7 +137,7 @@ def _claim(out: Path, recipe: Recipe, force: bool) -> bool:
         for split in SPLITS:
             for style in recipe.formats:
                 (out / image_path(style, split, 1)).parent.mkdir(parents=True, exist_ok=True)
-        _write_json(out / MARKER, _marker(recipe, complete=False))
+        write_json(out / MARKER, _marker(recipe, complete=False))
     except OSError as error:
         raise DataError(f"Cannot write below {out}: {error.strerror}.") from error
     return False
@@ -174,7 +179,7 @@ def _make_image(index: int, *, out: Path, recipe: Recipe, split: str) -> Record:
         image_id=image_id,
         width=width,
         height=height,
-        coco=coco_entries(scene, truths, image_id),
+        entries={style: ENTRIES[style](scene, truths, image_id) for style in recipe.formats},
         detections=detect(rng, scene, truths, image_id) if split == "val" else [],
     )
 
@@ -193,20 +198,3 @@ def _write_image(
             os.link(first, other)
         except OSError:
             shutil.copyfile(first, other)
-
-
-def _write_annotations(out: Path, recipe: Recipe, split: str, records: list[Record]) -> None:
-    if "coco" in recipe.formats:
-        name = f"coco/annotations/person_keypoints_{split}2017.json"
-        _write_json(out / name, coco_document(records, recipe.seed))
-        if split == "val":
-            boxes = [box for record in records for box in record.detections]
-            _write_json(out / DETECTIONS, boxes)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    """Write compact JSON beside its place, then rename: readers never see half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, separators=(",", ":")))
-    draft.replace(path)

@@ -6,11 +6,10 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from lib.datasets.synthetic.body import POINT
-from lib.datasets.synthetic.scene import CROWD_LABEL, LABELS_PER_PERSON, render_scene, scene_rng
+from lib.datasets.synthetic.scene import LABELS_PER_PERSON, render_scene, scene_rng
 from lib.datasets.synthetic.truth import (
     OCCLUDED,
     VISIBLE,
-    coco_entries,
     find_truth,
     joint_rows,
     keypoint_list,
@@ -141,36 +140,6 @@ def test_a_far_shoulder_is_hidden_by_the_own_trunk():
                 hidden += row[2] == OCCLUDED
                 shown += row[2] == VISIBLE
     assert hidden > 4 * shown
-
-
-def test_entries_are_complete_coco():
-    entries = [
-        entry
-        for i, scene in enumerate(scenes())
-        for entry in coco_entries(scene, find_truth(scene), i)
-    ]
-    for entry in entries:
-        assert entry.keys() == {
-            *("segmentation", "num_keypoints", "area", "iscrowd"),
-            *("keypoints", "image_id", "bbox", "category_id"),
-        }
-        assert len(entry["keypoints"]) == 51
-        assert entry["num_keypoints"] == sum(v > 0 for v in entry["keypoints"][2::3])
-        assert all(len(piece) >= 6 and len(piece) % 2 == 0 for piece in entry["segmentation"])
-    assert 0 < sum(entry["num_keypoints"] == 0 for entry in entries) < len(entries) / 2
-
-
-def test_a_crowd_is_one_entry_of_runs_without_joints():
-    scene = scenes(1)[0]
-    labels = scene.labels.copy()
-    labels[10:20, 30:50] = CROWD_LABEL
-    scene = replace(scene, labels=labels)
-    crowd = coco_entries(scene, find_truth(scene), 7)[-1]
-    assert crowd["iscrowd"] == 1
-    assert crowd["bbox"] == [30, 10, 20, 10]
-    assert crowd["area"] == 200
-    assert crowd["num_keypoints"] == 0
-    assert crowd["segmentation"]["size"] == list(labels.shape)
 
 
 def test_people_hidden_altogether_are_not_annotated():

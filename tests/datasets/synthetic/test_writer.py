@@ -1,10 +1,13 @@
 import json
+import os
+from dataclasses import replace
 
 import cv2
 import pytest
 from pycocotools.coco import COCO
 
-from lib.datasets.synthetic.writer import DETECTIONS, MARKER, Recipe, write_dataset
+from lib.datasets.synthetic.coco_form import DETECTIONS
+from lib.datasets.synthetic.writer import MARKER, Recipe, write_dataset
 from lib.utils.errors import DataError
 
 SMALL = Recipe(train=3, val=5, seed=4, size=(96, 64), people=(1, 3), formats=("coco",))
@@ -41,7 +44,7 @@ def test_coco_reads_it(dataset, capsys):
 
 
 def test_the_detector_file_belongs_to_the_validation_images(dataset):
-    boxes = json.loads((dataset / DETECTIONS).read_text())
+    boxes = json.loads((dataset / "coco" / DETECTIONS).read_text())
     val = json.loads((dataset / "coco/annotations/person_keypoints_val2017.json").read_text())
     assert boxes
     assert {box["image_id"] for box in boxes} <= {image["id"] for image in val["images"]}
@@ -123,3 +126,23 @@ def test_a_file_in_the_way_is_named(tmp_path):
         write_dataset(tmp_path / "data", SMALL)
     with pytest.raises(DataError, match="Cannot write"):
         write_dataset(tmp_path / "data" / "below", SMALL)
+
+
+def test_formats_share_their_images(tmp_path):
+    write_dataset(tmp_path, replace(SMALL, formats=("coco", "mpii", "crowdpose")))
+    one = tmp_path / "coco/images/val2017/000000500001.jpg"
+    for other in ("mpii/images/000500001.jpg", "crowdpose/images/500001.jpg"):
+        assert (tmp_path / other).read_bytes() == one.read_bytes()
+        assert (tmp_path / other).stat().st_ino == one.stat().st_ino
+    assert len(files(tmp_path)) == 3 * 8 + 3 + 3 + 4 + 1
+
+
+def test_images_are_copied_where_links_fail(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_dataset(tmp_path, replace(SMALL, train=0, val=1, formats=("coco", "mpii")))
+    copy = tmp_path / "mpii/images/000500001.jpg"
+    assert copy.stat().st_nlink == 1
+    assert copy.read_bytes() == (tmp_path / "coco/images/val2017/000000500001.jpg").read_bytes()
