@@ -1,0 +1,172 @@
+"""Keypoint R-CNN: trunk, proposals, box and keypoint branches in torchvision's contract.
+
+He et al. 2017, Mask R-CNN (person class only, no mask branch), with the names of torchvision's
+``keypointrcnn_resnet50_fpn`` throughout, so that its checkpoints load strictly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+
+from lib.models.rcnn.roi_heads import Mirror, Target
+
+
+class KeypointRCNN(GeneralizedRCNN):
+    """Detects people and their joints in whole images of any size.
+
+    Args:
+        backbone: images (B, 3, H, W) -> pyramid maps by name.
+        rpn: proposes boxes.
+        roi_heads: see ``KeypointRoIHeads``.
+        transform: normalises, resizes and batches a list of images.
+        num_classes: classes with the background.
+        num_joints: K.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        rpn: nn.Module,
+        roi_heads: nn.Module,
+        transform: nn.Module,
+        *,
+        num_classes: int,
+        num_joints: int,
+    ) -> None:
+        super().__init__(backbone, rpn, roi_heads, transform)
+        self.num_classes = num_classes
+        self.num_joints = num_joints
+
+    def forward(
+        self,
+        images: list[Tensor],
+        targets: list[Target] | None = None,
+        flip_index: Tensor | None = None,
+    ) -> Any:
+        """Return the losses of a batch in training, the people found otherwise.
+
+        Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``.
+
+        Args:
+            images: per image (3, H, W) float in [0, 1], RGB; sizes may differ.
+            targets: per image ``boxes`` (N, 4) float xyxy, ``labels`` (N,) int64 from 1,
+                ``keypoints`` (N, K, 3) float32 ``(x, y, visibility)``, ``image_id`` (scalar); only
+                read in training. N may be 0.
+            flip_index: (K,) int64; average the keypoint logits with those of the mirrored images.
+
+        Returns:
+            In training the five scalar losses by name. Otherwise per image, in its own pixels:
+            ``boxes`` (N, 4), ``labels`` (N,) int64, ``scores`` (N,), ``keypoints`` (N, K, 3)
+            ``(x, y, probability)``, ``keypoints_scores`` (N, K) logits.
+
+        Raises:
+            ValueError: a target cannot be trained on; names the image.
+            TypeError: an image is not float.
+        """
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        if self.training:
+            check_targets(targets, self.num_classes, self.num_joints)
+        batch, targets = self.transform(images, targets if self.training else None)
+        features = self.backbone(batch.tensors)
+        proposals, losses = self.rpn(batch, features, targets)
+        mirror = None
+        if flip_index is not None and not self.training:
+            mirrored = mirror_images(batch.tensors, batch.image_sizes)
+            mirror = Mirror(self.backbone(mirrored), flip_index)
+        found, roi_losses = self.roi_heads(features, proposals, batch.image_sizes, targets, mirror)
+        if self.training:
+            return {**losses, **roi_losses}
+        return self.transform.postprocess(found, batch.image_sizes, sizes)
+
+    def forward_fixed(
+        self, images: Tensor, box_rois: int = 1000, rois: int = 100
+    ) -> tuple[Tensor, Tensor]:
+        """Run all layers with given numbers of RoIs instead of found ones, to count costs.
+
+        Pooling, box decoding and suppression do not run, so the meta device will do.
+
+        Args:
+            images: (B, 3, H, W) normalised, H and W multiples of 32.
+            box_rois: RoIs of the box branch.
+            rois: RoIs of the keypoint branch, one per person.
+
+        Returns:
+            Class logits (box_rois, num_classes) and keypoint logits (rois, K, S, S).
+        """
+        features = self.backbone(images)
+        self.rpn.head(list(features.values()))
+        heads = self.roi_heads
+        channels = features["0"].shape[1]
+        side = heads.box_roi_pool.output_size
+        pooled = images.new_zeros(box_rois, channels, side, side)
+        classes, _ = heads.box_predictor(heads.box_head(pooled))
+        side = heads.keypoint_roi_pool.output_size
+        pooled = images.new_zeros(rois, channels, side, side)
+        return classes, heads.keypoint_predictor(heads.keypoint_head(pooled))
+
+
+def mirror_images(images: Tensor, sizes: list[tuple[int, int]]) -> Tensor:
+    """Mirror each image (B, 3, H, W) within its own (height, width), left of the padding."""
+    mirrored = images.clone()
+    for i, (_, width) in enumerate(sizes):
+        mirrored[i, :, :, :width] = images[i, :, :, :width].flip(-1)
+    return mirrored
+
+
+def check_targets(targets: list[Target] | None, num_classes: int, num_joints: int) -> None:
+    """Refuse targets that would train on nonsense; one look at the device for the whole batch.
+
+    Raises:
+        ValueError: keypoints are missing or of another number of joints, a box is empty, inverted
+            or not finite, a label is not a class; the message names the image.
+        TypeError: a tensor has the wrong type.
+    """
+    if not targets:
+        raise ValueError("training needs a target per image, got none")
+    for target in targets:
+        _check_types(target, num_joints)
+    bad = torch.stack([_bad_rows(target, num_classes) for target in targets])
+    if not bool(bad.any()):
+        return
+    target = targets[int(bad.nonzero()[0])]
+    rows = f"boxes {target['boxes'].tolist()}, labels {target['labels'].tolist()}"
+    raise ValueError(
+        f"image {_image_id(target)}: boxes need finite corners with x1 < x2 and y1 < y2, labels "
+        f"must be 1..{num_classes - 1}; got {rows}"
+    )
+
+
+def _check_types(target: Target, num_joints: int) -> None:
+    where = f"image {_image_id(target)}"
+    for name in ("boxes", "labels", "keypoints"):
+        if name not in target:
+            raise ValueError(f"{where}: {name} required in the target, got {sorted(target)}")
+    boxes, labels, keypoints = target["boxes"], target["labels"], target["keypoints"]
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.is_floating_point():
+        raise ValueError(f"{where}: boxes must be (N, 4) float, got {tuple(boxes.shape)}")
+    if labels.dtype != torch.int64:
+        raise TypeError(f"{where}: labels must be int64, got {labels.dtype}")
+    if keypoints.dtype != torch.float32:
+        raise TypeError(f"{where}: keypoints must be float32, got {keypoints.dtype}")
+    if keypoints.shape != (len(boxes), num_joints, 3) or len(labels) != len(boxes):
+        wanted = (len(boxes), num_joints, 3)
+        raise ValueError(
+            f"{where}: keypoints must be {wanted} and labels ({len(boxes)},), got "
+            f"{tuple(keypoints.shape)} and {tuple(labels.shape)}"
+        )
+
+
+def _bad_rows(target: Target, num_classes: int) -> Tensor:
+    """Return a bool scalar: some box or label of the target cannot be trained on."""
+    boxes, labels = target["boxes"], target["labels"]
+    fine = (boxes[:, 2:] > boxes[:, :2]).all() & boxes.isfinite().all()  # NaN compares false
+    return ~(fine & ((labels >= 1) & (labels < num_classes)).all())
+
+
+def _image_id(target: Target) -> str:
+    image_id = target.get("image_id")
+    return "without an id" if image_id is None else str(int(image_id))

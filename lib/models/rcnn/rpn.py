@@ -1,0 +1,88 @@
+"""Region proposals as published, on torchvision's network.
+
+Ren et al. 2015, Faster R-CNN; Lin et al. 2017, FPN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.rpn import RegionProposalNetwork
+
+from lib.models.rcnn.losses import objectness_loss, regression_loss
+
+ANCHOR_SIZES = (32, 64, 128, 256, 512)  # side in pixels, one per pyramid level
+ANCHOR_RATIOS = (0.5, 1.0, 2.0)  # height / width
+
+
+class ExactAnchors(AnchorGenerator):
+    """Anchors of the upstream framework: not rounded to pixels, at the true strides 4, 8, ... 64.
+
+    torchvision rounds the corners, and derives a stride by integer division of the image by the
+    map, which gives 61 instead of 64 for the topmost of 13 rows over 800 pixels.
+    """
+
+    def generate_anchors(
+        self,
+        scales: Any,
+        aspect_ratios: Any,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Return the anchors of one cell (len(scales) * len(ratios), 4) about the origin."""
+        device = device or torch.device("cpu")  # not the default one: that may be the meta device
+        sizes = torch.as_tensor(scales, dtype=dtype, device=device)
+        roots = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()
+        widths = (sizes / roots[:, None]).flatten()
+        heights = (sizes * roots[:, None]).flatten()
+        return torch.stack((-widths, -heights, widths, heights), dim=1) / 2
+
+    def grid_anchors(self, grid_sizes: list[list[int]], strides: Any) -> list[Tensor]:
+        """Repeat the anchors over maps of ``grid_sizes``; ``strides`` (guesses) are not used."""
+        exact: Any = [[4 * 2**level] * 2 for level in range(len(grid_sizes))]
+        return super().grid_anchors(grid_sizes, exact)
+
+
+class KeypointRPN(RegionProposalNetwork):
+    """``RegionProposalNetwork`` with the published losses.
+
+    Args:
+        args, kwargs: as for ``RegionProposalNetwork``.
+        smooth_l1_beta: of the box loss; 0 (plain L1) is published.
+    """
+
+    def __init__(self, *args: Any, smooth_l1_beta: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.smooth_l1_beta = smooth_l1_beta
+
+    def compute_loss(
+        self,
+        objectness: Tensor,
+        pred_bbox_deltas: Tensor,
+        labels: list[Tensor],
+        regression_targets: list[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Return the objectness and box losses of sampled anchors.
+
+        Both are sums over the batch divided by the number of anchors that were to be sampled, also
+        where fewer were found.
+
+        Args:
+            objectness: (A, 1) logits of all anchors of the batch, in the order of the labels.
+            pred_bbox_deltas: (A, 4).
+            labels: per image (A_i,) with 1 person, 0 background, -1 neither.
+            regression_targets: per image (A_i, 4).
+        """
+        positive, negative = self.fg_bg_sampler(labels)
+        positive = torch.where(torch.cat(positive))[0]
+        sampled = torch.cat((positive, torch.where(torch.cat(negative))[0]))
+        normaliser = self.fg_bg_sampler.batch_size_per_image * len(labels)
+        wanted = torch.cat(labels)[sampled]
+        targets = torch.cat(regression_targets)[positive]
+        return (
+            objectness_loss(objectness.flatten()[sampled], wanted, normaliser),
+            regression_loss(pred_bbox_deltas[positive], targets, self.smooth_l1_beta, normaliser),
+        )
