@@ -1,0 +1,268 @@
+"""``keypoint_rcnn``: one-stage pose estimation, published baseline and improved model.
+
+He et al. 2017, Mask R-CNN; arXiv 2301.04842 for ``KEYPOINT.HEAD: gcm``, pooled from level 0 with
+boxes enlarged by 1.3. Weights keep torchvision's names, so that its files load as they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
+from yacs.config import CfgNode
+
+from lib.models.heads.keypoint_gcm import KeypointGCMHead
+from lib.models.rcnn.network import KeypointRCNN
+from lib.models.rcnn.pooler import FixedStridePooler
+from lib.models.rcnn.roi_heads import KeypointOptions, KeypointRoIHeads
+from lib.models.rcnn.rpn import ANCHOR_RATIOS, ANCHOR_SIZES, ExactAnchors, KeypointRPN
+from lib.models.rcnn.transform import PoseTransform
+from lib.models.rcnn.trunk import resnet_fpn
+from lib.models.registry import RECIPES, Recipe, StateDict
+from lib.utils.errors import ConfigError
+
+NUM_CLASSES = 2  # background, person
+LEVELS = ("0", "1", "2", "3")  # strides 4, 8, 16, 32
+HEAD = "roi_heads.keypoint_head."
+
+EXTRA = CfgNode(
+    {
+        "BACKBONE": {
+            "DEPTH": 50,  # ResNet 18 | 34 | 50 | 101 | 152
+            "NORM": "FrozenBN",  # FrozenBN with pretrained weights | BN to train from nothing
+            "NORM_EPS": 1e-5,  # torchvision's COCO checkpoint wants 0
+            "TRAINABLE_LAYERS": 3,  # stages that train, from the last; 5 = all
+            "STRIDE_IN_1X1": False,  # True for original MSRA weights
+        },
+        "FPN": {"OUT_CHANNELS": 256},
+        "RPN": {
+            "PRE_NMS_TRAIN": 2000,  # boxes per level
+            "PRE_NMS_TEST": 1000,
+            "POST_NMS_TRAIN": 1500,  # boxes per image; 1000 cost box AP
+            "POST_NMS_TEST": 1000,
+            "NMS": 0.7,
+            "BATCH": 256,  # anchors sampled per image
+            "SMOOTH_L1_BETA": 0.0,
+            "ROUND_ANCHORS": False,  # True for torchvision's COCO checkpoint
+        },
+        "ROI": {
+            "BATCH": 512,  # boxes sampled per image
+            "POS_FRACTION": 0.25,
+            "FG_IOU": 0.5,
+            "BOX_BETA": 0.5,
+            "POOL": 7,
+            "FC_DIM": 1024,
+            "ALIGNED": True,  # half-pixel centres; False for torchvision's COCO checkpoint
+            "SAMPLING_RATIO": 0,  # samples per cell and axis, 0 adaptive; torchvision 2
+        },
+        "KEYPOINT": {
+            "HEAD": "gcm",  # gcm (improved) | plain (baseline)
+            "LEVELS": ["0"],  # maps to pool from; the baseline uses 0, 1, 2, 3
+            "POOL": 14,
+            "ENLARGE": 1.3,  # boxes grow by this; the baseline 1.0
+            "ZERO_PAD": True,  # zeros outside the batch tensor; the baseline's boxes stay inside
+            "CONVS": 8,
+            "DIM": 512,
+            "GCM": {"EVERY": 4, "HEADS": 4, "BN_INIT": "uniform"},  # uniform | one
+            "LOSS_NORM": "visible",  # visible | static (with LOSS_WEIGHT 4)
+            "LOSS_WEIGHT": 1.0,
+            "FILTER_NO_VISIBLE": True,  # train on boxes with a labelled joint inside only
+        },
+        "INPUT": {
+            "MIN_TRAIN": [640, 672, 704, 736, 768, 800],  # shorter side in pixels, one is drawn
+            "MIN_TEST": 800,
+            "MAX": 1333,  # longer side
+            "MEAN": [0.485, 0.456, 0.406],  # of values in [0, 1]
+            "STD": [0.229, 0.224, 0.225],
+            "MIN_KEYPOINTS": 1,  # labelled joints a training image must have; torchvision took 10
+            "GROUP_ASPECT": True,  # a batch holds wide images or tall ones, for less padding
+        },
+        "TEST": {
+            "SCORE_THRESH": 0.05,
+            "NMS": 0.5,
+            "DETECTIONS": 100,  # per image
+            "DECODE": "bicubic",  # bicubic | fast
+            "CLIP": False,  # clamp joints to the image
+            "RESCORE": False,  # person score = box score x mean probability of its sure joints
+            "OKS_NMS": 0.0,  # > 0: drop poses more alike than this, after rescoring
+        },
+    }
+)
+CHOICES = {
+    "BACKBONE.DEPTH": (18, 34, 50, 101, 152),
+    "BACKBONE.NORM": ("FrozenBN", "BN"),
+    "BACKBONE.TRAINABLE_LAYERS": (0, 1, 2, 3, 4, 5),
+    "KEYPOINT.HEAD": ("gcm", "plain"),
+    "KEYPOINT.GCM.BN_INIT": ("uniform", "one"),
+    "KEYPOINT.LOSS_NORM": ("visible", "static"),
+    "TEST.DECODE": ("bicubic", "fast"),
+}
+
+
+class TorchvisionNames:
+    """Official names are torchvision's, and ours too, apart from older files and the GCM head.
+
+    Taken as well: a plain ResNet file (ImageNet weights for the body, without ``fc``), names of
+    torchvision before 0.13, and, when ``gcm`` is set, a baseline's keypoint head: convolutions 2 to
+    8 fit, the first does not and keeps its name, so that a load report shows it.
+    """
+
+    def __init__(self, gcm: bool = False) -> None:
+        self.gcm = gcm
+
+    def from_official(self, state: StateDict) -> StateDict:
+        """Return ``state`` under our names; keys that belong to nothing of ours pass unchanged."""
+        if "conv1.weight" in state:
+            return {
+                f"backbone.body.{key}": value
+                for key, value in state.items()
+                if not key.startswith("fc.")
+            }
+        return {self._modern(key): value for key, value in state.items()}
+
+    def to_official(self, state: StateDict) -> StateDict:
+        """Return ``state``; there is no other name for a tensor of ours."""
+        return dict(state)
+
+    def _modern(self, key: str) -> str:
+        key = re.sub(r"^(rpn\.head\.conv)\.(weight|bias)$", r"\1.0.0.\2", key)
+        key = re.sub(r"(_blocks\.\d)\.(weight|bias)$", r"\1.0.\2", key)
+        numbered = re.fullmatch(re.escape(HEAD) + r"(\d+)\.(weight|bias)", key)
+        if self.gcm and numbered and int(numbered[1]) > 0:
+            return f"{HEAD}conv{int(numbered[1]) // 2 + 1}.{numbered[2]}"
+        return key
+
+
+def build(model: CfgNode) -> KeypointRCNN:
+    """Return the network that ``MODEL`` describes; see ``KeypointRCNN.forward``.
+
+    Raises:
+        ConfigError: a value of ``MODEL.EXTRA`` is not among those known, or does not fit another.
+    """
+    extra = model.EXTRA
+    check(extra)
+    body = extra.BACKBONE
+    backbone = resnet_fpn(
+        body.DEPTH,
+        norm=body.NORM,
+        norm_eps=body.NORM_EPS,
+        trainable_layers=body.TRAINABLE_LAYERS,
+        stride_in_1x1=body.STRIDE_IN_1X1,
+        out_channels=extra.FPN.OUT_CHANNELS,
+    )
+    network = KeypointRCNN(
+        backbone,
+        _rpn(extra),
+        _roi_heads(extra, model.NUM_JOINTS),
+        PoseTransform(
+            extra.INPUT.MIN_TRAIN,
+            extra.INPUT.MIN_TEST,
+            extra.INPUT.MAX,
+            mean=extra.INPUT.MEAN,
+            std=extra.INPUT.STD,
+        ),
+        num_classes=NUM_CLASSES,
+        num_joints=model.NUM_JOINTS,
+    )
+    network.key_map = TorchvisionNames(extra.KEYPOINT.HEAD == "gcm")
+    return network
+
+
+def check(extra: CfgNode) -> None:
+    """Refuse values that no part knows, and combinations that contradict one another.
+
+    Raises:
+        ConfigError: names the key, what was wanted and what came.
+    """
+    for path, known in CHOICES.items():
+        node = extra
+        *parents, name = path.split(".")
+        for parent in parents:
+            node = node[parent]
+        if node[name] not in known:
+            wanted = ", ".join(str(value) for value in known)
+            raise ConfigError(f"MODEL.EXTRA.{path} must be one of {wanted}, got {node[name]}.")
+    head = extra.KEYPOINT
+    if not head.LEVELS or list(head.LEVELS) != [n for n in LEVELS if n in head.LEVELS]:
+        raise ConfigError(
+            f"MODEL.EXTRA.KEYPOINT.LEVELS must be some of {list(LEVELS)} in that order, "
+            f"got {list(head.LEVELS)}."
+        )
+    if head.HEAD == "gcm" and head.DIM % head.GCM.HEADS:
+        raise ConfigError(
+            f"MODEL.EXTRA.KEYPOINT.DIM {head.DIM} must be a multiple of GCM.HEADS "
+            f"{head.GCM.HEADS}, the channels of a head times their number."
+        )
+
+
+def _rpn(extra: CfgNode) -> KeypointRPN:
+    rpn = extra.RPN
+    anchors = AnchorGenerator if rpn.ROUND_ANCHORS else ExactAnchors
+    return KeypointRPN(
+        anchors(tuple((s,) for s in ANCHOR_SIZES), (ANCHOR_RATIOS,) * len(ANCHOR_SIZES)),
+        RPNHead(extra.FPN.OUT_CHANNELS, len(ANCHOR_RATIOS)),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=rpn.BATCH,
+        positive_fraction=0.5,
+        pre_nms_top_n={"training": rpn.PRE_NMS_TRAIN, "testing": rpn.PRE_NMS_TEST},
+        post_nms_top_n={"training": rpn.POST_NMS_TRAIN, "testing": rpn.POST_NMS_TEST},
+        nms_thresh=rpn.NMS,
+        smooth_l1_beta=rpn.SMOOTH_L1_BETA,
+    )
+
+
+def _roi_heads(extra: CfgNode, num_joints: int) -> KeypointRoIHeads:
+    roi, head, test = extra.ROI, extra.KEYPOINT, extra.TEST
+    channels = extra.FPN.OUT_CHANNELS
+    sampling = {"sampling_ratio": roi.SAMPLING_RATIO, "aligned": roi.ALIGNED}
+    return KeypointRoIHeads(
+        FixedStridePooler(LEVELS, roi.POOL, **sampling),
+        TwoMLPHead(channels * roi.POOL**2, roi.FC_DIM),
+        FastRCNNPredictor(roi.FC_DIM, NUM_CLASSES),
+        fg_iou_thresh=roi.FG_IOU,
+        bg_iou_thresh=roi.FG_IOU,
+        batch_size_per_image=roi.BATCH,
+        positive_fraction=roi.POS_FRACTION,
+        bbox_reg_weights=None,  # 10, 10, 5, 5
+        score_thresh=test.SCORE_THRESH,
+        nms_thresh=test.NMS,
+        detections_per_img=test.DETECTIONS,
+        keypoint_roi_pool=FixedStridePooler(
+            head.LEVELS, head.POOL, zero_pad=head.ZERO_PAD, **sampling
+        ),
+        keypoint_head=_keypoint_head(head, channels),
+        keypoint_predictor=KeypointRCNNPredictor(head.DIM, num_joints),
+        options=KeypointOptions(
+            enlarge=head.ENLARGE,
+            filter_no_visible=head.FILTER_NO_VISIBLE,
+            loss_norm=head.LOSS_NORM,
+            loss_weight=head.LOSS_WEIGHT,
+            decode=test.DECODE,
+            clip=test.CLIP,
+            box_beta=roi.BOX_BETA,
+        ),
+    )
+
+
+def _keypoint_head(head: CfgNode, in_channels: int) -> nn.Module:
+    if head.HEAD == "plain":
+        return KeypointRCNNHeads(in_channels, (head.DIM,) * head.CONVS)
+    return KeypointGCMHead(
+        in_channels,
+        head.DIM,
+        head.CONVS,
+        gcm_every=head.GCM.EVERY,
+        heads=head.GCM.HEADS,
+        size=head.POOL,
+        bn_init=head.GCM.BN_INIT,
+    )
+
+
+RECIPES.register("keypoint_rcnn")(
+    Recipe(task="rcnn", extra=EXTRA, build=build, key_map=TorchvisionNames())
+)
