@@ -21,7 +21,8 @@ def build_model(cfg: CfgNode) -> nn.Module:
     """
     recipe = RECIPES[cfg.MODEL.NAME]
     network = recipe.build(cfg.MODEL)
-    network.key_map = recipe.key_map  # type: ignore[assignment]
+    if not hasattr(network, "key_map"):  # else it depends on more than the family
+        network.key_map = recipe.key_map  # type: ignore[assignment]
     if isinstance(network, PoseNet) and recipe.task == "topdown":
         _check_sizes(network, cfg.MODEL)
     return network

@@ -107,7 +107,7 @@ class RelativeSelfAttention(nn.Module):
         return x.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[None]:
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
     if torch.amp.is_autocast_available(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()  # the meta device, on which costs are counted

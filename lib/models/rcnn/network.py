@@ -27,6 +27,12 @@ class KeypointRCNN(GeneralizedRCNN):
         num_joints: K.
     """
 
+    backbone: Any
+    rpn: Any
+    roi_heads: Any
+    transform: Any
+    key_map: Any  # set by the recipe
+
     def __init__(
         self,
         backbone: nn.Module,

@@ -70,6 +70,14 @@ class KeypointRoIHeads(RoIHeads):
         options: switches of the keypoint branch.
     """
 
+    # torchvision's class leaves these untyped, or optional.
+    box_roi_pool: Any
+    box_head: Any
+    box_predictor: Any
+    keypoint_roi_pool: Any
+    keypoint_head: Any
+    keypoint_predictor: Any
+
     def __init__(self, *args: Any, options: KeypointOptions, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.options = options

@@ -27,7 +27,8 @@ class PoseTransform(GeneralizedRCNNTransform):
         std: Sequence[float],
     ) -> None:
         self.min_train, self.min_test = tuple(min_train), (min_test,)
-        super().__init__(list(min_train), max_size, list(mean), list(std))
+        super().__init__(min_test, max_size, list(mean), list(std))
+        self.min_size = self.min_train
 
     def train(self, mode: bool = True) -> PoseTransform:
         """Switch between the sizes for training and for testing."""

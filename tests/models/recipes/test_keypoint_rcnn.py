@@ -1,0 +1,202 @@
+"""Recipe keypoint_rcnn: published sizes and costs, torchvision's names, checked switches."""
+
+import pytest
+import torch
+from modelcfg import model_cfg
+from tinyrcnn import PLAIN, tiny_rcnn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import resnet50
+from torchvision.models.detection import keypointrcnn_resnet50_fpn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+from lib.models import build_model
+from lib.models.recipes.keypoint_rcnn import TorchvisionNames
+from lib.utils.errors import ConfigError
+
+HEAD = "roi_heads.keypoint_head."
+
+
+def build(depth=50, improved=True, device="meta", **extra):
+    if not improved:
+        extra["KEYPOINT"] = PLAIN
+    with torch.device(device):
+        return build_model(
+            model_cfg("keypoint_rcnn", extra={"BACKBONE": {"DEPTH": depth}, **extra})
+        )
+
+
+def count(parameters, trainable=False):
+    return sum(p.numel() for p in parameters if p.requires_grad or not trainable)
+
+
+def shapes(state):
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("depth", "improved", "total", "trainable", "head"),
+    [
+        (50, False, 59_137_258, 58_914_858, 17_698_816),
+        (50, True, 66_758_890, 66_536_490, 25_320_448),
+        (101, False, 78_077_162, 77_854_762, 17_698_816),
+        (101, True, 85_698_794, 85_476_394, 25_320_448),
+    ],
+)
+def test_published_parameter_counts(depth, improved, total, trainable, head):
+    network = build(depth, improved)
+    assert count(network.parameters()) == total
+    assert count(network.parameters(), trainable=True) == trainable
+    assert count(network.roi_heads.keypoint_head.parameters()) == head
+
+
+@pytest.mark.parametrize(
+    ("depth", "improved", "trunk", "ten", "hundred"),
+    [
+        (50, False, 215.53, 250.5, 565.1),
+        (50, True, 215.53, 266.2, 722.5),
+        (101, False, 295.08, 330.0, 644.6),
+        (101, True, 295.08, 345.8, 802.1),
+    ],
+)
+def test_published_costs(depth, improved, trunk, ten, hundred):
+    network = build(depth, improved).eval()
+    images = torch.empty(1, 3, 800, 1344, device="meta")
+    costs = []
+    for rois in (0, 10, 100):
+        with FlopCounterMode(display=False) as counter:
+            network.forward_fixed(images, 1000, rois)
+        costs.append(counter.get_total_flops() / 2e9)  # two operations per multiply-add
+    assert costs[0] == pytest.approx(trunk, abs=0.005)
+    assert costs[1] == pytest.approx(ten, abs=0.05)
+    assert costs[2] == pytest.approx(hundred, abs=0.05)
+
+
+def test_stride_in_the_first_convolution_costs_less():
+    images = torch.empty(1, 3, 800, 1344, device="meta")
+    costs = []
+    for first in (False, True):
+        body = build(BACKBONE={"DEPTH": 50, "STRIDE_IN_1X1": first}).eval().backbone.body
+        with FlopCounterMode(display=False) as counter:
+            maps = body(images)
+        costs.append(counter.get_total_flops() / 2e9)
+        assert maps["3"].shape[-2:] == (25, 42)
+    assert costs == [pytest.approx(87.58, abs=0.005), pytest.approx(82.63, abs=0.005)]
+
+
+def torchvision_state():
+    with torch.device("meta"):
+        network = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    return {k: v for k, v in network.state_dict().items() if "num_batches_tracked" not in k}
+
+
+def test_the_baseline_has_torchvisions_names_and_order():
+    ours = build(improved=False).state_dict()
+    assert list(ours) == list(torchvision_state())
+    assert shapes(ours) == shapes(torchvision_state())
+    assert len(ours) == 313
+
+
+def test_a_coco_file_of_torchvision_fills_the_improved_model_but_for_its_head():
+    network = build()
+    ours = shapes(network.state_dict())
+    assert len(ours) == 347
+    theirs = torchvision_state()
+    direct = {key for key, value in theirs.items() if ours.get(key) == tuple(value.shape)}
+    assert len(direct) == 297
+    mapped = network.key_map.from_official(theirs)
+    fits = {key for key, value in mapped.items() if ours.get(key) == tuple(value.shape)}
+    assert fits - direct == {f"{HEAD}conv{i}.{w}" for i in range(2, 9) for w in ("weight", "bias")}
+    assert mapped[f"{HEAD}conv5.bias"] is theirs[f"{HEAD}8.bias"]
+    assert set(mapped) - fits == {f"{HEAD}0.weight", f"{HEAD}0.bias"}  # 256 channels in
+    gcm = {key for key in ours if ".gcm" in key}
+    fresh = {f"{HEAD}{m}.{w}" for m in ("reduce", "conv1") for w in ("weight", "bias")}
+    assert set(ours) - fits == gcm | fresh
+
+
+def test_older_names_and_imagenet_files():
+    names = TorchvisionNames()
+    old = {"rpn.head.conv.weight": 1, "backbone.fpn.inner_blocks.2.bias": 2, "other": 3}
+    assert names.from_official(old) == {
+        "rpn.head.conv.0.0.weight": 1,
+        "backbone.fpn.inner_blocks.2.0.bias": 2,
+        "other": 3,
+    }
+    with torch.device("meta"):
+        imagenet = resnet50(weights=None).state_dict()
+    mapped = names.from_official(imagenet)
+    body = {k for k in build().state_dict() if k.startswith("backbone.body.")}
+    assert len(body) == 265
+    assert body <= set(mapped)
+    assert not any("fc" in key for key in mapped)
+
+
+@pytest.mark.parametrize("improved", [True, False])
+def test_our_names_go_there_and_back(improved):
+    network = build(improved=improved)
+    state = network.state_dict()
+    there = network.key_map.to_official(state)
+    assert list(network.key_map.from_official(there)) == list(state)
+
+
+def test_the_baseline_equals_torchvisions_network():
+    """Same weights, same images, parity switches on: the same people."""
+    torch.manual_seed(0)
+    theirs = keypointrcnn_resnet50_fpn(
+        weights=None, weights_backbone=None, min_size=128, max_size=200, box_score_thresh=0.0
+    ).eval()
+    theirs.rpn._post_nms_top_n["testing"] = 6
+    ours = build(
+        improved=False,
+        device="cpu",
+        BACKBONE={"NORM": "BN", "TRAINABLE_LAYERS": 5},
+        RPN={"ROUND_ANCHORS": True, "POST_NMS_TEST": 6},
+        ROI={"ALIGNED": False, "SAMPLING_RATIO": 2},
+        INPUT={"MIN_TEST": 128, "MAX": 200},
+        TEST={"SCORE_THRESH": 0.0},
+    ).eval()
+    ours.load_state_dict(theirs.state_dict())
+    images = [torch.rand(3, 90, 120), torch.rand(3, 130, 77)]
+    with torch.inference_mode():
+        for a, b in zip(ours(images), theirs(images), strict=True):
+            assert torch.allclose(a["boxes"], b["boxes"], atol=1e-3)
+            assert torch.allclose(a["scores"], b["scores"], atol=1e-5)
+            assert torch.allclose(a["keypoints"][..., :2], b["keypoints"][..., :2], atol=1e-3)
+            assert torch.allclose(a["keypoints_scores"], b["keypoints_scores"], atol=1e-4)
+
+
+def test_norms_and_anchors_as_asked():
+    network = build(BACKBONE={"NORM_EPS": 0.0}, RPN={"ROUND_ANCHORS": True})
+    assert network.backbone.body.bn1.eps == 0
+    assert type(network.rpn.anchor_generator) is AnchorGenerator
+    assert network.rpn.anchor_generator.cell_anchors[0].device.type == "cpu"
+    assert not network.backbone.body.layer1[0].conv1.weight.requires_grad
+    assert network.backbone.body.layer2[0].conv1.weight.requires_grad
+    network = build(BACKBONE={"NORM": "BN", "TRAINABLE_LAYERS": 5})
+    assert all(p.requires_grad for p in network.parameters())
+
+
+def test_proposals_number():
+    network = tiny_rcnn({"RPN": {"POST_NMS_TEST": 7}}).eval()
+    with torch.inference_mode():
+        batch, _ = network.transform([torch.rand(3, 96, 128)])
+        proposals, _ = network.rpn(batch, network.backbone(batch.tensors))
+    assert len(proposals[0]) == 7
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"BACKBONE": {"DEPTH": 51}}, "BACKBONE.DEPTH must be one of 18, 34, 50"),
+        ({"BACKBONE": {"NORM": "GN"}}, "FrozenBN, BN, got GN"),
+        ({"BACKBONE": {"TRAINABLE_LAYERS": 6}}, "TRAINABLE_LAYERS"),
+        ({"KEYPOINT": {"HEAD": "gmc"}}, "gcm, plain"),
+        ({"KEYPOINT": {"LEVELS": ["1", "0"]}}, "LEVELS"),
+        ({"KEYPOINT": {"LEVELS": []}}, "LEVELS"),
+        ({"KEYPOINT": {"DIM": 510}}, "DIM 510 must be a multiple"),
+        ({"KEYPOINT": {"LOSS_NORM": "mean"}}, "visible, static"),
+        ({"TEST": {"DECODE": "slow"}}, "bicubic, fast"),
+    ],
+)
+def test_wrong_switches_name_the_key(extra, message):
+    with pytest.raises(ConfigError, match=message):
+        build_model(model_cfg("keypoint_rcnn", extra=extra))
