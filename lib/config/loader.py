@@ -55,6 +55,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
     if dropped:
         logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
     _join_data_dir(cfg)
+    _derive(cfg)
     validate(cfg, str(path))
     cfg.freeze()
     return cfg
@@ -177,3 +178,12 @@ def _join_data_dir(cfg: CfgNode) -> None:
         if cfg[section][name]:
             cfg[section][name] = str(Path(cfg.DATA_DIR) / cfg[section][name])
     cfg.DATA_DIR = ""
+
+
+def _derive(cfg: CfgNode) -> None:
+    """Set what follows from other keys; doing it twice changes nothing."""
+    if "WITH_AE_LOSS" in cfg.MODEL.EXTRA:  # stages with a tag loss are those with tag maps
+        cfg.MODEL.EXTRA.WITH_AE_LOSS = list(cfg.LOSS.WITH_AE_LOSS)
+    if cfg.DATASET.WITH_CENTER:
+        cfg.DATASET.NUM_JOINTS = cfg.DATASET.NUM_JOINTS or cfg.MODEL.NUM_JOINTS
+        cfg.MODEL.NUM_JOINTS = cfg.DATASET.NUM_JOINTS + 1

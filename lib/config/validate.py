@@ -126,7 +126,8 @@ def _topk(cfg: CfgNode) -> str | None:
 
 
 def _joints(cfg: CfgNode) -> str | None:
-    if cfg.DATASET.NUM_JOINTS not in (0, cfg.MODEL.NUM_JOINTS):
+    predicted = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER  # load_config has added the centre
+    if cfg.DATASET.NUM_JOINTS not in (0, predicted):
         return (
             f"DATASET.NUM_JOINTS {cfg.DATASET.NUM_JOINTS} and MODEL.NUM_JOINTS "
             f"{cfg.MODEL.NUM_JOINTS} differ; set both to the joints of the data set."

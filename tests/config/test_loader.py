@@ -163,3 +163,16 @@ def test_unknown_flag_leaves_with_two(write, capsys):
         parse_config(config_parser("x"), ["--cfg", str(write(HRNET)), "--cgf"])
     assert left.value.code == 2
     assert "unknown flag --cgf" in capsys.readouterr().err
+
+
+def test_the_centre_joint_is_added_once(write):
+    text = "MODEL: {NAME: pose_higher_hrnet}\nDATASET: {WITH_CENTER: true, NUM_JOINTS: 17}\n"
+    cfg = load_config(write(text + "LOSS: {NUM_STAGES: 2, WITH_AE_LOSS: [true, false]}\n"))
+    assert (cfg.DATASET.NUM_JOINTS, cfg.MODEL.NUM_JOINTS) == (17, 18)
+    save_config(cfg, write("", "again.yaml"))
+    assert load_config(write("_BASE_: again.yaml", "b.yaml")) == cfg
+
+
+def test_stages_with_a_tag_loss_have_tag_maps(write):
+    cfg = load_config(write("MODEL: {NAME: pose_higher_hrnet}\nLOSS: {WITH_AE_LOSS: [1, 1]}"))
+    assert cfg.MODEL.EXTRA.WITH_AE_LOSS == [True, True]

@@ -1,5 +1,8 @@
-"""Image -> list of maps, fine to coarse: ``resnet``, ``multires`` (the HR skeleton), ``hrnet``."""
+"""Image -> list of maps, fine to coarse.
 
-from lib.models.backbones import hrnet, resnet
+``resnet``, ``multires`` (the HR skeleton), ``hrnet``, ``davit`` (also fused with HRNet).
+"""
 
-__all__ = ["hrnet", "resnet"]
+from lib.models.backbones import davit, hrnet, resnet
+
+__all__ = ["davit", "hrnet", "resnet"]

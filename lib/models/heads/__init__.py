@@ -1,5 +1,9 @@
-"""List of maps -> heatmaps: ``heatmap`` (one convolution), ``deconv`` (transposed convolutions)."""
+"""List of maps -> heatmaps.
 
-from lib.models.heads import deconv, heatmap
+``heatmap`` (one convolution), ``deconv`` (transposed convolutions), ``higher`` (heatmaps and tags
+at several resolutions).
+"""
 
-__all__ = ["deconv", "heatmap"]
+from lib.models.heads import deconv, heatmap, higher
+
+__all__ = ["deconv", "heatmap", "higher"]

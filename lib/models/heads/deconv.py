@@ -57,7 +57,7 @@ class DeconvHead(nn.Module):
         layers: list[nn.Module] = []
         channels = in_channels[-1]
         for width, kernel in zip(filters, kernels, strict=True):
-            layers += _doubling(channels, width, kernel, grouped=grouped, bias=bias)
+            layers += doubling(channels, width, kernel, grouped=grouped, bias=bias)
             channels = width
         self.deconv_layers = nn.Sequential(*layers)
         self.final_layer = nn.Conv2d(channels, num_joints, final_kernel, padding=final_kernel // 2)
@@ -77,9 +77,18 @@ def _check(filters: Sequence[int], kernels: Sequence[int], stride: int) -> None:
         raise ValueError(f"stride {stride} cannot be halved {len(filters)} times")
 
 
-def _doubling(
-    in_channels: int, width: int, kernel: int, *, grouped: bool, bias: bool
+def doubling(
+    in_channels: int, width: int, kernel: int, *, grouped: bool = False, bias: bool = False
 ) -> list[nn.Module]:
+    """Return a transposed convolution that doubles a map, its batch-norm and ReLU.
+
+    Args:
+        in_channels: channels before.
+        width: channels after.
+        kernel: 2, 3 or 4.
+        grouped: group it as far as it goes, and let a 1x1 convolution mix the channels after it.
+        bias: give it a bias.
+    """
     padding, extra = PADDING[kernel]
     groups = gcd(in_channels, width) if grouped else 1
     layers: list[nn.Module] = [
