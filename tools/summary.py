@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--cfg", required=True, nargs="+", metavar="FILE", help="YAML files, then overrides"
     )
     parser.add_argument("--json", action="store_true", help="write a list of plain integers")
-    parser.add_argument("--rois", type=int, help="regions per image, for the one-stage model")
+    parser.add_argument("--rois", type=int, help="people per image, for the one-stage model (10)")
     args, rest = parser.parse_known_args(argv)
     if any(word.startswith("-") for word in rest):
         parser.error(f"unknown flag {rest[0]}")
@@ -61,6 +61,7 @@ def summarise(path: str, overrides: list[str], rois: int | None = None) -> dict[
     width, height = cfg.MODEL.IMAGE_SIZE
     if recipe.task == "bottomup":
         width = height = cfg.DATASET.INPUT_SIZE
+    height, width = getattr(model, "cost_size", (height, width))
     by_region = rois if hasattr(model, "cost_forward") else None
     cost = complexity(model, (height, width), by_region)
     table = table_figure(cost, recipe.table)

@@ -12,7 +12,8 @@ image; biases, norms, activations, pooling and interpolation count nothing:
 ``attention_macs`` are products of activations with activations; no table contains them. A module
 that makes such products declares them by a method ``attention_macs(*inputs) -> int``, which takes
 the inputs of its ``forward``. A network whose forward cannot run without data (detectors) has a
-method ``cost_forward(images, rois)`` that runs the parts to be counted.
+method ``cost_forward(images, rois)`` that runs the parts to be counted, and an attribute
+``cost_size``, the ``(height, width)`` that its published costs are of.
 """
 
 from __future__ import annotations
@@ -52,19 +53,20 @@ class Complexity:
         return asdict(self)[name]
 
 
-# How a family's published table counts and divides: name -> (figure, divisor).
-CONVENTIONS: dict[str, tuple[str, float]] = {
-    "legacy / 2^30": ("legacy_macs", 2.0**30),
-    "legacy / 1e9": ("legacy_macs", 1e9),
-    "macs / 2^30": ("macs", 2.0**30),
-    "macs / 1e9": ("macs", 1e9),
+# How a family's published table counts and divides: name -> (figures to add up, divisor).
+CONVENTIONS: dict[str, tuple[tuple[str, ...], float]] = {
+    "legacy / 2^30": (("legacy_macs",), 2.0**30),
+    "legacy / 1e9": (("legacy_macs",), 1e9),
+    "macs / 2^30": (("macs",), 2.0**30),
+    "macs / 1e9": (("macs",), 1e9),
+    "macs + attention / 1e9": (("macs", "attention_macs"), 1e9),
 }
 
 
 def table_figure(cost: Complexity, convention: str) -> float:
     """Return the "GFLOPs" that a published table would show, see ``CONVENTIONS``."""
-    figure, divisor = CONVENTIONS[convention]
-    return cost[figure] / divisor
+    figures, divisor = CONVENTIONS[convention]
+    return sum(cost[figure] for figure in figures) / divisor
 
 
 def complexity(model: nn.Module, size: tuple[int, int], rois: int | None = None) -> Complexity:

@@ -89,6 +89,12 @@ class RelativeSelfAttention(nn.Module):
         out = weights.to(value.dtype) @ value  # (N, heads, S*S, d)
         return out.transpose(2, 3).reshape(x.shape)
 
+    def attention_macs(self, x: Tensor) -> int:
+        """Return the products between activations: logits, positions on two axes, values."""
+        count, channels, height, width = x.shape
+        cells = height * width
+        return count * channels * cells * (2 * cells + height + width)
+
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
         """Return the attention (N, heads, S*S queries, S*S keys), float32 also under autocast."""
         with _without_autocast(query.device):

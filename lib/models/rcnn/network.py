@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
+from lib.models.rcnn.pooler import FixedStridePooler
 from lib.models.rcnn.roi_heads import Mirror, Target
+
+USUAL_PEOPLE = 10  # in an image, for the cost of one
 
 
 class KeypointRCNN(GeneralizedRCNN):
@@ -88,31 +91,39 @@ class KeypointRCNN(GeneralizedRCNN):
             return {**losses, **roi_losses}
         return self.transform.postprocess(found, batch.image_sizes, sizes)
 
-    def forward_fixed(
-        self, images: Tensor, box_rois: int = 1000, rois: int = 100
-    ) -> tuple[Tensor, Tensor]:
+    @property
+    def cost_size(self) -> tuple[int, int]:
+        """``(height, width)`` of the largest wide image in testing, padded; costs are of it."""
+        sides = (self.transform.min_test[-1], self.transform.max_size)
+        multiple = self.transform.size_divisible
+        height, width = (-(-side // multiple) * multiple for side in sides)
+        return height, width
+
+    def cost_forward(self, images: Tensor, rois: int | None = None) -> tuple[Tensor, Tensor]:
         """Run all layers with given numbers of RoIs instead of found ones, to count costs.
 
-        Pooling, box decoding and suppression do not run, so the meta device will do.
+        The box branch sees as many RoIs as the RPN may propose in testing. Pooling, box decoding
+        and suppression do not run, so the meta device will do.
 
         Args:
             images: (B, 3, H, W) normalised, H and W multiples of 32.
-            box_rois: RoIs of the box branch.
-            rois: RoIs of the keypoint branch, one per person.
+            rois: RoIs of the keypoint branch, one per person; None is 10.
 
         Returns:
-            Class logits (box_rois, num_classes) and keypoint logits (rois, K, S, S).
+            Class logits (N, num_classes) and keypoint logits (rois, K, S, S).
         """
         features = self.backbone(images)
         self.rpn.head(list(features.values()))
         heads = self.roi_heads
-        channels = features["0"].shape[1]
-        side = heads.box_roi_pool.output_size
-        pooled = images.new_zeros(box_rois, channels, side, side)
+        pooled = _blank_rois(heads.box_roi_pool, features["0"], self.rpn.proposals_in_testing)
         classes, _ = heads.box_predictor(heads.box_head(pooled))
-        side = heads.keypoint_roi_pool.output_size
-        pooled = images.new_zeros(rois, channels, side, side)
+        count = USUAL_PEOPLE if rois is None else rois
+        pooled = _blank_rois(heads.keypoint_roi_pool, features["0"], count)
         return classes, heads.keypoint_predictor(heads.keypoint_head(pooled))
+
+
+def _blank_rois(pooler: FixedStridePooler, like: Tensor, count: int) -> Tensor:
+    return like.new_zeros(count, like.shape[1], pooler.output_size, pooler.output_size)
 
 
 def mirror_images(images: Tensor, sizes: list[tuple[int, int]]) -> Tensor:

@@ -58,6 +58,11 @@ class KeypointRPN(RegionProposalNetwork):
         super().__init__(*args, **kwargs)
         self.smooth_l1_beta = smooth_l1_beta
 
+    @property
+    def proposals_in_testing(self) -> int:
+        """The most boxes per image that are kept in eval mode."""
+        return self._post_nms_top_n["testing"]
+
     def compute_loss(
         self,
         objectness: Tensor,

@@ -264,5 +264,11 @@ def _keypoint_head(head: CfgNode, in_channels: int) -> nn.Module:
 
 
 RECIPES.register("keypoint_rcnn")(
-    Recipe(task="rcnn", extra=EXTRA, build=build, key_map=TorchvisionNames())
+    Recipe(
+        task="rcnn",
+        extra=EXTRA,
+        build=build,
+        key_map=TorchvisionNames(),
+        table="macs + attention / 1e9",
+    )
 )

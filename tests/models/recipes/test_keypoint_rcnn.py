@@ -4,13 +4,19 @@ import pytest
 import torch
 from modelcfg import model_cfg
 from tinyrcnn import PLAIN, tiny_rcnn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet50
-from torchvision.models.detection import keypointrcnn_resnet50_fpn
+from torchvision.models.detection import KeypointRCNN, keypointrcnn_resnet50_fpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 
-from lib.models import build_model
+from lib.models import build_model, complexity
+from lib.models.complexity import table_figure
 from lib.models.recipes.keypoint_rcnn import TorchvisionNames
+from lib.models.registry import RECIPES
 from lib.utils.errors import ConfigError
 
 HEAD = "roi_heads.keypoint_head."
@@ -19,10 +25,9 @@ HEAD = "roi_heads.keypoint_head."
 def build(depth=50, improved=True, device="meta", **extra):
     if not improved:
         extra["KEYPOINT"] = PLAIN
+    extra.setdefault("BACKBONE", {"DEPTH": depth})
     with torch.device(device):
-        return build_model(
-            model_cfg("keypoint_rcnn", extra={"BACKBONE": {"DEPTH": depth}, **extra})
-        )
+        return build_model(model_cfg("keypoint_rcnn", extra=extra))
 
 
 def count(parameters, trainable=False):
@@ -60,15 +65,23 @@ def test_published_parameter_counts(depth, improved, total, trainable, head):
 )
 def test_published_costs(depth, improved, trunk, ten, hundred):
     network = build(depth, improved).eval()
-    images = torch.empty(1, 3, 800, 1344, device="meta")
-    costs = []
-    for rois in (0, 10, 100):
-        with FlopCounterMode(display=False) as counter:
-            network.forward_fixed(images, 1000, rois)
-        costs.append(counter.get_total_flops() / 2e9)  # two operations per multiply-add
-    assert costs[0] == pytest.approx(trunk, abs=0.005)
-    assert costs[1] == pytest.approx(ten, abs=0.05)
-    assert costs[2] == pytest.approx(hundred, abs=0.05)
+    assert network.cost_size == (800, 1344)
+    totals = []
+    for rois in (0, None, 100):
+        cost = complexity(network, network.cost_size, rois)
+        totals.append(table_figure(cost, RECIPES["keypoint_rcnn"].table))
+    assert totals[0] == pytest.approx(trunk, abs=0.005)
+    assert totals[1] == pytest.approx(ten, abs=0.05)
+    assert totals[2] == pytest.approx(hundred, abs=0.05)
+
+
+def test_counted_cost_is_what_torch_executes():
+    network = tiny_rcnn().eval()
+    with FlopCounterMode(display=False) as counter:
+        network.cost_forward(torch.zeros(1, 3, 96, 160), 3)
+    cost = complexity(network, (96, 160), 3)
+    assert 2 * (cost.macs + cost.attention_macs) == counter.get_total_flops()
+    assert cost.attention_macs == 3 * (196 * 196 * 16 * 2 + 196 * 14 * 16 * 2)
 
 
 def test_stride_in_the_first_convolution_costs_less():
@@ -141,16 +154,23 @@ def test_our_names_go_there_and_back(improved):
 def test_the_baseline_equals_torchvisions_network():
     """Same weights, same images, parity switches on: the same people."""
     torch.manual_seed(0)
-    theirs = keypointrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, min_size=128, max_size=200, box_score_thresh=0.0
+    theirs = KeypointRCNN(
+        resnet_fpn_backbone(backbone_name="resnet18", weights=None, norm_layer=nn.BatchNorm2d),
+        min_size=128,
+        max_size=200,
+        rpn_post_nms_top_n_test=20,
+        box_head=TwoMLPHead(256 * 49, 64),
+        box_predictor=FastRCNNPredictor(64, 2),
+        box_score_thresh=0.0,
+        keypoint_head=KeypointRCNNHeads(256, (64, 64)),
+        keypoint_predictor=KeypointRCNNPredictor(64, 17),
     ).eval()
-    theirs.rpn._post_nms_top_n["testing"] = 6
     ours = build(
-        improved=False,
         device="cpu",
-        BACKBONE={"NORM": "BN", "TRAINABLE_LAYERS": 5},
-        RPN={"ROUND_ANCHORS": True, "POST_NMS_TEST": 6},
-        ROI={"ALIGNED": False, "SAMPLING_RATIO": 2},
+        BACKBONE={"DEPTH": 18, "NORM": "BN", "TRAINABLE_LAYERS": 5},
+        RPN={"ROUND_ANCHORS": True, "POST_NMS_TEST": 20},
+        ROI={"ALIGNED": False, "SAMPLING_RATIO": 2, "FC_DIM": 64},
+        KEYPOINT={**PLAIN, "DIM": 64, "CONVS": 2},
         INPUT={"MIN_TEST": 128, "MAX": 200},
         TEST={"SCORE_THRESH": 0.0},
     ).eval()
