@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUN := output/synthpose
+QUICK := experiments/synthpose/quickstart.yaml
+RUN := output/coco/pose_hrnet/quickstart
 
-.PHONY: help setup fmt lint test test-all quickstart clean
+.PHONY: help setup fmt lint test test-all quickstart
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,7 +17,7 @@ $(STAMP): setup.py requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -e ".[dev,fast,export]"
 	touch $@
 
 fmt: $(STAMP) ## format and sort imports
@@ -30,7 +31,17 @@ lint: $(STAMP) ## formatting, lint, types, import layers
 	$(BIN)/lint-imports
 
 test: $(STAMP) ## the tests that need no GPU and no network
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-all: $(STAMP) ## the slow ones too
-	$(BIN)/python -m pytest -m "not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
+
+quickstart: $(STAMP) ## draw a data set, train a small model, score it, look at it
+	$(BIN)/python tools/make_synthetic.py --out data/synthpose --train 800 --val 120
+	$(BIN)/python tools/train.py --cfg $(QUICK)
+	$(BIN)/python tools/test.py --cfg $(QUICK) --untrained
+	$(BIN)/python tools/test.py --cfg $(QUICK)
+	$(BIN)/python visualization/plot_coco.py --prediction $(RUN)/results/keypoints_val2017_results_0.json \
+		--gt-anno data/synthpose/coco/annotations/person_keypoints_val2017.json \
+		--image-path data/synthpose/coco/images/val2017/ --save-path $(RUN)/pictures/ --limit 20
+	@echo "Pictures: $(RUN)/pictures/"

@@ -6,6 +6,9 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+import yaml
+
+from lib.datasets.synthetic import Recipe, write_dataset
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
@@ -20,3 +23,40 @@ def shared() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip(f"reference data is not in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def synthpose(tmp_path_factory) -> Path:
+    """A small embedded data set: ``coco/`` with 6 training and 4 test images."""
+    folder = tmp_path_factory.mktemp("synthpose")
+    write_dataset(folder, Recipe(train=6, val=4, seed=3, size=(160, 120)), workers=1)
+    return folder
+
+
+@pytest.fixture
+def tiny_config(synthpose, tmp_path):
+    """Write a YAML of a network of a few thousand weights on ``synthpose``; return its path."""
+    path = tmp_path / "tiny.yaml"
+    settings = {
+        "DATASET": {"DATASET": "coco", "ROOT": str(synthpose / "coco"), "COLOR_RGB": True},
+        "MODEL": {
+            "NAME": "pose_hrnet",
+            "INIT_WEIGHTS": False,
+            "IMAGE_SIZE": [64, 96],
+            "HEATMAP_SIZE": [16, 24],
+            "SIGMA": 1,
+            "EXTRA": {
+                "STAGE1": {"NUM_BLOCKS": [1], "NUM_CHANNELS": [4]},
+                "STAGE2": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 2, "NUM_CHANNELS": [4, 8]},
+                "STAGE3": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 3, "NUM_CHANNELS": [4, 8, 8]},
+                "STAGE4": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 4, "NUM_CHANNELS": [4, 8, 8, 8]},
+            },
+        },
+        "TRAIN": {"END_EPOCH": 2, "BATCH_SIZE_PER_GPU": 5, "LR_STEP": [1]},
+        "TEST": {"USE_GT_BBOX": True, "FLIP_TEST": True, "SHIFT_HEATMAP": True, "OKS_THRE": 0.9},
+        "WORKERS": 0,
+        "OUTPUT_DIR": str(tmp_path / "output"),
+        "LOG_DIR": str(tmp_path / "log"),
+    }
+    path.write_text(yaml.safe_dump(settings))
+    return path

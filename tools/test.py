@@ -26,11 +26,19 @@ logger = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Load weights, predict the test split, score it."""
-    cfg, args = parse_config(config_parser("Score a pose estimator on its test split."), argv)
+    parser = config_parser("Score a pose estimator on its test split.")
+    parser.add_argument(
+        "--untrained",
+        action="store_true",
+        help="score the initialisation instead of weights: the floor that training starts from",
+    )
+    cfg, args = parse_config(parser, argv)
     folder, _ = run_folders(cfg, args.cfg)
+    if args.untrained:
+        folder = folder / "untrained"
     with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
         setup_logging(rank=world.rank)
-        weights = find_weights(cfg, folder)
+        weights = None if args.untrained else find_weights(cfg, folder)
         estimator = PoseEstimator.from_config(cfg, weights)
         evaluation = estimator.evaluate(folder)
         if world.is_main:
@@ -57,7 +65,7 @@ def find_weights(cfg: CfgNode, folder: Path) -> Path:
 
 
 def describe(
-    cfg: CfgNode, estimator: PoseEstimator, evaluation: Evaluation, weights: Path
+    cfg: CfgNode, estimator: PoseEstimator, evaluation: Evaluation, weights: Path | None
 ) -> dict[str, Any]:
     """Return the content of metrics.json: scores, and everything they depend on."""
     return {
@@ -66,7 +74,7 @@ def describe(
         },
         **estimator.task.describe(),
         "dataset": f"{cfg.DATASET.DATASET_TEST or cfg.DATASET.DATASET} {cfg.DATASET.TEST_SET}",
-        "weights": str(weights),
+        "weights": str(weights or "untrained"),
         "people": evaluation.people,
         "seconds": evaluation.seconds,
     }
@@ -80,7 +88,8 @@ def table(report: dict[str, Any]) -> str:
         return f"{report['dataset']}: predictions written, not scored (there is no ground truth)"
     widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
     lines = [
-        f"{report['dataset']} | boxes: {report['boxes']} | flip test: {report['flip']}",
+        f"{report['weights']} on {report['dataset']}, boxes: {report['boxes']}, "
+        f"flip test: {report['flip']}",
         "  ".join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
         "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
     ]

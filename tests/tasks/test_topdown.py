@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+
+from lib.config import load_config
+from lib.structures.geometry import box_to_crop
+from lib.structures.results import Poses
+from lib.tasks import build_task
+
+
+@pytest.fixture
+def task(tiny_config):
+    return build_task(load_config(tiny_config))
+
+
+def test_ground_truth_as_prediction_scores_one(task):
+    people = task.people
+    evaluator = task.build_evaluator()
+    evaluator.update(
+        Poses(
+            image_ids=people.images.ids[people.image_index],
+            keypoints=people.keypoints,
+            keypoint_scores=(people.visibility > 0).astype(np.float32),
+            scores=people.scores,
+            boxes=people.boxes,
+            indices=np.arange(len(people)),
+            crops=box_to_crop(people.boxes, 2 / 3),
+        )
+    )
+    metrics = evaluator.compute()
+    assert metrics["AP"] == pytest.approx(1.0)
+    assert metrics["AR"] == pytest.approx(1.0)
+
+
+def test_loss_falls_when_one_batch_is_learned(task):
+    torch.manual_seed(0)
+    model = task.build_model()
+    data = task.build_train_dataset()
+    batch = task.collate([data[0, index] for index in range(3)])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(25):
+        loss = task.loss_step(model, batch)["heatmap"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_targets_answer_to_keypoints_through_the_whole_chain(task):
+    """An oracle network, which returns the targets, finds the people where they are."""
+    people, codec = task.people, task.codec
+    matrices = []
+
+    class Oracle(torch.nn.Module):
+        def forward(self, images):
+            count = len(images) // 2
+            keypoints = matrices.pop()
+            mirrored = keypoints.clone()
+            mirrored[..., 0] = codec.input_size[0] - 1 - mirrored[..., 0]
+            mirrored = mirrored[:, task.skeleton.flip_index]
+            everyone = torch.cat([keypoints, mirrored])
+            assert len(everyone) == 2 * count
+            return codec.encode(everyone, torch.ones(everyone.shape[:2]))[0]
+
+    from lib.structures.geometry import apply_affine, image_to_crop_affine
+
+    for batch in task.build_test_loader():
+        rows = batch["index"].numpy()
+        affine = image_to_crop_affine(batch["crop"].numpy(), codec.input_size)
+        crops = apply_affine(affine, people.keypoints[rows]).astype(np.float32)
+        matrices.append(torch.from_numpy(crops))
+        poses = task.predict_step(Oracle(), batch)
+        inside = (crops > 2).all(-1) & (crops < np.array(codec.input_size) - 6).all(-1)
+        seen = inside & (people.visibility[rows] > 0)
+        # A cell is 4 pixels of the crop; the quarter step halves its half.
+        scale = batch["crop"][:, 2].numpy() / codec.input_size[0]
+        error = np.abs(poses.keypoints - people.keypoints[rows]).max(-1) / scale[:, None]
+        assert seen.any()
+        assert error[seen].max() <= 3.1
+        assert (poses.image_ids == people.images.ids[people.image_index[rows]]).all()
+
+
+def test_describe_says_what_scores_depend_on(task):
+    described = task.describe()
+    assert described["joints"][0] == "nose"
+    assert described["boxes"] == "annotated"
+    assert described["codec"] == "gaussian"
