@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -87,9 +88,16 @@ def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move ``network`` to ``device``, its 4-D weights in channels-last order (faster there)."""
-    options: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
-    return network.to(**options)
+    """Move ``network`` to ``device``, its convolution weights in channels-last order (faster).
+
+    Weights that are in both orders at once (1x1, depthwise) keep their strides: otherwise their
+    gradients have others, which ``DistributedDataParallel`` would have to copy.
+    """
+    network = network.to(device)
+    for tensor in itertools.chain(network.parameters(), network.buffers()):
+        if tensor.dim() == 4 and not tensor.is_contiguous(memory_format=torch.channels_last):
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def to_device(value: Any, device: torch.device) -> Any:

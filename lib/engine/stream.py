@@ -119,7 +119,7 @@ class TrainStream:
                     start += 1
                     deaths = 0
                 return
-            except RuntimeError as error:
+            except (RuntimeError, OSError, EOFError) as error:
                 deaths += 1
                 self._close_after(error, deaths)
 
@@ -134,8 +134,8 @@ class TrainStream:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return iterator
 
-    def _close_after(self, error: RuntimeError, deaths: int) -> None:
-        if not worker_died(error):
+    def _close_after(self, error: Exception, deaths: int) -> None:
+        if not self.workers or not worker_died(error):
             raise error
         self._loader = None
         reason = " ".join(str(error).split())

@@ -65,8 +65,17 @@ def init_worker(worker_id: int) -> None:
 
 
 def worker_died(error: BaseException) -> bool:
-    """Return whether ``error`` is torch's word that a loader process is gone."""
-    return isinstance(error, RuntimeError) and bool(_DIED.search(str(error)))
+    """Return whether waiting for a batch failed because a loader process is gone.
+
+    Either torch says so, or the process went while its last batch was being handed over; what a
+    loader process itself raised starts with "Caught".
+    """
+    text = str(error)
+    if isinstance(error, RuntimeError):
+        return bool(_DIED.match(text))
+    if isinstance(error, FileNotFoundError):  # its socket: no file of ours lacks a name
+        return error.filename is None and not text.startswith("Caught")
+    return isinstance(error, (ConnectionError, EOFError)) and not text.startswith("Caught")
 
 
 def readable(batches: Iterable[T]) -> Iterator[T]:
@@ -83,7 +92,7 @@ def readable(batches: Iterable[T]) -> Iterator[T]:
         if len(lines) < 2:
             raise
         raise type(error)(lines[-1].partition(": ")[2]) from None
-    except RuntimeError as error:
+    except (RuntimeError, OSError, EOFError) as error:
         if not worker_died(error):
             raise
         raise DataError(

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 import torch
+from toys.same import assert_same
 from toys.toy_task import ToyTask, toy_config
 
 from lib.engine import fit
@@ -104,23 +105,6 @@ def test_stopped_and_resumed_run_equals_the_uninterrupted_one(tmp_path, extra):
         assert {**row, "seconds": 0} == {**other, "seconds": 0}
 
 
-def assert_same(left, right, path="", skip=None):
-    assert type(left) is type(right), path
-    if isinstance(left, torch.Tensor):
-        assert torch.equal(left, right), path
-    elif isinstance(left, dict):
-        assert left.keys() == right.keys(), path
-        for key in left:
-            if key not in ("config", skip):
-                assert_same(left[key], right[key], f"{path}.{key}")
-    elif isinstance(left, (list, tuple)):
-        assert len(left) == len(right), path
-        for i, pair in enumerate(zip(left, right, strict=True)):
-            assert_same(*pair, f"{path}[{i}]")
-    else:
-        assert left == right, path
-
-
 def test_resume_without_a_checkpoint_says_what_to_do(tmp_path):
     with pytest.raises(ConfigError, match="AUTO_RESUME"):
         fit(toy_config(RESUME=True), ToyTask(), tmp_path)
@@ -175,7 +159,9 @@ def test_bad_data_is_reported_as_it_was_said(tmp_path, workers):
     assert str(caught.value) == "picture.jpg is damaged."
 
 
-def test_killed_worker_is_replaced_and_changes_nothing(tmp_path):
+def test_killed_worker_is_replaced_and_changes_nothing(tmp_path, monkeypatch):
+    wait = torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(wait, "__defaults__", (0.3,))  # it looks for dead workers every 5 s
     flag = tmp_path / "killed"
 
     def die_once(epoch):
@@ -189,14 +175,6 @@ def test_killed_worker_is_replaced_and_changes_nothing(tmp_path):
     assert_same(read(tmp_path / "a"), read(tmp_path / "b"))
 
 
-def test_worker_that_always_dies_is_an_error(tmp_path):
-    def die(epoch):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with pytest.raises(DataError, match="WORKERS"):
-        fit(toy_config(ROOT__WORKERS=1), ToyTask(broken={5: die}), tmp_path)
-
-
 def test_signal_during_an_evaluation_leaves_it_due(tmp_path):
     def stop():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -208,6 +186,36 @@ def test_signal_during_an_evaluation_leaves_it_due(tmp_path):
     assert not (tmp_path / "metrics.jsonl").exists() or not lines(tmp_path, "val")
     assert fit(toy_config(RESUME=True), ToyTask(), tmp_path).finished
     assert [row["step"] for row in lines(tmp_path, "val")] == [5, 10, 15, 20]
+
+
+def test_evaluation_that_draws_random_numbers_does_not_change_a_resumed_run(tmp_path):
+    """The stop comes in an evaluation after which no checkpoint is due."""
+    keys = {"CHECKPOINT_PERIOD": 3, "ROOT__AUTO_RESUME": True}
+    fit(toy_config(**keys), ToyTask(on_predict=lambda: torch.rand(1)), tmp_path / "whole")
+
+    def draw_and_stop():
+        torch.rand(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    result = fit(toy_config(**keys), ToyTask(on_predict=draw_and_stop), tmp_path / "parts")
+    assert result.step == 5
+    fit(toy_config(**keys), ToyTask(on_predict=lambda: torch.rand(2)), tmp_path / "parts")
+    assert_same(read(tmp_path / "parts"), read(tmp_path / "whole"))
+
+
+def test_gradients_that_overflow_do_not_reach_a_checkpoint(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    before = read(tmp_path)
+
+    class Overflowing(ToyTask):
+        def loss_step(self, model, batch):
+            losses = super().loss_step(model, batch)
+            # The value is 0, its gradient is infinite.
+            return {**losses, "root": model.table.square().sum().mul(0).sqrt()}
+
+    with pytest.raises(TrainingError, match="gradients overflowed"):
+        fit(toy_config(END_EPOCH=2, RESUME=True, CHECKPOINT_ITERS=1), Overflowing(), tmp_path)
+    assert_same(read(tmp_path), before)
 
 
 def test_full_disk_does_not_stop_a_run_but_its_end(tmp_path, monkeypatch):

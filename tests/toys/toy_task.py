@@ -17,13 +17,20 @@ SIZE = (10, 12)  # height, width
 class ToyNet(nn.Module):
     """Convolution, batch norm, dropout (it draws random numbers), convolution to one heatmap."""
 
-    def __init__(self, dropout: float = 0.1):
+    def __init__(self, dropout: float = 0.1, frozen_norm: bool = False):
         super().__init__()
+        self.frozen_norm = frozen_norm
         self.conv = nn.Conv2d(3, 5, 3, padding=1)
         self.norm = nn.BatchNorm2d(5)
         self.drop = nn.Dropout(dropout)
         self.out = nn.Conv2d(5, 1, 3, padding=1)
         self.table = nn.Parameter(torch.zeros(1, 1, *SIZE))
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.frozen_norm:
+            self.norm.eval()
+        return self
 
     def no_weight_decay(self):
         return ["table"]
@@ -44,7 +51,7 @@ class ToyData:
 
     def __getitem__(self, key):
         epoch, index = key
-        action = self.broken.get(index)
+        action = self.broken.get(index, self.broken.get("any"))
         if action is not None:
             action(epoch)
         rng = np.random.default_rng([epoch, index])
@@ -87,12 +94,13 @@ class ToyTask:
     batch: int = 3
     dropout: float = 0.1
     num_joints: int = 1
+    frozen_norm: bool = False
     groups: list | None = None
     broken: dict = field(default_factory=dict)
     on_predict: object = None
 
     def build_model(self):
-        return ToyNet(self.dropout)
+        return ToyNet(self.dropout, self.frozen_norm)
 
     def build_train_dataset(self):
         return ToyData(self.train_size, self.broken)

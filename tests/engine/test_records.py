@@ -1,0 +1,78 @@
+import json
+import logging
+import math
+
+import pytest
+
+from lib.engine.records import RateMeter, RunRecords, trim_metrics
+
+
+def write(folder, rows, tail=""):
+    text = "".join(json.dumps({"kind": kind, "step": step}) + "\n" for kind, step in rows)
+    (folder / "metrics.jsonl").write_text(text + tail)
+
+
+def steps(folder):
+    rows = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(row["kind"], row["step"]) for row in rows]
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_lines_that_will_come_again_are_removed(tmp_path, evaluated):
+    rows = [("train", 4), ("val", 4), ("train", 8), ("val", 8), ("train", 9), ("val", 12)]
+    write(tmp_path, rows, tail='{"kind": "tra')
+    trim_metrics(tmp_path, 8, evaluated=evaluated)
+    assert steps(tmp_path) == rows[: 4 if evaluated else 3]
+
+
+def test_nothing_to_trim(tmp_path):
+    trim_metrics(tmp_path, 8, evaluated=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_lines_are_json_and_figures_lose_their_mark_on_screen(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    records = RunRecords(tmp_path, None, total=20, step=0, active=True)
+    values = {"loss": 0.5, "_accuracy": math.nan}
+    records.train(10, 3, values, lr=1e-3, rate=12.34567, pace=2.0)
+    records.val(10, 3, {"AP": 0.25}, {"load": 1.0, "predict": 2.5})
+    records.close()
+    train, val = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert train == {
+        "kind": "train", "epoch": 3, "step": 10, "loss": 0.5, "_accuracy": None, "lr": 1e-3,
+        "samples_per_s": 12.346,
+    }  # fmt: skip
+    assert val == {
+        "kind": "val", "epoch": 3, "step": 10, "AP": 0.25, "seconds": {"load": 1.0, "predict": 2.5}
+    }  # fmt: skip
+    assert "epoch 3 step 10/20 loss 0.5 accuracy nan lr 0.001, 12.3 samples/s" in caplog.text
+    assert "0:00:20 left" in caplog.text
+    assert "evaluated in 3.5 s: AP 0.2500" in caplog.text
+
+
+def test_other_ranks_write_nothing(tmp_path):
+    records = RunRecords(tmp_path / "run", tmp_path / "log", total=2, step=0, active=False)
+    records.train(1, 0, {"loss": 1.0}, lr=1.0, rate=1.0, pace=1.0)
+    records.val(1, 0, {"AP": 1.0}, {})
+    records.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_tensorboard_files_only_with_a_folder(tmp_path):
+    records = RunRecords(tmp_path / "run", tmp_path / "log", total=2, step=0, active=True)
+    records.val(1, 0, {"AP": 1.0}, {})
+    records.close()
+    assert len(list((tmp_path / "log").iterdir())) == 1
+
+
+def test_rate_counts_since_the_last_reading(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    meter = RateMeter()
+    meter.add(6)
+    meter.add(4)
+    now[0] += 5.0
+    assert meter.read() == (2.0, 2.5)
+    meter.add(3)
+    now[0] += 1.0
+    assert meter.read() == (3.0, 1.0)

@@ -1,0 +1,86 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from lib.engine.sampling import EpochSampler
+
+
+def epoch(sampler, number=0, start=0):
+    sampler.seek(number, start)
+    return list(sampler)
+
+
+def indices(batches):
+    return [index for batch in batches for _, index in batch]
+
+
+def test_every_sample_once_per_epoch_keyed_by_it():
+    batches = epoch(EpochSampler(11, 3, seed=5), 7)
+    assert [len(batch) for batch in batches] == [3, 3, 3, 2]
+    assert sorted(indices(batches)) == list(range(11))
+    assert {number for batch in batches for number, _ in batch} == {7}
+
+
+def test_order_depends_on_seed_and_epoch_only():
+    sampler = EpochSampler(50, 4, seed=5)
+    first = epoch(sampler, 0)
+    assert epoch(sampler, 1) != first
+    assert epoch(EpochSampler(50, 4, seed=6), 0) != first
+    assert epoch(EpochSampler(50, 4, seed=5), 0) == first
+
+
+def test_no_shuffle_keeps_the_order():
+    assert indices(epoch(EpochSampler(5, 2, seed=1, shuffle=False), 3)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("groups", [None, [0, 1] * 8 + [1]])
+def test_position_inside_the_epoch_is_found_again(groups):
+    sampler = EpochSampler(17, 3, seed=2, groups=groups)
+    whole = epoch(sampler, 4)
+    for start in range(len(whole) + 1):
+        assert epoch(sampler, 4, start) == whole[start:]
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_together_see_the_batches_of_one_process(world):
+    size, batch = 5 * world * 2, 5
+    single = epoch(EpochSampler(size, batch * world, seed=3))
+    ranks = [epoch(EpochSampler(size, batch, seed=3, rank=r, world=world)) for r in range(world)]
+    for step, whole in enumerate(single):
+        assert list(itertools.chain(*(rank[step] for rank in ranks))) == whole
+
+
+def test_ranks_get_equally_many_even_if_they_do_not_divide():
+    ranks = [epoch(EpochSampler(13, 2, seed=3, rank=r, world=3)) for r in range(3)]
+    sizes = [[len(batch) for batch in rank] for rank in ranks]
+    assert sizes == [[2, 2, 1]] * 3
+    seen = [index for rank in ranks for index in indices(rank)]
+    assert set(seen) == set(range(13))
+    assert len(seen) == 15  # two repeated, so that three ranks step together
+
+
+def test_group_batches_hold_one_group_and_all_samples():
+    groups = np.array([0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 0])
+    sampler = EpochSampler(11, 3, seed=1, groups=list(groups))
+    for number in range(5):
+        batches = epoch(sampler, number)
+        assert len(batches) == len(sampler) == 5  # 7 of one group, 4 of the other
+        assert sorted(indices(batches)) == list(range(11))
+        for batch in batches:
+            assert len({groups[index] for _, index in batch}) == 1
+
+
+def test_groups_alternate_at_random():
+    groups = [0] * 300 + [1] * 300
+    batches = epoch(EpochSampler(600, 4, seed=1, groups=groups))
+    kinds = [groups[batch[0][1]] for batch in batches]
+    changes = sum(a != b for a, b in itertools.pairwise(kinds))
+    assert 40 < changes < 140  # of 149: neither sorted nor in strict turns
+
+
+def test_impossible_sizes_are_refused():
+    with pytest.raises(ValueError, match="positive"):
+        EpochSampler(0, 3, seed=1)
+    with pytest.raises(ValueError, match="3 entries"):
+        EpochSampler(3, 1, seed=1, groups=[0, 1])
