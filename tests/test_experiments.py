@@ -58,6 +58,7 @@ RECIPE_KEYS = [
     *("TEST.SHIFT_HEATMAP", "TEST.POST_PROCESS", "MODEL.SIGMA"),
 ]
 ADAM = ("adam", 0.001)
+ADAMW = ("adamw", 0.0005)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,18 @@ ADAM = ("adam", 0.001)
         (
             "mpii/hrnet/w32_256x256_adam_lr1e-3",
             (*ADAM, [170, 200], 210, True, 30, 0.25, 0, True, True, 2),
+        ),
+        (
+            "coco/hrformer/b_384x288_adamw_lr5e-4",
+            (*ADAMW, [170, 200], 210, True, 40, 0.5, 0.3, True, True, 3),
+        ),
+        (
+            "coco/efenet/s_384x288_adamw_lr5e-4",
+            (*ADAMW, [170, 200], 210, True, 40, 0.5, 0.3, False, False, 12),
+        ),
+        (
+            "mpii/efenet/s_256x256_adamw_lr5e-4",
+            (*ADAMW, [170, 200], 210, True, 30, 0.25, 0, False, False, 8),
         ),
     ],
 )

@@ -38,7 +38,7 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
     if model.get("TASK", "topdown") != "topdown":  # whole images have sizes of their own
         return
     size = list(model.IMAGE_SIZE)
-    multiple = getattr(network.backbone, "size_multiple", 1)
+    multiple = max(getattr(part, "size_multiple", 1) for part in (network.backbone, network.neck))
     if any(side % multiple for side in size):
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
     stride = network.head.out_stride

@@ -88,7 +88,7 @@ def complexity(model: nn.Module, size: tuple[int, int], rois: int | None = None)
     tensors = [*runner.named_parameters(), *runner.named_buffers()]
     weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     images = torch.empty(1, 3, *size, device="meta")
-    with _evaluating(model), _counting(model, cost), torch.no_grad(), torch.device("meta"):
+    with _evaluating(model), _counting(model, cost), torch.no_grad():
         functional_call(runner, weights, (images,))
     return cost
 

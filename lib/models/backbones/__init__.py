@@ -1,8 +1,9 @@
 """Image -> list of maps, fine to coarse.
 
-``resnet``, ``multires`` (the HR skeleton), ``hrnet``, ``davit`` (also fused with HRNet).
+``resnet``; ``multires`` (the skeleton of the HR networks), ``hrnet`` and ``hrformer`` on it;
+``davit`` (also fused with HRNet).
 """
 
-from lib.models.backbones import davit, hrnet, resnet
+from lib.models.backbones import davit, hrformer, hrnet, resnet
 
-__all__ = ["davit", "hrnet", "resnet"]
+__all__ = ["davit", "hrformer", "hrnet", "resnet"]

@@ -11,7 +11,7 @@ from lib.models.layers.blocks import BLOCKS, conv_bn
 from lib.models.registry import BACKBONES
 
 
-def _down(in_channels: int, out_channels: int) -> list[nn.Module]:
+def _down(in_channels: int, out_channels: int) -> Sequence[nn.Module]:
     return conv_bn(in_channels, out_channels, 3, stride=2)
 
 

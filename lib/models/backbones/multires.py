@@ -46,7 +46,7 @@ class FusionStyle:
         up: interpolation mode of the way up, ``nearest`` or ``bilinear`` (corners not aligned).
     """
 
-    down: Callable[[int, int], list[nn.Module]]
+    down: Callable[[int, int], Sequence[nn.Module]]
     up: str
 
 

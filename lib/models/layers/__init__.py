@@ -1,5 +1,6 @@
 """Blocks shared by several networks.
 
 ``blocks`` (residual blocks, conv + batch-norm, init), ``drop_path`` (stochastic depth),
-``dual_attention`` (layers of DaViT).
+``transformer`` (window attention of HRFormer), ``dual_attention`` (layers of DaViT), ``subpixel``
+(upsampling by pixel shuffle).
 """

@@ -24,12 +24,12 @@ class ResidualBlock(Protocol):
 
 def conv_bn(
     in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
+) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
     """Return a bias-free convolution that keeps the size at stride 1, and its batch-norm."""
     conv = nn.Conv2d(
         in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
     )
-    return [conv, nn.BatchNorm2d(out_channels)]
+    return conv, nn.BatchNorm2d(out_channels)
 
 
 class BasicBlock(nn.Module):

@@ -4,7 +4,24 @@ Importing this package fills ``lib.models.registry.RECIPES``. To add a family, w
 that registers a ``Recipe`` and import it below.
 """
 
-from lib.models.recipes import higher_hrnet, hrnet, keypoint_rcnn, posenet, resnet
+from lib.models.recipes import (
+    efenet,
+    higher_hrnet,
+    hrformer,
+    hrnet,
+    keypoint_rcnn,
+    posenet,
+    resnet,
+)
 from lib.models.registry import RECIPES
 
-__all__ = ["RECIPES", "higher_hrnet", "hrnet", "keypoint_rcnn", "posenet", "resnet"]
+__all__ = [
+    "RECIPES",
+    "efenet",
+    "higher_hrnet",
+    "hrformer",
+    "hrnet",
+    "keypoint_rcnn",
+    "posenet",
+    "resnet",
+]

@@ -13,6 +13,9 @@ from typing import Any
 from torch import nn
 from yacs.config import CfgNode
 
+import lib.models.backbones
+import lib.models.heads
+import lib.models.necks  # noqa: F401 - these three fill the registries
 from lib.models.layers.blocks import init_parts
 from lib.models.posenet import PoseNet
 from lib.models.registry import BACKBONES, HEADS, NECKS, RECIPES, PrefixMap, Recipe, Registry

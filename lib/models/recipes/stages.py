@@ -62,12 +62,7 @@ def read_stages(extra: CfgNode) -> list[Stage]:
 
 
 def _read_stage(name: str, node: CfgNode) -> Stage:
-    for key in ("NUM_BLOCKS", "NUM_CHANNELS"):
-        if len(node[key]) != node.NUM_BRANCHES:
-            raise ConfigError(
-                f"MODEL.EXTRA.{name}.{key} has {len(node[key])} entries for "
-                f"NUM_BRANCHES {node.NUM_BRANCHES}: give one per branch"
-            )
+    check_entries(name, node, ("NUM_BLOCKS", "NUM_CHANNELS"))
     wanted = int(name[-1])  # a stage has as many branches as its number
     if wanted != node.NUM_BRANCHES:
         raise ConfigError(f"MODEL.EXTRA.{name}.NUM_BRANCHES must be {wanted}")
@@ -76,6 +71,20 @@ def _read_stage(name: str, node: CfgNode) -> Stage:
     expansion = getattr(BLOCKS.get(node.BLOCK), "expansion", 1)
     widths = tuple(width * expansion for width in node.NUM_CHANNELS)
     return Stage(node.NUM_MODULES, tuple(node.NUM_BLOCKS), widths)
+
+
+def check_entries(name: str, node: CfgNode, keys: Sequence[str]) -> None:
+    """Check that the lists of stage ``name`` have one entry per branch.
+
+    Raises:
+        ConfigError: one has not.
+    """
+    for key in keys:
+        if len(node[key]) != node.NUM_BRANCHES:
+            raise ConfigError(
+                f"MODEL.EXTRA.{name}.{key} has {len(node[key])} entries for "
+                f"NUM_BRANCHES {node.NUM_BRANCHES}: give one per branch"
+            )
 
 
 def read_blocks(extra: CfgNode) -> list[str]:
