@@ -42,7 +42,14 @@ def test_leaves_without_published_cost_build(file):
     assert any(p.numel() for p in build(file)[1].parameters())
 
 
-@pytest.mark.parametrize("name", list(PUBLISHED))
+def _cases():
+    """Other sizes of a network that is checked at one size already are left to the slow run."""
+    for name in PUBLISHED:
+        quick = any(size in name for size in ("256x192", "512"))
+        yield pytest.param(name, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", _cases())
 def test_published_cost(name):
     cfg, network = build(ROOT / f"{name}.yaml")
     cost = complexity(network, image_size(cfg))

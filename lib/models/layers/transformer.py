@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
+
+from lib.models.layers.drop_path import DropPath
 
 
 def relative_position_index(window: int) -> Tensor:

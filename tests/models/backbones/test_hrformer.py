@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from timm.layers.drop import DropPath
 from torch import nn
 
 from lib.models.backbones.hrformer import hrformer
+from lib.models.layers.drop_path import DropPath
 from lib.models.layers.transformer import TransformerBlock
 
 
@@ -22,7 +22,7 @@ def test_drop_path_grows_with_depth_and_is_equal_side_by_side():
         if isinstance(module, DropPath):
             where = name.split(".")  # backbone stage, module, 'branches', branch, block
             depth = where[0], int(where[1]), int(where[4])
-            rates.setdefault(depth, []).append(module.drop_prob)
+            rates.setdefault(depth, []).append(module.rate)
     per_depth = [set(rates[key]) for key in sorted(rates)]
     assert all(len(values) == 1 for values in per_depth)
     flat = [values.pop() for values in per_depth]
