@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lib.datasets.tables import ImageTable, PersonTable
-from lib.structures.skeleton import Skeleton, skeleton_from_category
+from lib.structures.skeleton import Skeleton, load_skeleton, skeleton_from_category
 from lib.utils.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ def read_annotations(
     skeleton: Skeleton | None = None,
     *,
     with_segmentation: bool = False,
+    images_only: bool = False,
 ) -> CocoAnnotations:
     """Read a COCO keypoint file.
 
@@ -53,12 +54,16 @@ def read_annotations(
         image_folder: what stands before file names, with its separator.
         skeleton: joints of the data set; None takes those of the file's ``categories``.
         with_segmentation: keep the outlines (bottom-up needs them for its masks).
+        images_only: the file may lack annotations, as those of COCO's test sets do.
 
     Raises:
         DataError: the file is missing, not JSON, lacks keys, has ids twice, boxes that are not
             finite or negative, or another number of joints than the skeleton.
     """
     content = _read_json(path, "annotation")
+    if images_only and isinstance(content, dict):
+        content.setdefault("annotations", [])
+        skeleton = skeleton or load_skeleton("coco")
     if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
         raise DataError(f"{path} must hold 'images' and 'annotations', as COCO's files do.")
     images = _image_table(content["images"], image_folder, path)

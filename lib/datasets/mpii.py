@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,11 @@ def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
     """
     rows = _rows(path)
     count = len(rows)
-    centres = np.array([row["center"] for row in rows], np.float32).reshape(count, 2)
-    scales = np.array([row["scale"] for row in rows], np.float32)
+    centres = np.zeros((count, 2), np.float32)
+    scales = np.zeros(count, np.float32)
+    for i, row in enumerate(rows):
+        centres[i] = _numbers(row["center"], (2,), f"{path}: 'center' of entry {i}")
+        scales[i] = _numbers(row["scale"], (), f"{path}: 'scale' of entry {i}")
     known = centres[:, 0] != -1
     centres[known, 1] += 15 * scales[known]
     scales[known] *= 1.25
@@ -76,9 +80,20 @@ def _joints(rows: list[dict], path: str | Path) -> tuple[np.ndarray, np.ndarray]
     for i, row in enumerate(rows):
         if "joints" not in row:
             continue
-        joints = np.array(row["joints"], np.float32)
-        if joints.shape != (NUM_JOINTS, 2):
-            raise DataError(f"{path}: entry {i} must have {NUM_JOINTS} joints (x, y).")
-        visibility[i] = 2 * np.array(row["joints_vis"], np.uint8)
+        where = f"of entry {i}"
+        joints = _numbers(row["joints"], (NUM_JOINTS, 2), f"{path}: 'joints' {where}")
+        seen = _numbers(row.get("joints_vis"), (NUM_JOINTS,), f"{path}: 'joints_vis' {where}")
+        visibility[i] = 2 * (seen > 0)
         keypoints[i] = (joints - 1) * (visibility[i] > 0)[:, None]
     return keypoints, visibility
+
+
+def _numbers(value: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    try:
+        numbers = np.array(value, np.float32)
+    except (TypeError, ValueError):
+        numbers = np.zeros(0)
+    if numbers.shape != shape or not np.isfinite(numbers).all():
+        size = " x ".join(map(str, shape)) or "one"
+        raise DataError(f"{what} must be {size} finite number(s), got {value!r:.100}.")
+    return numbers

@@ -94,5 +94,7 @@ def read_people(source: Source, skeleton: Skeleton | None) -> tuple[PersonTable,
     """Return the people a top-down model trains on or is shown, and their skeleton."""
     if source.kind == "mpii":
         return read_mpii(source.annotation, source.images), skeleton or load_skeleton("mpii")
-    annotations = read_annotations(source.annotation, source.images, skeleton)
+    annotations = read_annotations(
+        source.annotation, source.images, skeleton, images_only=not source.has_truth
+    )
     return people_to_train_on(annotations), annotations.skeleton

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.datasets.coco import clip_boxes, people_to_train_on, read_annotations, read_detections
+from lib.datasets.topdown import person_crops
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
 
@@ -162,3 +163,31 @@ def test_real_annotations(shared):
     assert len(result.people) == 805
     assert len(people_to_train_on(result)) == 610
     assert result.skeleton is load_skeleton("coco")
+
+
+def test_test_sets_list_images_only(write):
+    data = content()
+    del data["annotations"], data["categories"]
+    path = write(data)
+    with pytest.raises(DataError, match="must hold 'images'"):
+        read(path)
+    result = read_annotations(path, "x/", images_only=True)
+    assert (len(result.people), len(result.people.images)) == (0, 2)
+
+
+def test_people_of_the_family(shared):
+    """The data base that the published loader builds from four images, in its order."""
+    golden = np.load(shared / "golden/data/coco_val_items.npz")
+    annotations = read_annotations(shared / "data/units/example_coco_val.json", "x/")
+    people = people_to_train_on(annotations)
+    crops = person_crops(people, (192, 256))
+    ids = people.images.ids[people.image_index]
+    order = [int(np.abs(crops[:, :2] - c).sum(1).argmin()) for c in golden["db_center"]]
+    assert sorted(order) == list(range(len(golden["image_id"])))
+    np.testing.assert_array_equal(ids[order], golden["image_id"])
+    np.testing.assert_allclose(crops[order, :2], golden["db_center"], atol=1e-3)
+    np.testing.assert_allclose(crops[order, 2:] / 200, golden["db_scale"], rtol=1e-5)
+    seen = golden["db_vis"][..., 0] > 0
+    np.testing.assert_array_equal(people.visibility[order] > 0, seen)
+    wanted = golden["db_joints"][seen][:, :2]
+    np.testing.assert_allclose(people.keypoints[order][seen], wanted, atol=1e-3)
