@@ -17,6 +17,11 @@ from lib.api import PoseEstimator
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.engine.distributed import session
 from lib.engine.inference import Evaluation
+from lib.evaluation.breakdown import joint_table
+from lib.evaluation.coco import prepare_poses
+from lib.evaluation.diagnosis import diagnose
+from lib.structures.skeleton import Skeleton
+from lib.tasks.splits import build_source
 from lib.utils.cli import run_tool
 from lib.utils.errors import WeightsError
 from lib.utils.logging import setup_logging
@@ -32,6 +37,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         action="store_true",
         help="score the initialisation instead of weights: the floor that training starts from",
     )
+    parser.add_argument(
+        "--per-joint", action="store_true", help="add a table with the AP and PCK of each joint"
+    )
     cfg, args = parse_config(parser, argv)
     folder, _ = run_folders(cfg, args.cfg)
     if args.untrained:
@@ -43,6 +51,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         evaluation = estimator.evaluate(folder)
         if world.is_main:
             report = describe(cfg, estimator, evaluation, weights)
+            if args.per_joint:
+                report["per_joint"] = per_joint(cfg, estimator.skeleton, evaluation.files)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
             print(table(report))
@@ -69,9 +79,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return the content of metrics.json: scores, and everything they depend on."""
     return {
-        "metrics": {
-            name: None if math.isnan(value) else value for name, value in evaluation.metrics.items()
-        },
+        "metrics": known(evaluation.metrics, *evaluation.metrics),
         **estimator.task.describe(),
         "dataset": f"{cfg.DATASET.DATASET_TEST or cfg.DATASET.DATASET} {cfg.DATASET.TEST_SET}",
         "weights": str(weights or "untrained"),
@@ -80,10 +88,31 @@ def describe(
     }
 
 
+def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[str, Any]]:
+    """Return ``joint``, ``labelled``, ``AP`` and ``PCK`` of each joint; nothing for MPII.
+
+    MPII's scores are per joint as they are.
+    """
+    source = build_source(cfg, train=False)
+    if source.kind == "mpii" or not source.has_truth:
+        return []
+    dataset, rows, _ = prepare_poses(source.annotation, files[0], skeleton.sigmas)
+    found = joint_table(diagnose(dataset, rows, skeleton), skeleton)
+    return [
+        {"joint": row["joint"], "labelled": row["labelled"], **known(row, "AP", "PCK")}
+        for row in found
+    ]
+
+
+def known(values: dict[str, Any], *names: str) -> dict[str, float | None]:
+    """Return the ``names`` of ``values``, None (JSON has no NaN) where there was nothing to score."""
+    return {name: None if math.isnan(values[name]) else values[name] for name in names}
+
+
 def table(report: dict[str, Any]) -> str:
     """Return the scores as lines of text, with the box source beside them."""
     names = list(report["metrics"])
-    cells = ["n/a" if v is None else f"{v:.4f}" for v in report["metrics"].values()]
+    cells = [number(value) for value in report["metrics"].values()]
     if not names:
         return f"{report['dataset']}: predictions written, not scored (there is no ground truth)"
     widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
@@ -93,7 +122,16 @@ def table(report: dict[str, Any]) -> str:
         "  ".join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
         "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
     ]
+    lines += [
+        f"{row['joint']:>16} {row['labelled']:6d} AP {number(row['AP'])}  PCK {number(row['PCK'])}"
+        for row in report.get("per_joint", ())
+    ]
     return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Return a score as text."""
+    return "n/a" if value is None else f"{value:.4f}"
 
 
 if __name__ == "__main__":

@@ -28,12 +28,13 @@ def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys):
     assert {record["kind"] for record in records} == {"train", "val"}
     assert list((tmp_path / "log").rglob("events*"))
 
-    metrics = score.main(["--cfg", str(tiny_config)])
+    metrics = score.main(["--cfg", str(tiny_config), "--per-joint"])
     assert "boxes: annotated" in capsys.readouterr().out
     report = json.loads((folder / "metrics.json").read_text())
     assert report["metrics"]["AP"] == pytest.approx(metrics["AP"])
     assert report["boxes"] == "annotated"
     assert report["flip"] is True
+    assert [row["joint"] for row in report["per_joint"]] == report["joints"]
     rows = json.loads((folder / "results/keypoints_val2017_results_0.json").read_text())
     assert len(rows[0]["keypoints"]) == 51
     assert {"image_id", "category_id", "score", "center", "scale"} <= rows[0].keys()
