@@ -68,6 +68,9 @@ def test_the_model_is_left_as_it_was():
     assert [m.training for m in network] == [True, False]
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert not network[0]._forward_hooks
+    x = torch.full((1, 4, 2, 2), 3.0)
+    assert network[1](x).mean().item() == pytest.approx(3.0, abs=1e-3)
+    assert "forward" not in vars(network[1])
 
 
 def test_exact_integers():
