@@ -105,7 +105,7 @@ def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[
 
 
 def known(values: dict[str, Any], *names: str) -> dict[str, float | None]:
-    """Return the ``names`` of ``values``, None (JSON has no NaN) where there was nothing to score."""
+    """Return the ``names`` of ``values``; None, as JSON has no NaN, where nothing was scored."""
     return {name: None if math.isnan(values[name]) else values[name] for name in names}
 
 
