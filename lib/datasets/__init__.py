@@ -2,4 +2,6 @@
 
 ``tables``  people and images as columns, shared by loader processes
 ``coco``    COCO annotation and detector files
+``detection``  whole images with everybody in them, for the one-stage model
+``unreadable`` training images that cannot be read
 """

@@ -101,6 +101,18 @@ def read_annotations(
     )
 
 
+def read_images(path: str | Path, image_folder: str) -> ImageTable:
+    """Read the images that an annotation file lists; it need not hold annotations (test sets).
+
+    Raises:
+        DataError: the file is missing, not JSON, lacks 'images', or has ids twice.
+    """
+    content = _read_json(path, "annotation")
+    if not isinstance(content, dict) or "images" not in content:
+        raise DataError(f"{path} must hold 'images', as COCO's files do.")
+    return _image_table(content["images"], image_folder, path)
+
+
 def people_to_train_on(annotations: CocoAnnotations) -> PersonTable:
     """Return the people a top-down model sees: no crowds, at least one joint, a box with area.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,11 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from lib.datasets.tables import PersonTable
 from lib.datasets.transforms import Augmentation, augment, keyed_generator, warp_crop
+from lib.datasets.unreadable import Unreadable
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
 from lib.utils.errors import DataError
 from lib.utils.images import read_image
-
-logger = logging.getLogger(__name__)
 
 Sample = dict[str, Any]
 
@@ -156,9 +154,8 @@ class TrainCrops:
         self.input_size = input_size
         self.seed = seed
         self.unbiased = unbiased
-        self.max_bad_images = max_bad_images
         self.crops = person_crops(people, input_size)
-        self._bad: set[str] = set()
+        self._unreadable = Unreadable(max_bad_images)
 
     def __len__(self) -> int:
         return len(self.people)
@@ -175,7 +172,7 @@ class TrainCrops:
             try:
                 image = read_image(self.people.image_path(row))
             except DataError as error:
-                self._note_bad(self.people.image_path(row), error)
+                self._unreadable.note(self.people.image_path(row), error)
                 continue
             return self._sample(image, epoch, row)
         raise DataError("None of the training images can be read; check DATASET.ROOT.")
@@ -197,14 +194,3 @@ class TrainCrops:
             "visible": (visible > 0).astype(np.float32),
             "index": np.int64(row),
         }
-
-    def _note_bad(self, path: str, error: DataError) -> None:
-        if path in self._bad:
-            return
-        self._bad.add(path)
-        logger.warning("%s Training goes on without it.", error)
-        if len(self._bad) > self.max_bad_images:
-            raise DataError(
-                f"{len(self._bad)} training images cannot be read (the last: {path}); mend the "
-                "data or raise DATASET.MAX_BAD_IMAGES."
-            )

@@ -24,3 +24,9 @@ def normalise(images: Tensor, *, rgb: bool) -> Tensor:
     scale = torch.tensor([1 / (255 * s) for s in STD], device=images.device).view(1, 3, 1, 1)
     offset = torch.tensor([m / s for m, s in zip(MEAN, STD, strict=True)], device=images.device)
     return (pixels * scale - offset.view(1, 3, 1, 1)).contiguous(memory_format=torch.channels_last)
+
+
+def unit_planes(image: Tensor, *, rgb: bool) -> Tensor:
+    """Return (3, H, W) float32 in [0, 1] from one (H, W, 3) uint8 BGR image, not normalised."""
+    planes = image.permute(2, 0, 1)
+    return (planes.flip(0) if rgb else planes).float() / 255

@@ -78,6 +78,19 @@ def task_skeleton(
     return coco
 
 
+def check_joints(cfg: CfgNode, skeleton: Skeleton, source: Source) -> None:
+    """Refuse people with other joints than the model's.
+
+    Raises:
+        ConfigError: with both numbers.
+    """
+    if skeleton.num_joints != cfg.MODEL.NUM_JOINTS:
+        raise ConfigError(
+            f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but people in {source.annotation} have "
+            f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
+        )
+
+
 def detector_file(cfg: CfgNode) -> Path:
     """Return ``TEST.COCO_BBOX_FILE``; failing that, the file of that name below the data set.
 

@@ -25,7 +25,13 @@ from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Batch, Evaluator, Loader
 from lib.tasks.pixels import normalise
-from lib.tasks.splits import build_evaluator, build_source, detector_file, task_skeleton
+from lib.tasks.splits import (
+    build_evaluator,
+    build_source,
+    check_joints,
+    detector_file,
+    task_skeleton,
+)
 from lib.utils.errors import ConfigError
 
 
@@ -89,7 +95,7 @@ class TopDownTask:
         """Return augmented crops of the people of ``DATASET.TRAIN_SET``."""
         source = self._source(train=True)
         people, skeleton = read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
-        self._check_joints(skeleton, source)
+        check_joints(self.cfg, skeleton, source)
         if not len(people):
             raise ConfigError(f"{source.annotation} holds nobody to train on.")
         return TrainCrops(
@@ -245,7 +251,7 @@ class TopDownTask:
         """The people of the test set: annotated boxes, or those of the detector file."""
         source = self._source(train=False)
         annotated, skeleton = self._truth
-        self._check_joints(skeleton, source)
+        check_joints(self.cfg, skeleton, source)
         if self._uses_truth:
             return annotated
         file = detector_file(self.cfg)
@@ -264,10 +270,3 @@ class TopDownTask:
 
     def _source(self, train: bool) -> Source:
         return build_source(self.cfg, train=train)
-
-    def _check_joints(self, skeleton: Skeleton, source: Source) -> None:
-        if skeleton.num_joints != self.num_joints:
-            raise ConfigError(
-                f"MODEL.NUM_JOINTS is {self.num_joints}, but people in {source.annotation} have "
-                f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
-            )

@@ -1,0 +1,245 @@
+"""Whole images with everybody in them, for detectors of people and their joints.
+
+Coordinates here are continuous, as detectors regress them: pixel ``i`` covers ``[i, i + 1)``, so
+that a mirror is ``x -> width - x``. COCO's joints are pixel indices: they gain half a pixel when
+they are read, ``lib.tasks.rcnn`` takes it off again when poses are exported. COCO's boxes are
+continuous already.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lib.datasets.coco import CocoAnnotations
+from lib.datasets.tables import ImageTable
+from lib.datasets.transforms import keyed_generator
+from lib.datasets.unreadable import Unreadable
+from lib.structures.geometry import xywh_to_xyxy
+from lib.utils.errors import DataError
+from lib.utils.images import read_image
+from lib.utils.workers import init_worker
+
+logger = logging.getLogger(__name__)
+
+Sample = dict[str, Any]
+HALF_PIXEL = 0.5
+
+
+@dataclass(frozen=True)
+class ImagePeople:
+    """Everybody to be found in I images, in continuous coordinates.
+
+    Attributes:
+        images: the images.
+        starts: (I + 1,) int64; people ``starts[i] : starts[i + 1]`` are in image ``i``.
+        boxes: (N, 4) float32 ``x1, y1, x2, y2`` inside the image, with area.
+        keypoints: (N, K, 3) float32 ``(x, y, visibility)``; all zero where not labelled.
+        labelled: (I,) int64, labelled joints per image, those of crowd regions included.
+    """
+
+    images: ImageTable
+    starts: np.ndarray
+    boxes: np.ndarray
+    keypoints: np.ndarray
+    labelled: np.ndarray
+
+
+def image_people(annotations: CocoAnnotations) -> ImagePeople:
+    """Collect people by image: no crowds, boxes cut to the image, those without area left out.
+
+    A joint outside the image counts as not labelled. People without any joint stay: they are to be
+    found all the same.
+    """
+    people = annotations.people
+    limits = people.images.sizes[people.image_index].astype(np.float32)  # (N, 2)
+    corners = xywh_to_xyxy(people.boxes).reshape(-1, 2, 2)
+    boxes = corners.clip(0, limits[:, None]).reshape(-1, 4)
+    has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    wanted = ~annotations.is_crowd
+    if (wanted & ~has_area).any():
+        logger.warning("%d boxes without area are left out", int((wanted & ~has_area).sum()))
+    points = people.keypoints + HALF_PIXEL
+    inside = ((points >= 0) & (points <= limits[:, None])).all(axis=2)
+    visibility = np.where(inside, people.visibility, 0)[..., None]
+    keypoints = np.concatenate([points, visibility], axis=2) * (visibility > 0)
+    keep = wanted & has_area
+    rows = np.arange(len(people.images) + 1)
+    per_image = np.bincount(
+        people.image_index, (visibility > 0).sum(axis=(1, 2)), minlength=len(people.images)
+    )
+    return ImagePeople(
+        images=people.images,
+        starts=np.searchsorted(people.image_index[keep], rows),
+        boxes=boxes[keep].astype(np.float32),
+        keypoints=keypoints[keep].astype(np.float32),
+        labelled=per_image.astype(np.int64),
+    )
+
+
+def mirror_people(
+    boxes: np.ndarray, keypoints: np.ndarray, width: int, flip_index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mirror boxes (N, 4) xyxy and joints (N, K, 3) of an image of ``width`` pixels."""
+    boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
+    turned = keypoints[:, flip_index].copy()
+    turned[..., 0] = np.where(turned[..., 2] > 0, width - turned[..., 0], 0)
+    return boxes, turned
+
+
+class TrainImages:
+    """Images to train a detector on; implements ``lib.tasks.base.TrainData``.
+
+    Sample ``(epoch, index)`` is ``{"image": (H, W, 3) uint8 BGR, "boxes": (N, 4) float32 xyxy,
+    "keypoints": (N, K, 3) float32, "image_id": int}``, mirrored or not. An unreadable image is
+    replaced by the next one and named in a warning.
+
+    Args:
+        people: everybody.
+        flip_index: (K,) joints of a mirror image.
+        flip: probability of a mirror.
+        seed: keys the draws with epoch and image.
+        min_keypoints: labelled joints an image must have to be used.
+        max_bad_images: unreadable images that are tolerated per worker.
+
+    Raises:
+        DataError: no image has enough joints.
+    """
+
+    def __init__(
+        self,
+        people: ImagePeople,
+        flip_index: np.ndarray,
+        *,
+        flip: float,
+        seed: int,
+        min_keypoints: int,
+        max_bad_images: int,
+    ) -> None:
+        self.people = people
+        self.flip_index = flip_index
+        self.flip = flip
+        self.seed = seed
+        self.rows = np.flatnonzero(people.labelled >= min_keypoints)
+        self._unreadable = Unreadable(max_bad_images)
+        if not len(self.rows):
+            raise DataError(
+                f"None of the {len(people.images)} training images ({people.images.folder}) has "
+                f"{min_keypoints} labelled joints (MODEL.EXTRA.INPUT.MIN_KEYPOINTS)."
+            )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def aspect_groups(self) -> list[int]:
+        """Return 0 for each image that is wider than high, 1 for the others."""
+        sizes = self.people.images.sizes[self.rows]
+        return (sizes[:, 0] <= sizes[:, 1]).astype(int).tolist()
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Return the sample.
+
+        Raises:
+            DataError: more images than ``max_bad_images`` cannot be read.
+        """
+        epoch, index = key
+        for step in range(len(self)):
+            row = int(self.rows[(index + step) % len(self)])
+            try:
+                image = self._read(row)
+            except DataError as error:
+                self._unreadable.note(self.people.images.path(row), error)
+                continue
+            return self._sample(image, epoch, row)
+        raise DataError("None of the training images can be read; check DATASET.ROOT.")
+
+    def _read(self, row: int) -> np.ndarray:
+        image = read_image(self.people.images.path(row))
+        width, height = self.people.images.sizes[row].tolist()
+        if image.shape[:2] != (height, width):
+            raise DataError(
+                f"Image {self.people.images.path(row)} has {image.shape[1]}x{image.shape[0]} "
+                f"pixels, its annotation says {width}x{height}; boxes would not fit it."
+            )
+        return image
+
+    def _sample(self, image: np.ndarray, epoch: int, row: int) -> Sample:
+        people = self.people
+        of_image = slice(people.starts[row], people.starts[row + 1])
+        boxes, keypoints = people.boxes[of_image], people.keypoints[of_image]
+        if keyed_generator(self.seed, epoch, row).random() < self.flip:
+            image = cv2.flip(image, 1)
+            boxes, keypoints = mirror_people(boxes, keypoints, image.shape[1], self.flip_index)
+        image_id = int(people.images.ids[row])
+        return {"image": image, "boxes": boxes, "keypoints": keypoints, "image_id": image_id}
+
+
+class WholeImages(Dataset[Sample]):
+    """All images of a split; item ``i`` is ``{"image": (H, W, 3) uint8 BGR, "index": i}``."""
+
+    def __init__(self, images: ImageTable) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode image ``index``.
+
+        Raises:
+            DataError: the image cannot be read; testing never skips one.
+        """
+        return {"image": read_image(self.images.path(index)), "index": index}
+
+
+def image_loader(
+    images: WholeImages, *, batch_size: int, workers: int, rank: int = 0, world: int = 1
+) -> DataLoader[Sample]:
+    """Return batches of a shard of images, see ``collate_images``.
+
+    The shard is every ``world``-th image from ``rank`` on, those of like shape together: a batch is
+    padded to its largest image.
+    """
+    width, height = images.images.sizes.T
+    shard = sorted(range(rank, len(images), world), key=lambda i: width[i] / max(height[i], 1))
+    return DataLoader(
+        images,
+        batch_size=batch_size,
+        sampler=shard,
+        num_workers=min(workers, len(shard)),
+        worker_init_fn=init_worker,
+        collate_fn=collate_images,
+    )
+
+
+def collate_images(samples: list[Sample]) -> dict[str, list[Any]]:
+    """Join samples of ``WholeImages``: a list of (H, W, 3) uint8 tensors, a list of indices."""
+    return {
+        "images": [torch.from_numpy(sample["image"]) for sample in samples],
+        "indices": [sample["index"] for sample in samples],
+    }
+
+
+def collate_targets(samples: list[Sample]) -> dict[str, list[Any]]:
+    """Join samples of ``TrainImages``.
+
+    Returns:
+        ``images``, a list of (H, W, 3) uint8 BGR tensors, and ``targets``, a list of dictionaries
+        as ``KeypointRCNN.forward`` wants them; everybody's label is 1.
+    """
+    targets = [
+        {
+            "boxes": torch.from_numpy(sample["boxes"]),
+            "labels": torch.ones(len(sample["boxes"]), dtype=torch.int64),
+            "keypoints": torch.from_numpy(sample["keypoints"]),
+            "image_id": torch.tensor(sample["image_id"]),
+        }
+        for sample in samples
+    ]
+    return {"images": [torch.from_numpy(sample["image"]) for sample in samples], "targets": targets}

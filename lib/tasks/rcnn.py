@@ -1,0 +1,221 @@
+"""One-stage: whole image -> boxes and joints (He et al. 2017; arXiv 2301.04842)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from yacs.config import CfgNode
+
+from lib.datasets.coco import read_annotations, read_images
+from lib.datasets.detection import (
+    HALF_PIXEL,
+    TrainImages,
+    WholeImages,
+    collate_targets,
+    image_loader,
+    image_people,
+)
+from lib.datasets.sources import Source, source_skeleton
+from lib.datasets.tables import ImageTable
+from lib.models import build_model
+from lib.structures.geometry import xyxy_to_xywh
+from lib.structures.results import Poses
+from lib.structures.skeleton import Skeleton
+from lib.tasks.base import Batch, Evaluator
+from lib.tasks.pixels import unit_planes
+from lib.tasks.splits import build_evaluator, build_source, check_joints, task_skeleton
+from lib.utils.errors import ConfigError
+
+Found = list[dict[str, Tensor]]
+
+
+class RcnnTask:
+    """The task of networks that find people and their joints at once.
+
+    Raises:
+        ConfigError: the data set has no boxes to learn (MPII).
+    """
+
+    splits_batches = False  # images have sizes of their own
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self.cfg = cfg
+        self.num_joints: int = cfg.MODEL.NUM_JOINTS
+        kinds = {build_source(cfg, train=train).kind for train in (True, False)}
+        if "mpii" in kinds:
+            raise ConfigError(
+                f"{cfg.MODEL.NAME} learns boxes of everybody in an image, which MPII does not "
+                "annotate; use a data set in COCO's format (DATASET.DATASET)."
+            )
+
+    # --- what the engine asks for -------------------------------------------------------------
+
+    def build_model(self) -> nn.Module:
+        """Return the network of ``MODEL`` with its initialisation."""
+        return build_model(self.cfg)
+
+    def build_train_dataset(self) -> TrainImages:
+        """Return the images of ``DATASET.TRAIN_SET`` with enough joints, mirrored at random.
+
+        Raises:
+            ConfigError: parts of the network would keep random weights.
+        """
+        self._check_start()
+        return self._train_images
+
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Join images and targets to lists."""
+        return collate_targets(samples)
+
+    def group_ids(self) -> list[int] | None:
+        """Return 0 for wide images and 1 for the others: batches of one kind need less padding."""
+        if not self.cfg.MODEL.EXTRA.INPUT.GROUP_ASPECT:
+            return None
+        return self._train_images.aspect_groups()
+
+    def build_test_loader(self, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
+        """Return all images of ``DATASET.TEST_SET``, those of like shape together."""
+        return image_loader(
+            WholeImages(self._images),
+            batch_size=self.cfg.TEST.BATCH_SIZE_PER_GPU,
+            workers=self.cfg.WORKERS,
+            rank=rank,
+            world=world,
+        )
+
+    def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return the five losses of Keypoint R-CNN."""
+        return model(self._pixels(batch["images"]), batch["targets"])
+
+    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
+        """Find the people of a batch of images, mirrored too with ``TEST.FLIP_TEST``."""
+        rows = np.asarray(batch["indices"], np.int64)
+        return self._poses(self._find(model, batch["images"]), self._images.ids[rows], rows)
+
+    def predict_image(
+        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
+    ) -> Poses:
+        """Return the people of one (H, W, 3) uint8 BGR image.
+
+        Raises:
+            ValueError: ``boxes`` are given; the network finds its own.
+        """
+        if boxes is not None:
+            raise ValueError(f"{self.cfg.MODEL.NAME} finds people itself: leave out boxes")
+        pixels = torch.from_numpy(image).to(next(model.parameters()).device)
+        nought = np.zeros(1, np.int64)
+        return self._poses(self._find(model, [pixels]), nought, nought)
+
+    def describe(self) -> dict[str, Any]:
+        """Return decoder, colour order and joints, as a weights file remembers them."""
+        return {
+            "task": "rcnn",
+            "codec": f"roi {self.cfg.MODEL.EXTRA.TEST.DECODE}",
+            "color_rgb": self.cfg.DATASET.COLOR_RGB,
+            "joints": list(self.skeleton.joints),
+            "boxes": "found by the model",
+            "flip": self.cfg.TEST.FLIP_TEST,
+        }
+
+    def build_evaluator(self) -> Evaluator:
+        """Return the evaluator of joints and boxes; by default the box score ranks a person."""
+        test = self.cfg.MODEL.EXTRA.TEST
+        return build_evaluator(
+            self.cfg,
+            self._source(train=False),
+            self.skeleton,
+            in_vis_thre=self.cfg.TEST.IN_VIS_THRE,
+            oks_thre=test.OKS_NMS,
+            rescore_poses=test.RESCORE,
+            row_extras="box",
+            score_boxes=True,
+        )
+
+    # --- parts --------------------------------------------------------------------------------
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Joints of the data set; see ``task_skeleton``."""
+        return self._skeleton
+
+    @cached_property
+    def _skeleton(self) -> Skeleton:
+        source = self._source(train=False)
+        return task_skeleton(
+            self.cfg, source, lambda: read_annotations(source.annotation, source.images).skeleton
+        )
+
+    @cached_property
+    def _train_images(self) -> TrainImages:
+        source = self._source(train=True)
+        skeleton = source_skeleton(source, self.cfg.DATASET.SKELETON)
+        annotations = read_annotations(source.annotation, source.images, skeleton)
+        check_joints(self.cfg, annotations.skeleton, source)
+        return TrainImages(
+            image_people(annotations),
+            annotations.skeleton.flip_index,
+            flip=self.cfg.DATASET.FLIP,
+            seed=self.cfg.SEED,
+            min_keypoints=self.cfg.MODEL.EXTRA.INPUT.MIN_KEYPOINTS,
+            max_bad_images=self.cfg.DATASET.MAX_BAD_IMAGES,
+        )
+
+    @cached_property
+    def _images(self) -> ImageTable:
+        source = self._source(train=False)
+        check_joints(self.cfg, self.skeleton, source)
+        return read_images(source.annotation, source.images)
+
+    def _source(self, train: bool) -> Source:
+        return build_source(self.cfg, train=train)
+
+    def _check_start(self) -> None:
+        body = self.cfg.MODEL.EXTRA.BACKBONE
+        if self.cfg.MODEL.PRETRAINED or (body.NORM == "BN" and body.TRAINABLE_LAYERS == 5):
+            return
+        raise ConfigError(
+            f"MODEL.PRETRAINED is empty, but BACKBONE.NORM {body.NORM} and TRAINABLE_LAYERS "
+            f"{body.TRAINABLE_LAYERS} would keep parts of the backbone as they start. Name weights "
+            "of ImageNet or COCO, or train from nothing: MODEL.EXTRA.BACKBONE.NORM BN "
+            "MODEL.EXTRA.BACKBONE.TRAINABLE_LAYERS 5"
+        )
+
+    def _pixels(self, images: list[Tensor]) -> list[Tensor]:
+        return [unit_planes(image, rgb=self.cfg.DATASET.COLOR_RGB) for image in images]
+
+    def _find(self, model: nn.Module, images: list[Tensor]) -> Found:
+        flip_index = None
+        if self.cfg.TEST.FLIP_TEST:
+            flip_index = torch.from_numpy(self.skeleton.flip_index).to(images[0].device)
+        return model(self._pixels(images), flip_index=flip_index)
+
+    def _poses(self, found: Found, image_ids: np.ndarray, rows: np.ndarray) -> Poses:
+        """Join the people of some images; joints lose the half pixel, see ``datasets.detection``.
+
+        Args:
+            found: what the network returned, per image.
+            image_ids: (B,) ids of the images.
+            rows: (B,) numbers of the images in the split.
+        """
+        parts = [
+            torch.cat((f["boxes"], f["scores"][:, None], f["keypoints"].flatten(1)), dim=1)
+            for f in found
+        ]
+        counts = [len(part) for part in parts]
+        table = torch.cat(parts).float().cpu().numpy()  # one transfer
+        boxes, joints = table[:, :4], table[:, 5:].reshape(len(table), self.num_joints, 3)
+        sides = xyxy_to_xywh(boxes)[:, 2:]
+        return Poses(
+            image_ids=np.repeat(image_ids, counts),
+            keypoints=joints[..., :2] - np.float32(HALF_PIXEL),
+            keypoint_scores=joints[..., 2],
+            scores=table[:, 4],
+            boxes=boxes,
+            indices=np.repeat(rows, counts),
+            crops=np.concatenate([boxes[:, :2] + sides / 2, sides], axis=1),
+        )
