@@ -221,3 +221,33 @@ def test_settings_are_checked():
         build("heat")
     with pytest.raises(ValueError, match="odd"):
         build("dark", kernel=4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_value_is_read_on_the_host(name):
+    """Meta tensors have no values: a host sync anywhere would raise."""
+    codec = build(name)
+    heatmaps, weights = codec.encode(
+        torch.empty(2, 5, 2, device="meta"), torch.empty(2, 5, device="meta")
+    )
+    assert (heatmaps.shape, weights.shape) == ((2, 5, 64, 48), (2, 5))
+    index = torch.empty(5, dtype=torch.int64, device="meta")
+    merged = codec.merge_flipped(heatmaps, heatmaps, index, "exact")
+    points, scores = codec.decode_to_image(merged, torch.empty(2, 4, device="meta"))
+    assert (points.shape, scores.shape) == ((2, 5, 2), (2, 5))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_autocast_costs_no_digits(name):
+    codec = build(name)
+    points = torch.rand(2, 5, 2, generator=torch.Generator().manual_seed(1)) * 100 + 40
+    heatmaps, _ = codec.encode(points, torch.ones(2, 5))
+    crops = torch.tensor([[300.0, 200, 90, 120], [40, 70, 300, 400]])
+    expected, _ = codec.decode_to_image(heatmaps, crops)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        again, _ = codec.encode(points, torch.ones(2, 5))
+        assert torch.equal(again, heatmaps)
+        found, scores = codec.decode_to_image(heatmaps, crops)
+    assert torch.equal(found, expected)
+    _, scores = codec.decode_to_image(heatmaps.bfloat16(), crops)
+    assert scores.dtype == torch.float32
