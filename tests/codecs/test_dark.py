@@ -28,6 +28,8 @@ def people(sigma, seed=0, margin=0.0):
 def test_dark_equals_whole_map_smoothing(kernel):
     _, heatmaps = people(2)
     heatmaps = heatmaps * torch.linspace(0.1, 1.2, 40)[:, None, None] + 1e-3
+    # A second, lower peak nearby turns the main axes away from the grid.
+    heatmaps += 0.5 * heatmaps.roll((3, 2), dims=(2, 3))
     heatmaps[0, 0] = 0.3
     heatmaps[0, 1] = -1
     cells, scores = find_peaks(heatmaps)

@@ -81,7 +81,7 @@ def test_wrong_arguments(keypoints, visible, sigma, message):
 
 def test_peaks_equal_the_loop():
     heatmaps = maps()
-    heatmaps[0, 0] = -0.5
+    heatmaps[0, 0] = -0.5 - np.abs(heatmaps[0, 0])  # nothing positive: (0, 0)
     heatmaps[0, 1] = 0.25  # all equal: the first cell
     heatmaps[0, 2, 4, 5] = heatmaps[0, 2, 4, 6] = 9  # a tie: the first of the two
     for tensor in (torch.tensor(heatmaps), torch.tensor(heatmaps).to(torch.float64)):
@@ -90,6 +90,7 @@ def test_peaks_equal_the_loop():
         np.testing.assert_array_equal(cells, expected)
         np.testing.assert_array_equal(scores, values)
     assert cells[0, 2].tolist() == [5, 4]
+    assert cells[0, 0].tolist() == [0, 0]
 
 
 def test_peaks_do_not_need_a_detached_map():

@@ -24,11 +24,11 @@ def test_known_behaviour():
 
 
 def test_halves_round_to_even():
-    heatmaps = torch.zeros(1, 1, 3, 4)
-    heatmaps[0, 0, 1, 2], heatmaps[0, 0, 1, 3] = 1, 1  # x = 2.5
-    heatmaps[0, 0, 1, 2] = 1.0
-    _, scores = soft_argmax(heatmaps, 160.0)
-    assert scores.item() == 1
+    heatmaps = torch.zeros(1, 1, 3, 6)
+    heatmaps[0, 0, 1] = torch.tensor([0, 1, 0.25, 0.125, 1, 0])
+    cells, scores = soft_argmax(heatmaps, 160.0)
+    assert cells.tolist() == [[[2.5, 1]]]
+    assert scores.item() == 0.25
 
 
 def test_gradient_flows():

@@ -17,8 +17,15 @@ def test_by_hand():
         False,
         False,
     ]
-    keypoints[2, :2] = [100, 114]
-    assert joints_near_crop_centre(crops, keypoints, visible)[2]
+    # Two joints need exp(-d^2 / 288) > 0.4625, that is d < 14.9 px; three need > 0.475, d < 14.6.
+    keypoints[2, :2] = [100, 114.8]
+    keypoints[0] = [100, 114.8]
+    assert joints_near_crop_centre(crops, keypoints, visible).tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_golden(shared):

@@ -53,6 +53,8 @@ def test_affine_there_and_back(flip, unbiased):
 def test_affine_by_hand():
     matrix = image_to_crop_affine(CROPS[:1], (30, 40))
     np.testing.assert_allclose(matrix, [[[0.5, 0, -45], [0, 0.5, -20]]], atol=1e-9)
+    moved = image_to_crop_affine(CROPS[:1], (30, 40), shift=(0.5, -0.25))  # by (30, -20) pixels
+    np.testing.assert_allclose(moved, [[[0.5, 0, -60], [0, 0.5, -10]]], atol=1e-9)
     turned = image_to_crop_affine(CROPS[:1], (30, 40), 90.0)
     # The crop frame turned clockwise: what lay to its right is now on top.
     np.testing.assert_allclose(apply_affine(turned, np.array([[[140.0, 80.0]]])), [[[15, 10]]])
