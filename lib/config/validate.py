@@ -125,6 +125,16 @@ def _topk(cfg: CfgNode) -> str | None:
     return None
 
 
+def _decoder(cfg: CfgNode) -> str | None:
+    """Soft-argmax is a way to read Gaussian targets; other targets have decoders of their own."""
+    if cfg.TEST.SOFT_ARGMAX and cfg.MODEL.TARGET_TYPE != "gaussian":
+        return (
+            f"TEST.SOFT_ARGMAX reads Gaussian heatmaps, not MODEL.TARGET_TYPE "
+            f"'{cfg.MODEL.TARGET_TYPE}'; set one of them back."
+        )
+    return None
+
+
 def _joints(cfg: CfgNode) -> str | None:
     predicted = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER  # load_config has added the centre
     if cfg.DATASET.NUM_JOINTS not in (0, predicted):
@@ -143,6 +153,7 @@ RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _schedule,
     _sigma,
     _topk,
+    _decoder,
     _joints,
 )
 

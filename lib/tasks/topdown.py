@@ -13,9 +13,16 @@ from yacs.config import CfgNode
 from lib.codecs.codec import HeatmapCodec
 from lib.codecs.flip import FlipAlign
 from lib.datasets.coco import read_detections
+from lib.datasets.selection import joints_near_crop_centre
 from lib.datasets.sources import Source, read_people, source_skeleton
 from lib.datasets.tables import PersonTable
-from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader, cut_crops
+from lib.datasets.topdown import (
+    PersonCrops,
+    TrainCrops,
+    crop_loader,
+    cut_crops,
+    person_crops,
+)
 from lib.datasets.transforms import Augmentation
 from lib.evaluation.accuracy import heatmap_accuracy
 from lib.losses.heatmap import HeatmapLoss
@@ -96,6 +103,11 @@ class TopDownTask:
         source = self._source(train=True)
         people, skeleton = read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
         check_joints(self.cfg, skeleton, source)
+        if self.cfg.DATASET.SELECT_DATA:
+            crops = person_crops(people, self.codec.input_size)
+            people = people.select(
+                joints_near_crop_centre(crops, people.keypoints, people.visibility)
+            )
         if not len(people):
             raise ConfigError(f"{source.annotation} holds nobody to train on.")
         return TrainCrops(

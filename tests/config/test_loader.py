@@ -124,6 +124,7 @@ def test_saved_file_loads_to_the_same_tree(write, tmp_path):
         ("MODEL: {IMAGE_SIZE: [192, 256], HEATMAP_SIZE: [48, 60]}", r"it must be \[48, 64\]"),
         ("MODEL: {SIGMA: 0}", "above 0"),
         ("LOSS: {USE_OHKM: true, TOPK: 40}", "at most all joints"),
+        ("MODEL: {TARGET_TYPE: udp}\nTEST: {SOFT_ARGMAX: true}", "reads Gaussian heatmaps"),
         ("DATASET: {NUM_JOINTS: 14}", "differ"),
         ("DATASET: {FLIP: 1.5}", "at most 1"),
         ("- a\n- b", "must hold keys and values"),

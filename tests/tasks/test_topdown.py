@@ -87,3 +87,9 @@ def test_describe_says_what_scores_depend_on(task):
     assert described["joints"][0] == "nose"
     assert described["boxes"] == "annotated"
     assert described["codec"] == "gaussian"
+
+
+def test_select_data_trains_on_fewer(tiny_config):
+    everyone = build_task(load_config(tiny_config)).build_train_dataset()
+    task = build_task(load_config(tiny_config, ["DATASET.SELECT_DATA=true"]))
+    assert 0 < len(task.build_train_dataset()) < len(everyone)
