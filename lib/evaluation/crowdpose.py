@@ -42,8 +42,7 @@ def evaluate_crowdpose(
         DataError: a file is missing or damaged, or an image has no ``crowdIndex``.
     """
     dataset, rows, spreads = prepare_poses(gt_json, results_json_or_list, sigmas)
-    for row in dataset["annotations"]:
-        row["area"] = CROWDPOSE_AREA * row["bbox"][2] * row["bbox"][3]
+    use_box_areas(dataset["annotations"])
     subsets = _split_images(dataset["images"])
     stats, _ = run_coco(dataset, _copy(rows), "keypoints", spreads, evaluator)
     values = [*stats[[0, 1, 2, 5, 6, 7]].tolist()]
@@ -64,6 +63,12 @@ class CrowdPoseEvaluator(CocoEvaluator):
         return evaluate_crowdpose(
             self.dataset, rows, self.skeleton.sigmas, evaluator=self.evaluator
         )
+
+
+def use_box_areas(annotations: Rows) -> None:
+    """Set the area of every annotated person to 0.53 of its box, in place."""
+    for row in annotations:
+        row["area"] = CROWDPOSE_AREA * row["bbox"][2] * row["bbox"][3]
 
 
 def _split_images(images: Rows) -> dict[str, list[int]]:

@@ -28,7 +28,7 @@ from lib.evaluation.matching import (
 )
 from lib.structures.skeleton import Skeleton
 
-JOINT_ERRORS = ("good", "jitter", "inversion", "swap", "miss")
+JOINT_ERRORS: tuple[str, ...] = ("good", "jitter", "inversion", "swap", "miss")
 GOOD, JITTER, INVERSION, SWAP, MISS = range(5)
 GOOD_SIMILARITY = 0.85
 NEAR_SIMILARITY = 0.5
@@ -141,13 +141,25 @@ def find_errors(image: ImagePoses, sigmas: np.ndarray, mirror: np.ndarray) -> Im
 
 
 def _owners(overlaps: np.ndarray, image: ImagePoses) -> np.ndarray:
-    """Return (D,) the person each pose stands for: as AP .5 matches, then whoever is left."""
-    (first,) = match_people(overlaps, image.ignored, image.crowd, np.array([NEAR_SIMILARITY]))
-    rest = overlaps.copy()
-    rest[first >= 0] = 0
-    rest[:, first[first >= 0]] *= image.crowd[first[first >= 0]]
-    (second,) = match_people(rest, image.ignored, image.crowd, np.array([MATCH_SIMILARITY]))
-    return np.where(first >= 0, first, second)
+    """Return (D,) the person each pose stands for, -1 for none.
+
+    First as AP .5 matches; then whoever is left and a little similar; crowd regions, which any
+    pose within them resembles, come last.
+    """
+    owners = np.full(len(overlaps), -1)
+    regular = np.where(image.ignored, 0.0, overlaps)
+    for table, threshold in (
+        (regular, NEAR_SIMILARITY),
+        (regular, MATCH_SIMILARITY),
+        (overlaps, MATCH_SIMILARITY),
+    ):
+        rest = table.copy()
+        taken = owners[owners >= 0]
+        rest[owners >= 0] = 0
+        rest[:, taken] *= image.crowd[taken]
+        (match,) = match_people(rest, image.ignored, image.crowd, np.array([threshold]))
+        owners = np.where(owners >= 0, owners, match)
+    return owners
 
 
 def _nearness(

@@ -121,12 +121,12 @@ def evaluate_mpii(
             "the ground truth, in its order."
         )
     distances = head_distances(predictions, truth)
-    per_joint = _percentages(distances, truth.visible, 0.5)
+    per_joint = joint_percentages(distances, truth.visible, 0.5)
     counts = truth.visible.sum(axis=0).astype(np.float64)
     counts[list(UNSCORED_JOINTS)] = 0
     metrics = {name: float(per_joint[list(k)].mean()) for name, k in JOINT_GROUPS.items()}
     for name, threshold in (("Mean", 0.5), ("Mean@0.1", LINEAGE_TENTH), ("Mean@0.10", 0.1)):
-        values = _percentages(distances, truth.visible, threshold)
+        values = joint_percentages(distances, truth.visible, threshold)
         known = counts > 0
         total = counts[known].sum()
         metrics[name] = float((values[known] * counts[known]).sum() / total) if total else np.nan
@@ -140,8 +140,14 @@ def head_distances(predictions: np.ndarray, truth: MpiiTruth) -> np.ndarray:
         return np.nan_to_num(pixels / truth.head_sizes[:, None], nan=np.inf, posinf=np.inf)
 
 
-def _percentages(distances: np.ndarray, visible: np.ndarray, threshold: float) -> np.ndarray:
-    """Return (16,) percent of annotated joints within ``threshold``; NaN without any."""
+def joint_percentages(distances: np.ndarray, visible: np.ndarray, threshold: float) -> np.ndarray:
+    """Return (16,) percent of annotated joints within ``threshold``; NaN without any.
+
+    Args:
+        distances: (N, 16) in head sizes.
+        visible: (N, 16) bool.
+        threshold: inclusive, in head sizes.
+    """
     counts = visible.sum(axis=0)
     hits = ((distances <= threshold) & visible).sum(axis=0)
     return np.where(counts > 0, 100.0 * hits / np.maximum(counts, 1), np.nan)

@@ -160,6 +160,17 @@ def test_crowds_and_unlabelled_people_are_no_errors():
     assert found.ap == pytest.approx(1)
 
 
+def test_a_bad_pose_within_a_crowd_still_stands_for_its_person():
+    dataset, rows = people(images=1)
+    crowd = copy.deepcopy(dataset["annotations"][0]) | {"iscrowd": 1, "keypoints": [0.0] * 51}
+    dataset["annotations"].append(crowd | {"num_keypoints": 0})
+    for joint in range(10):
+        move(rows[0], joint, joint_of(rows[0], joint) + np.array([0.0, 130.0]))
+    found = run(dataset, rows)
+    assert found.people == {"matched": 2, "background": 0, "duplicate": 0, "missed": 0}
+    assert found.joint_counts[:, 1:].sum() == 10
+
+
 def test_unlabelled_joints_have_no_kind():
     dataset, rows = people(images=1)
     for annotation in dataset["annotations"]:

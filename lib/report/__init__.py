@@ -1,0 +1,10 @@
+"""What people look at instead of logs: one self-contained HTML page from a run folder.
+
+``page``      HTML elements and the style sheet, light and dark
+``charts``    lines and bars as inline SVG
+``run``       a run folder's files, read and checked
+``cases``     the people worth looking at, painted
+``sections``  the parts of the page about COCO and CrowdPose; ``mpii`` those about MPII
+``comparison``  the parts of the page about two runs
+``history``   training curves and timing
+"""

@@ -1,0 +1,173 @@
+"""Line and bar charts as inline SVG; colours and text follow the page's style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+WIDTH, HEIGHT = 370, 230  # small, so that text stays readable on a phone
+LEFT, RIGHT, TOP, BOTTOM = 62, 20, 12, 42
+COLORS = ("accent", "second", "third", "fourth")
+MAX_POINTS = 300
+
+
+@dataclass
+class Series:
+    """One line: its name and its points."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+def line_chart(
+    title: str,
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
+) -> str:
+    """Return a figure with one line per series, non-finite points left out.
+
+    Args:
+        title: plain text above the chart.
+        series: lines; with more than one, names stand in a legend.
+        x_label: what the horizontal axis is.
+        x_range: ends of the axis, by default those of the points.
+        y_range: the same for the vertical one.
+    """
+    lines = [_finite(one) for one in series]
+    lines = [one for one in lines if len(one.x)]
+    if not lines:
+        return ""
+    x_ends = x_range or _ends(np.concatenate([np.asarray(one.x) for one in lines]))
+    y_ends = y_range or _ends(np.concatenate([np.asarray(one.y) for one in lines]))
+    parts = [_grid(x_ends, y_ends, x_label)]
+    for one, color in zip(lines, COLORS * len(lines), strict=False):
+        points = _place(one, x_ends, y_ends)
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="var(--{color})" stroke-width="2" '
+            f'stroke-linejoin="round"><title>{escape(one.name)}</title></polyline>'
+        )
+        if len(points) == 1:
+            x, y = points[0]
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="var(--{color})"/>')
+    spoken = ", ".join(f"{one.name}: last {one.y[-1]:.4g}" for one in lines)
+    key = _key([one.name for one in lines]) if len(lines) > 1 else ""
+    return _figure(title, spoken, "".join(parts), HEIGHT) + key + "</figure>"
+
+
+def bar_chart(title: str, bars: Sequence[tuple[str, float, str]], unit: str = "") -> str:
+    """Return a figure with horizontal bars.
+
+    Args:
+        title: plain text above the chart.
+        bars: (name, value, colour name of the style sheet); negative values point to the left.
+        unit: stands behind the numbers.
+    """
+    row, name_width, value_width = 26, 128, 74
+    space = WIDTH - name_width - value_width
+    low, high = min(0.0, *(b[1] for b in bars)), max(0.0, *(b[1] for b in bars))
+    scale = space / max(high - low, 1e-12)
+    zero = name_width - low * scale
+    parts = []
+    for number, (name, value, color) in enumerate(bars):
+        middle = number * row + row / 2
+        start = zero + min(value, 0) * scale
+        parts.append(
+            f'<text class="name" x="0" y="{middle + 4:.0f}">{escape(name)}</text>'
+            f'<rect x="{start:.1f}" y="{middle - 8:.0f}" width="{max(abs(value) * scale, 1):.1f}" '
+            f'height="16" rx="2" fill="var(--{color})"/>'
+            f'<text x="{zero + max(value, 0) * scale + 6:.1f}" y="{middle + 4:.0f}">'
+            f"{_short(value)}{escape(unit)}</text>"
+        )
+    spoken = ", ".join(f"{name} {_short(value)}{unit}" for name, value, _ in bars)
+    return _figure(title, spoken, "".join(parts), row * len(bars) + 4) + "</figure>"
+
+
+def _figure(title: str, spoken: str, content: str, height: int) -> str:
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {height}" '
+        f'role="img" aria-label="{escape(title)}: {escape(spoken)}">{content}</svg>'
+    )
+
+
+def _key(names: Sequence[str]) -> str:
+    items = "".join(
+        f'<li><i style="background:var(--{color})"></i>{escape(name)}</li>'
+        for name, color in zip(names, COLORS * len(names), strict=False)
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _grid(x_ends: tuple[float, float], y_ends: tuple[float, float], x_label: str) -> str:
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = []
+    for value in _ticks(*y_ends):
+        y = bottom - (value - y_ends[0]) / (y_ends[1] - y_ends[0]) * (bottom - TOP)
+        parts.append(
+            f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--line)"/>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>'
+        )
+    for value in _ticks(*x_ends):
+        x = LEFT + (value - x_ends[0]) / (x_ends[1] - x_ends[0]) * (right - LEFT)
+        parts.append(
+            f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{_short(value)}</text>'
+        )
+    parts.append(
+        f'<text x="{(LEFT + right) / 2:.0f}" y="{HEIGHT - 5}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+    )
+    return "".join(parts)
+
+
+def _place(
+    series: Series, x_ends: tuple[float, float], y_ends: tuple[float, float]
+) -> list[tuple[float, float]]:
+    """Return the points in SVG units, thinned where there are more than can be seen."""
+    step = max(1, math.ceil(len(series.x) / MAX_POINTS))
+    x = np.append(np.asarray(series.x, np.float64)[:-1:step], series.x[-1])
+    y = np.append(np.asarray(series.y, np.float64)[:-1:step], series.y[-1])
+    across = LEFT + (x - x_ends[0]) / (x_ends[1] - x_ends[0]) * (WIDTH - RIGHT - LEFT)
+    share = np.clip((y - y_ends[0]) / (y_ends[1] - y_ends[0]), 0, 1)
+    down = HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+    return list(zip(across.tolist(), down.tolist(), strict=True))
+
+
+def _finite(series: Series) -> Series:
+    x, y = np.asarray(series.x, np.float64), np.asarray(series.y, np.float64)
+    keep = np.isfinite(x) & np.isfinite(y)
+    return Series(series.name, x[keep].tolist(), y[keep].tolist())
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        margin = abs(low) * 0.1 or 1.0
+        return low - margin, high + margin
+    return low, high
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about five round numbers between ``low`` and ``high``."""
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [n * step for n in range(first, last + 1)]
+
+
+def _short(value: float) -> str:
+    """Return at most three significant digits, as short as they can be read."""
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.2g}"
+    if abs(value) >= 1e4:
+        return f"{value / 1000:.3g}k"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

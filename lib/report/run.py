@@ -1,0 +1,166 @@
+"""A run folder as ``tools/train.py`` and ``tools/test.py`` leave it, read and checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.config import load_config
+from lib.datasets.sources import Source
+from lib.evaluation.coco import prepare_poses
+from lib.evaluation.coco_files import pose_skeleton, read_ground_truth, read_json
+from lib.evaluation.crowdpose import use_box_areas
+from lib.evaluation.diagnosis import Diagnosis, diagnose
+from lib.structures.skeleton import Skeleton
+from lib.tasks.splits import build_source, task_skeleton
+from lib.utils.errors import DataError
+
+
+@dataclass
+class Run:
+    """What a run folder says.
+
+    Attributes:
+        folder: the run folder.
+        report: content of ``metrics.json``; empty before the first test.
+        history: lines of ``metrics.jsonl``, oldest first.
+        settings: text of ``config.yaml``; empty if it is not there.
+        source: files of the test split; None if nothing names them.
+        skeleton: joints of the data set; None as long as only its files can tell.
+        results: the newest predictions, if any.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+    history: list[dict[str, Any]]
+    settings: str
+    source: Source | None
+    skeleton: Skeleton | None
+    results: Path | None
+
+    @property
+    def name(self) -> str:
+        """The last two folders: model and experiment."""
+        return "/".join(self.folder.resolve().parts[-2:])
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Scores by name; None where there was nothing to score."""
+        return self.report.get("metrics", {})
+
+
+@dataclass
+class PoseAnalysis:
+    """A diagnosed run.
+
+    Attributes:
+        diagnosis: its errors.
+        skeleton: the joints.
+        files: image id -> path of the image.
+    """
+
+    diagnosis: Diagnosis
+    skeleton: Skeleton
+    files: dict[int, str]
+
+
+def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> Run:
+    """Read a run folder.
+
+    Args:
+        folder: holds ``metrics.json`` or ``metrics.jsonl``, and perhaps the rest.
+        annotation: ground truth to use instead of the configuration's.
+        images: folder of images to use instead of the configuration's.
+
+    Raises:
+        DataError: no such folder, nothing in it to report, or a damaged file.
+        ConfigError: its ``config.yaml`` is wrong.
+    """
+    base = Path(folder)
+    known = [name for name in ("metrics.json", "metrics.jsonl") if (base / name).is_file()]
+    if not known:
+        raise DataError(
+            f"'{folder}' is no run folder: it has neither metrics.json nor metrics.jsonl; run "
+            "tools/train.py or tools/test.py first."
+        )
+    settings = base / "config.yaml"
+    source, skeleton = None, None
+    if settings.is_file():
+        cfg = load_config(settings)
+        source = build_source(cfg, train=False)
+        if annotation:
+            source = _given_source(annotation, images or source.images)
+        skeleton = _skeleton(cfg, source)
+    if source is None and annotation:
+        source = _given_source(annotation, images)
+    elif source is not None and images:
+        source = Source(source.kind, source.annotation, f"{images}/", source.has_truth)
+    return Run(
+        folder=base,
+        report=read_json(base / "metrics.json") if "metrics.json" in known else {},
+        history=_history(base / "metrics.jsonl") if "metrics.jsonl" in known else [],
+        settings=settings.read_text() if settings.is_file() else "",
+        source=source,
+        skeleton=skeleton,
+        results=_newest_results(base),
+    )
+
+
+def analyse_poses(run: Run) -> PoseAnalysis | None:
+    """Return the errors of a run's predictions; None without predictions or ground truth.
+
+    Raises:
+        DataError: predictions or ground truth are damaged or do not belong together.
+    """
+    source = run.source
+    if source is None or source.kind == "mpii" or run.results is None:
+        return None
+    if run.results.suffix != ".json" or not source.annotation.is_file():
+        return None
+    dataset = read_ground_truth(source.annotation)
+    if dataset["annotations"] is None:
+        return None
+    skeleton = run.skeleton or pose_skeleton(dataset, f"'{source.annotation}'")
+    completed, rows, _ = prepare_poses(dataset, run.results, skeleton.sigmas)
+    if source.kind == "crowdpose":
+        use_box_areas(completed["annotations"])
+    files = {
+        image["id"]: source.images + image.get("file_name", f"{image['id']:012d}.jpg")
+        for image in dataset["images"]
+    }
+    return PoseAnalysis(diagnose(completed, rows, skeleton), skeleton, files)
+
+
+def _given_source(annotation: str, images: str) -> Source:
+    """Return a source of the kind that the annotation file's content shows."""
+    separator = "" if images.endswith(("/", ".zip@")) or not images else "/"
+    content, kind = read_json(annotation), "coco"
+    if isinstance(content, list):
+        kind = "mpii"
+    elif any("crowdIndex" in image for image in read_ground_truth(content)["images"]):
+        kind = "crowdpose"
+    return Source(kind, Path(annotation), images + separator, has_truth=True)
+
+
+def _skeleton(cfg: Any, source: Source) -> Skeleton | None:
+    if not source.annotation.is_file() or source.kind == "mpii":
+        return None
+    return task_skeleton(cfg, source, lambda: pose_skeleton(read_ground_truth(source.annotation)))
+
+
+def _newest_results(folder: Path) -> Path | None:
+    files = [*(folder / "results").glob("keypoints_*_results_*.json"), *folder.glob("pred.mat")]
+    return max(files, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def _history(file: Path) -> list[dict[str, Any]]:
+    """Return the lines; one that a kill cut off is left out."""
+    lines = []
+    for text in file.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return [line for line in lines if isinstance(line, dict) and "kind" in line]
