@@ -18,6 +18,7 @@ from lib.report.sections import (
     curve_section,
     error_section,
     head_section,
+    primary_metric,
     score_section,
     settings_section,
     table_section,
@@ -69,8 +70,7 @@ def build_report(run: Run, cases: int = 6) -> str:
     else:
         parts += [error_section(analysis), curve_section(analysis), table_section(analysis)]
         parts.append(case_section(analysis, cases))
-    primary = "Mean" if "Mean" in run.metrics else "AP"
-    parts += [training_section(run.history, primary), timing_section(run.report)]
+    parts += [training_section(run.history, primary_metric(run)), timing_section(run.report)]
     return render_page(f"{run.name} report", [*parts, settings_section(run)])
 
 

@@ -55,6 +55,11 @@ def head_section(run: Run) -> str:
     return f"<header><h1>{escape(run.name)}</h1>{chips(conditions(run))}</header>"
 
 
+def primary_metric(run: Run) -> str:
+    """Return the name of the score that a run is known by."""
+    return "Mean" if "Mean" in run.metrics else "AP"
+
+
 def conditions(run: Run) -> dict[str, str]:
     """Return what the scores of a run depend on, as text by name."""
     report = run.report
@@ -73,8 +78,9 @@ def score_section(run: Run, analysis: PoseAnalysis | None) -> str:
     """Return all scores, and a warning where the predictions are of another test."""
     if not run.metrics:
         return section("Scores", note="Not scored yet, or a split without ground truth.")
-    digits = 1 if any(v is not None and v > 1 for v in run.metrics.values()) else 3
-    parts = [tiles({name: number(value, digits) for name, value in run.metrics.items()})]
+    percent = any(value is not None and value > 1 for value in run.metrics.values())
+    names = sorted(run.metrics, key=lambda name: name != primary_metric(run))  # that one first
+    parts = [tiles({name: number(run.metrics[name], 1 if percent else 3) for name in names})]
     scored = run.metrics.get("AP")
     if analysis and scored is not None and abs(scored - analysis.diagnosis.ap) > 1e-6:
         parts.append(
