@@ -1,9 +1,9 @@
 """List of maps -> heatmaps.
 
 ``heatmap`` (one convolution), ``deconv`` (transposed convolutions), ``higher`` (heatmaps and tags
-at several resolutions), ``subpixel`` (pixel shuffle).
+at several resolutions), ``subpixel`` (pixel shuffle), ``fahead`` (final attention, final sum).
 """
 
-from lib.models.heads import deconv, heatmap, higher, subpixel
+from lib.models.heads import deconv, fahead, heatmap, higher, subpixel
 
-__all__ = ["deconv", "heatmap", "higher", "subpixel"]
+__all__ = ["deconv", "fahead", "heatmap", "higher", "subpixel"]

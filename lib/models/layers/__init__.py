@@ -1,6 +1,6 @@
-"""Blocks shared by several networks.
+"""Parts shared by several networks.
 
-``blocks`` (residual blocks, conv + batch-norm, init), ``drop_path`` (stochastic depth),
-``transformer`` (window attention of HRFormer), ``dual_attention`` (layers of DaViT), ``subpixel``
-(upsampling by pixel shuffle).
+``blocks`` (residual blocks, conv + batch-norm, init), ``drop_path`` (stochastic
+depth), ``transformer`` (window attention of HRFormer), ``dual_attention`` (layers of DaViT),
+``subpixel`` (upsampling by pixel shuffle), ``total_fusion`` (of EEffPose), ``sizes`` (checks).
 """

@@ -1,5 +1,8 @@
-"""List of maps -> list of maps: ``efem`` (sub-pixel upsampling, coarse to fine)."""
+"""List of maps -> list of maps.
 
-from lib.models.necks import efem
+``efem`` (sub-pixel upsampling, coarse to fine), ``bifpn`` (EfficientDet), ``tfneck`` (total fusion).
+"""
 
-__all__ = ["efem"]
+from lib.models.necks import bifpn, efem, tfneck
+
+__all__ = ["bifpn", "efem", "tfneck"]

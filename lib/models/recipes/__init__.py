@@ -5,6 +5,7 @@ that registers a ``Recipe`` and import it below.
 """
 
 from lib.models.recipes import (
+    eeffpose,
     efenet,
     higher_hrnet,
     hrformer,
@@ -17,6 +18,7 @@ from lib.models.registry import RECIPES
 
 __all__ = [
     "RECIPES",
+    "eeffpose",
     "efenet",
     "higher_hrnet",
     "hrformer",

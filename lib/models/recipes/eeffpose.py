@@ -1,0 +1,175 @@
+"""``pose_effpnet``: EffBase, EEffPose and what lies between (MEMe, Sensors 2022, 22(2), 632).
+
+``MODEL.BACKBONE`` is the name of the EfficientDet that trunk and neck are sized after. Three keys,
+each ``'Ours'`` or ``''``, are the bits of the ablation: ``BACKBONE_TYPE`` (EEffNet or the plain
+trunk), ``FPN_TYPE`` (TFNeck or BiFPN), ``FINAL_TYPE`` (final attention or sum head).
+
+``MODEL.PRETRAINED`` takes timm's EfficientNet file, or an EfficientDet checkpoint of which the
+``backbone.`` entries are read. Differs from the published code: that one copies ImageNet weights
+into the branches before it fills the trunk from EfficientDet, here both come from the one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+from yacs.config import CfgNode
+
+from lib.models.backbones.eeffnet import TAPS, EEffNet, EffNet
+from lib.models.heads.fahead import FAHead, SumHead
+from lib.models.necks.bifpn import BiFPN, plan
+from lib.models.necks.tfneck import TFNeck
+from lib.models.posenet import PoseNet
+from lib.models.registry import RECIPES, PrefixMap, Recipe, StateDict
+from lib.utils.errors import ConfigError, did_you_mean
+
+EXTRA = CfgNode({"PRETRAINED_LAYERS": ["backbone"]})  # what MODEL.PRETRAINED may fill; '*' is all
+
+# EfficientDet -> trunk, channels and repeats of the neck.
+DETECTORS = {
+    "tf_efficientdet_d0_ap": ("b0", 64, 3),
+    "tf_efficientdet_d2_ap": ("b2", 112, 5),
+}
+DROP_PATH = 0.2
+STAGES = 7
+MAX_REPEATS = 8  # of EfficientDet-D7's neck, the deepest one
+LEVELS = 5  # of BiFPN
+
+
+def build(model: CfgNode) -> nn.Module:
+    """Return the network that ``MODEL`` describes; images (B, 3, H, W) -> (B, K, H / 4, W / 4).
+
+    Raises:
+        ConfigError: an unknown detector or type, or an image size that the variant cannot take.
+    """
+    if model.BACKBONE not in DETECTORS:
+        hint = did_you_mean(model.BACKBONE, DETECTORS)
+        raise ConfigError(f"MODEL.BACKBONE: no sizes are known for '{model.BACKBONE}'.{hint}")
+    variant, channels, repeats = DETECTORS[model.BACKBONE]
+    backbone = (EEffNet if _ours(model, "BACKBONE_TYPE") else EffNet)(variant, DROP_PATH)
+    sizes = backbone.out_channels, backbone.out_strides
+    if _ours(model, "FPN_TYPE"):
+        neck = TFNeck(*sizes, channels=channels, repeats=repeats, drop_path=DROP_PATH)
+    else:
+        neck = BiFPN(*sizes, channels=channels, repeats=repeats, levels=LEVELS)
+    _check_size(model, neck.size_multiple)
+    head_class = FAHead if _ours(model, "FINAL_TYPE") else SumHead
+    head = head_class(neck.out_channels, neck.out_strides, model.NUM_JOINTS)
+    if model.INIT_WEIGHTS:
+        backbone.init_weights()
+        neck.init_weights()
+    return PoseNet(backbone, neck, head)
+
+
+def _ours(model: CfgNode, key: str) -> bool:
+    if model[key] not in ("", "Ours"):
+        raise ConfigError(f"MODEL.{key} must be 'Ours' or '', got '{model[key]}'")
+    return model[key] == "Ours"
+
+
+def _check_size(model: CfgNode, multiple: int) -> None:
+    if any(side % multiple for side in model.IMAGE_SIZE):
+        nearest = [max(1, round(side / multiple)) * multiple for side in model.IMAGE_SIZE]
+        neck = "TFNeck" if model.FPN_TYPE else "BiFPN (MODEL.FPN_TYPE '')"
+        raise ConfigError(
+            f"MODEL.IMAGE_SIZE {list(model.IMAGE_SIZE)}: {neck} wants sides that are multiples of "
+            f"{multiple}, as {nearest}"
+        )
+
+
+@dataclass(frozen=True)
+class EEffPoseKeys:
+    """Official names depend on the backbone: EEffNet's are numbered by position."""
+
+    def from_official(self, state: StateDict) -> StateDict:
+        """Return ``state`` under our names; a trunk alone also fills the branches' blocks."""
+        ours = _ANY.from_official(state)
+        is_trunk = not any(key.startswith((_BRANCHES, "head.")) for key in ours)
+        return {**ours, **_copies(ours)} if is_trunk else ours
+
+    def to_official(self, state: StateDict) -> StateDict:
+        """Return our ``state`` under the official names."""
+        numbered = any(key.startswith(_BRANCHES) for key in state)
+        return (_NUMBERED if numbered else _NAMED).to_official(state)
+
+
+def _copies(trunk: StateDict) -> StateDict:
+    """Return the branches' state: copies of the tapped blocks, as many as the trunk beside them."""
+    counts = [_count(trunk, f"backbone.blocks.{stage}.") for stage in range(STAGES)]
+    copies: StateDict = {}
+    for stage in range(STAGES):
+        for branch, tap in enumerate(tap for tap in TAPS if tap < stage):
+            model = f"backbone.blocks.{tap}.{counts[tap] - 1}."
+            entries = [(key[len(model) :], trunk[key]) for key in trunk if key.startswith(model)]
+            for position in range(counts[stage]):
+                start = f"{_BRANCHES}{stage}.{branch}.{position}."
+                copies.update((start + name, value) for name, value in entries)
+    return copies
+
+
+def _count(state: StateDict, prefix: str) -> int:
+    """Return the number of blocks whose names start with ``prefix`` and their number."""
+    return len({key[len(prefix) :].partition(".")[0] for key in state if key.startswith(prefix)})
+
+
+def _numbered_pairs() -> Iterator[tuple[str, str]]:
+    """Yield (official, ours) prefixes of EEffNet; the official ones are numbered by position."""
+    yield "hr_backbone.0.", "backbone.conv_stem."
+    yield "hr_backbone.1.", "backbone.bn1."
+    for stage in range(STAGES):
+        official = f"hr_backbone.{3 + stage}"
+        branches = sum(tap < stage for tap in TAPS)
+        for branch in range(branches):
+            yield f"{official}.branches.{branch}.", f"{_BRANCHES}{stage}.{branch}."
+        yield f"{official}.branches.{branches}.", f"backbone.blocks.{stage}."
+        yield from _fusion_pairs(f"{official}.fuse_layers.", f"backbone.fuse.{stage}.")
+
+
+def _fusion_pairs(official: str, ours: str) -> Iterator[tuple[str, str]]:
+    """Yield the prefixes inside a TotalFusion layer."""
+    for level in range(len(TAPS)):
+        add = f"{official}addup_layers.{level}."
+        yield f"{add}weights", f"{ours}add.{level}.weights"
+        for source in range(len(TAPS)):
+            position = int(source < level)  # a pooling layer comes first
+            yield (
+                f"{add}sample_layers.{source}.{position}.conv.",
+                f"{ours}add.{level}.proj.{source}.",
+            )
+        yield f"{official}mixup_layers.{level}.", f"{ours}mix.{level}."
+        yield f"{official}fixup_layers.{level}.conv.", f"{ours}fix.{level}."
+
+
+def _bifpn_pairs() -> Iterator[tuple[str, str]]:
+    """Yield the prefixes inside a BiFPN; projections exist in its first cell only."""
+    yield f"fpn.resample.{len(TAPS)}.conv.", "neck.extra."
+    for cell in range(MAX_REPEATS):
+        for node, (_, inputs) in enumerate(plan(LEVELS)):
+            official = f"fpn.cell.{cell}.fnode.{node}."
+            ours = f"neck.cell.{cell}.nodes.{node}."
+            yield f"{official}combine.edge_weights", f"{ours}weights"
+            yield f"{official}after_combine.conv.", f"{ours}conv."
+            for position, source in enumerate(inputs if cell == 0 else ()):
+                yield f"{official}combine.resample.{source}.conv.", f"{ours}proj.{position}."
+
+
+def _other_pairs() -> Iterator[tuple[str, str]]:
+    """Yield the prefixes of necks and heads."""
+    yield from _bifpn_pairs()
+    for layer in range(MAX_REPEATS):
+        yield from _fusion_pairs(f"fpn.{layer}.", f"neck.layers.{layer}.")
+    yield "final_layer.", "head."
+
+
+_BRANCHES = "backbone.extra."
+_BOTH = tuple(_other_pairs())
+_TIMM = tuple((name, f"backbone.{name}") for name in ("conv_stem.", "bn1.", "blocks."))
+_NUMBERED = PrefixMap((*_numbered_pairs(), *_BOTH))
+_NAMED = PrefixMap((("hr_backbone.", "backbone."), *_BOTH))
+_ANY = PrefixMap((*_NUMBERED.pairs, *_NAMED.pairs[:1], *_TIMM))
+
+KEYS = EEffPoseKeys()
+
+RECIPES.register("pose_effpnet")(Recipe(task="topdown", extra=EXTRA, build=build, key_map=KEYS))
