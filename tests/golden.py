@@ -9,9 +9,9 @@ import torch
 def golden_state(official, std=None):
     """Fill ``official`` (name -> tensor): every tensor is drawn from a generator keyed by its name.
 
-    This is recipe "fan" of the reference outputs: matrices N(0, 1 / fan-in), one-dimensional
-    weights and running variances in [0.5, 1.5], biases and running means N(0, 0.02). The bottom-up
-    outputs have matrices N(0, ``std`` = 0.02).
+    This is recipe "fan" of the reference outputs (mode B of EEffPose's): matrices N(0, 1 / fan-in),
+    one-dimensional weights, fusion weights and running variances in [0.5, 1.5], biases and running
+    means N(0, 0.02). The bottom-up outputs have matrices N(0, ``std`` = 0.02).
     """
     return {key: _draw(key, tensor, std) for key, tensor in sorted(official.items())}
 
@@ -21,6 +21,8 @@ def _draw(key, like, std):
         return torch.zeros_like(like) if key.endswith("num_batches_tracked") else like.clone()
     generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
     shape = tuple(like.shape)
+    if like.ndim == 5 or key.endswith("edge_weights"):  # weights of a fusion: positive
+        return torch.rand(shape, generator=generator) + 0.5
     if like.ndim > 1:
         fan = max(1, like[0].numel())
         return torch.randn(shape, generator=generator) * (std or (1.0 / fan) ** 0.5)
