@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from lib.models.necks.bifpn import BiFPN, plan
 
@@ -42,15 +43,24 @@ def test_pooling_pads_after_the_map_only():
     assert neck.pools[0](x).flatten().tolist() == [-1, -3, -9, -11]
 
 
-def test_weights_are_normalised_and_a_negative_one_leaves_an_input_out():
+def test_node_sums_as_defined():
+    neck = BiFPN((4, 4, 4), (4, 8, 16), channels=4, repeats=1, levels=3).eval()
+    node = neck.cell[0].nodes[2]  # level 1: its input, its top-down node, level 0's top-down node
+    row = [torch.randn(1, 4, s, s) for s in (8, 4, 2, 4, 8)]
+    node.weights.data.copy_(torch.tensor([0.5, -1.0, 0.002]))
+    sums = []
+    node.conv.register_forward_pre_hook(lambda _, inputs: sums.append(inputs[0]))
+    node(row)
+    pooled = F.max_pool2d(F.pad(row[4], (0, 1, 0, 1), value=-torch.inf), 3, 2)
+    total = (0.5 * row[1] + 0.002 * pooled) / (0.502 + 1e-4)
+    torch.testing.assert_close(sums[0].detach(), total * total.sigmoid(), rtol=1e-5, atol=1e-6)
+
+
+def test_coarser_maps_are_enlarged_by_repetition():
     node = BiFPN((4, 4), (4, 8), channels=4, repeats=1, levels=2).eval().cell[0].nodes[0]
-    fine, coarse, other = (torch.randn(1, 4, s, s) for s in (4, 2, 2))
-    with torch.no_grad():
-        node.weights.copy_(torch.tensor([3.0, -1.0]))
-        output = node([fine, coarse])
-        assert torch.equal(output, node([fine, other]))
-        node.weights.copy_(torch.tensor([30.0, -1.0]))
-        torch.testing.assert_close(node([fine, coarse]), output, rtol=1e-3, atol=1e-3)
+    coarse = torch.randn(1, 4, 3, 2)
+    wanted = coarse.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    assert torch.equal(node.resize[1](coarse), wanted)
 
 
 def test_batch_norm_biases_and_start():
