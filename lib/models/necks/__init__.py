@@ -1,6 +1,6 @@
 """List of maps -> list of maps.
 
-``efem`` (sub-pixel upsampling, coarse to fine), ``bifpn`` (EfficientDet), ``tfneck`` (total fusion).
+``efem`` (sub-pixel upsampling, coarse to fine), ``bifpn`` (EfficientDet), ``tfneck`` (EEffPose).
 """
 
 from lib.models.necks import bifpn, efem, tfneck
