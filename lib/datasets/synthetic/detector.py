@@ -47,7 +47,7 @@ def detect(
 
 def _found(rng: np.random.Generator, box: np.ndarray, ease: float) -> tuple[float, np.ndarray]:
     """Jitter a true box; the worse it fits, the lower its score tends to be."""
-    looseness = rng.gamma(2.0, 0.028)
+    looseness = rng.gamma(2.0, 0.034)
     jitter = rng.normal(0, looseness, 4) * np.tile(box[2:], 2)
     corners = np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]]) + jitter
     moved = np.concatenate([corners[:2], np.maximum(corners[2:] - corners[:2], 2.0)])

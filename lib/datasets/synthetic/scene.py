@@ -87,7 +87,7 @@ def render_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
     if rng.random() < CROWD_SHARE:
         _paint_crowd(rng, canvas, lamp)
     views = _place_people(rng, canvas.size, people)
-    backdrop = tuple(int(value) for value in canvas.image.mean(axis=(0, 1)))
+    backdrop = tuple(int(value) for value in cv2.mean(canvas.image)[:3])
     painted = [
         _paint_person(rng, canvas, view, pose, rank, backdrop, lamp)
         for rank, (view, pose) in enumerate(views)
