@@ -1,6 +1,7 @@
 """``synthpose``: an embedded data set of procedurally drawn people, deterministic by seed.
 
-Image ``i`` of a split is a function of (seed, split, i, image size, people per image) alone.
+Image ``i`` of a split is a function of (seed, split, i, image size, people per image) alone; with
+the same NumPy and OpenCV, down to the byte.
 
 Files, in the order in which a picture comes to be:
     poses: activities, joint angles, anatomical limits.

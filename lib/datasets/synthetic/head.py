@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.datasets.synthetic.body import FACE_HORIZON, FACE_NORMALS, HEAD_AXES
 from lib.datasets.synthetic.canvas import FATNESS, capsule, ellipse, hull
-from lib.datasets.synthetic.outfit import Outfit
+from lib.datasets.synthetic.outfit import Colour, Outfit
 from lib.datasets.synthetic.solids import Mark, Solid, View, depth_gain, shade
 
 LIPS = (86, 78, 170)
@@ -33,7 +33,7 @@ def head_solids(view: View, outfit: Outfit) -> list[Solid]:
     layers = [skull, *hair, *face] if facing > -0.12 else [skull, *face, *hair]
     layers += [*_ears(view, outfit), *_nose(view, outfit)]
     if outfit.hat is not None:
-        brim, dome = _cap(view, outfit)
+        brim, dome = _cap(view, outfit.hat)
         layers += [dome, brim] if facing > -0.2 else [brim, dome]
     depth = view.depth("head") + 0.02
     gain = depth_gain(depth)
@@ -148,9 +148,8 @@ def _long_hair(view: View, outfit: Outfit) -> list[Solid]:
     return [Solid("hair", shape, depth, outfit.hair)]
 
 
-def _cap(view: View, outfit: Outfit) -> tuple[Solid, Solid]:
-    assert outfit.hat is not None
-    dome = _ball(view, "hat", (0.0, 0.050, -0.004), (0.056, 0.036, 0.062), outfit.hat)
+def _cap(view: View, colour: Colour) -> tuple[Solid, Solid]:
+    dome = _ball(view, "hat", (0.0, 0.050, -0.004), (0.056, 0.036, 0.062), colour)
     corners = np.array(
         [
             [-0.040, 0.030, 0.040],
@@ -162,4 +161,4 @@ def _cap(view: View, outfit: Outfit) -> tuple[Solid, Solid]:
     corners = np.concatenate([corners, corners + np.array([0.0, 0.008, 0.0])])
     pixels = view.on(view.body.head, "head", view.body.build.head * corners)
     axis = np.stack([pixels[:2].mean(axis=0), pixels[2:4].mean(axis=0)])
-    return Solid("hat", hull(pixels, axis), 0.0, shade(outfit.hat, 0.8)), dome
+    return Solid("hat", hull(pixels, axis), 0.0, shade(colour, 0.8)), dome

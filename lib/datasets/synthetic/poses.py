@@ -67,7 +67,7 @@ SPREADS = {
 
 REST = {"shoulder_spread": 10, "elbow": 12, "hip_spread": 4, "hip_turn": 8, "knee": 4}
 
-# Legs of an activity: name -> (weight, angles of the trunk, near side, far side, seat or not).
+# Legs of an activity: name -> (weight, angles of the trunk, of the near side, of the far side).
 LEGS: dict[str, tuple[float, dict[str, float], dict[str, float], dict[str, float]]] = {
     "stand": (3.0, {}, {}, {}),
     "contrapposto": (1.5, {"lean": 6}, {"hip_flex": 14, "knee": 24}, {"hip_spread": 8}),
@@ -160,8 +160,8 @@ ARMS: dict[str, tuple[float, dict[str, float], dict[str, float]]] = {
     ),
 }
 
-LOOSE_SPREAD = 2.2  # every tenth person moves in no named way: spreads grow by this factor
-LOOSE_SHARE = 0.12
+LOOSE_SHARE = 0.12  # of the people move in no way that has a name:
+LOOSE_SPREAD = 2.2  # their spreads grow by this factor
 
 
 @dataclass(frozen=True)

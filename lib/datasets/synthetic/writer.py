@@ -106,13 +106,16 @@ def write_dataset(
     out = Path(out)
     if _claim(out, recipe, force):
         return False
-    for split, count in (("train", recipe.train), ("val", recipe.val)):
-        jobs = partial(_make_image, out=out, recipe=recipe, split=split)
-        stream = _map(jobs, count, workers)
-        records = list(progress(stream, count) if progress else stream)
-        for style in recipe.formats:
-            WRITERS[style](out / style, split, records)
-    write_json(out / MARKER, _marker(recipe, complete=True))
+    try:
+        for split, count in (("train", recipe.train), ("val", recipe.val)):
+            jobs = partial(_make_image, out=out, recipe=recipe, split=split)
+            stream = _map(jobs, count, workers)
+            records = list(progress(stream, count) if progress else stream)
+            for style in recipe.formats:
+                WRITERS[style](out / style, split, records)
+        write_json(out / MARKER, _marker(recipe, complete=True))
+    except OSError as error:
+        raise DataError(f"Cannot write below {out}: {error.strerror}.") from error
     return True
 
 

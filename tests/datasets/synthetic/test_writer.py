@@ -146,3 +146,14 @@ def test_images_are_copied_where_links_fail(tmp_path, monkeypatch):
     copy = tmp_path / "mpii/images/000500001.jpg"
     assert copy.stat().st_nlink == 1
     assert copy.read_bytes() == (tmp_path / "coco/images/val2017/000000500001.jpg").read_bytes()
+
+
+def test_a_full_disk_is_a_sentence_and_can_be_tried_again(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        with pytest.raises(DataError, match="No space left"):
+            write_dataset(tmp_path, SMALL)
+    assert write_dataset(tmp_path, SMALL)
