@@ -145,7 +145,7 @@ def _zoom(size: tuple[int, int]) -> float:
 
 def _sample_view(rng: np.random.Generator, pose: Pose, stature: float) -> View:
     """Turn a posed body before the camera; pelvis at the image origin."""
-    yaw = rng.normal(0, 50) if rng.random() < 0.5 else rng.uniform(-180, 180)
+    yaw = rng.normal(0, 45) if rng.random() < 0.6 else rng.uniform(-180, 180)
     roll, pitch = rng.normal(0, 4), float(np.clip(rng.normal(7, 8), -10, 40))
     if pose.legs == "lie":
         yaw = (-90.0, 90.0)[rng.integers(2)] + rng.normal(0, 25)
