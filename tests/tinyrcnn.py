@@ -1,6 +1,7 @@
 """A small Keypoint R-CNN and toy targets for its tests."""
 
 import torch
+import yaml
 from modelcfg import model_cfg
 
 from lib.models import build_model
@@ -49,3 +50,20 @@ def target(boxes, joints=5, image_id=7, visibility=2.0):
         "keypoints": torch.cat((points, flags), dim=2),
         "image_id": torch.tensor(image_id),
     }
+
+
+def write_config(folder, synthpose, **train):
+    """Write a YAML of the small network on a ``synthpose`` data set; return its path."""
+    settings = {
+        "DATASET": {"DATASET": "coco", "ROOT": str(synthpose / "coco"), "COLOR_RGB": True},
+        "MODEL": {"NAME": "keypoint_rcnn", "EXTRA": TINY},
+        "TRAIN": {"OPTIMIZER": "sgd", "LR": 0.01, "LR_STEP": [], "MAX_ITER": 4, "EVAL_PERIOD": 2},
+        "TEST": {"BATCH_SIZE_PER_GPU": 2},
+        "WORKERS": 0,
+        "OUTPUT_DIR": str(folder / "output"),
+        "LOG_DIR": str(folder / "log"),
+    }
+    settings["TRAIN"] |= {"BATCH_SIZE_PER_GPU": 2, "CHECKPOINT_PERIOD": 2, **train}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
