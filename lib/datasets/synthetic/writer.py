@@ -32,7 +32,7 @@ from lib.datasets.synthetic.scene import MOST_PEOPLE, SPLITS, render_scene, scen
 from lib.datasets.synthetic.truth import find_truth
 from lib.utils.errors import DataError
 
-GENERATOR = 1  # raise it with every change of the pictures: older folders are then made anew
+GENERATOR = 2  # raise it with every change of the pictures: older folders are then made anew
 MARKER = "synthpose.json"
 SIDES = (64, 2048)  # range of an image side, in pixels
 ENTRIES = {"coco": coco_entries, "mpii": mpii_entries, "crowdpose": crowdpose_entries}
