@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.inference import Evaluation, evaluate
-from lib.models import load_weights, read_checkpoint
+from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
@@ -61,6 +61,8 @@ class PoseEstimator:
             state, payload = read_checkpoint(weights)
             logger.info("%s: %s", weights, load_weights(network, state))
             warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
+        if cfg.TEST.FOLD_BN:
+            fold_batch_norm(network.eval())
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
         return cls(task, place(network, chosen), chosen, build_precision(cfg, chosen))
 

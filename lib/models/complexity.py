@@ -88,13 +88,24 @@ def complexity(model: nn.Module, size: tuple[int, int], rois: int | None = None)
     if rois is not None and forward is None:
         raise ValueError(f"{type(model).__name__} does not work by region: leave out rois")
     cost = Complexity(params=sum(p.numel() for p in model.parameters()))
+    with _evaluating(model), _counting(model, cost):
+        run_without_data(model, size, rois)
+    return cost
+
+
+@torch.no_grad()
+def run_without_data(model: nn.Module, size: tuple[int, int], rois: int | None = None) -> None:
+    """Call every module for one image (1, 3, height, width) on the meta device, hooks included.
+
+    Args:
+        model: any network, on any device; it stays there.
+        size: ``(height, width)`` of the image.
+        rois: for a network that works by region.
+    """
     runner = _Runner(model, rois)
     tensors = [*runner.named_parameters(), *runner.named_buffers()]
     weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-    images = torch.empty(1, 3, *size, device="meta")
-    with _evaluating(model), _counting(model, cost), torch.no_grad():
-        functional_call(runner, weights, (images,))
-    return cost
+    functional_call(runner, weights, (torch.empty(1, 3, *size, device="meta"),))
 
 
 class _Runner(nn.Module):

@@ -1,0 +1,108 @@
+"""Batch-norms merged into the convolutions before them, for a network that only predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+from lib.models.complexity import run_without_data
+
+NORMS = (_BatchNorm, FrozenBatchNorm2d)
+SAME = (nn.Identity, nn.Dropout)  # hand on the very tensor they got
+
+
+def fold_batch_norm(network: nn.Module, size: tuple[int, int] = (64, 64)) -> int:
+    """Merge every batch-norm that directly follows a convolution into it, in place.
+
+    The network then computes the same in fewer steps. It can no longer be trained, and its state
+    dict has other names; activations inside a norm (timm's fused layers) stay.
+
+    Args:
+        network: in evaluation mode.
+        size: ``(height, width)`` of an image that it accepts; nothing is computed, the order of the
+            layers is read off a pass without data.
+
+    Returns:
+        The number of batch-norms that are gone.
+
+    Raises:
+        ValueError: the network is in training mode.
+    """
+    if network.training:
+        raise ValueError("fold batch-norm in evaluation mode only: call network.eval() first")
+    pairs = _pairs(network, size)
+    for conv, norm in pairs:
+        _merge(conv, norm)
+    gone = {norm: _rest(norm) for _, norm in pairs}
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if child in gone:
+                setattr(parent, name, gone[child])
+    return len(pairs)
+
+
+def _pairs(network: nn.Module, size: tuple[int, int]) -> list[tuple[_ConvNd, nn.Module]]:
+    """Return each convolution whose output one norm reads, and nothing else, with that norm."""
+    made: dict[int, tuple[Tensor, _ConvNd]] = {}  # the tensor is kept, so that its id stays its own
+    readers: dict[_ConvNd, list[nn.Module]] = {}
+    calls: dict[nn.Module, int] = {}
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        calls[module] = calls.get(module, 0) + 1
+        for value in inputs:
+            if id(value) in made and not isinstance(module, SAME):
+                readers[made[id(value)][1]].append(module)
+        if isinstance(module, _ConvNd):
+            made[id(output)] = (output, module)
+            readers.setdefault(module, [])
+
+    layers = [m for m in network.modules() if isinstance(m, NORMS) or not any(m.children())]
+    hooks = [module.register_forward_hook(note) for module in layers]
+    try:
+        run_without_data(network, size)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    pairs = [(conv, modules[0]) for conv, modules in readers.items() if len(modules) == 1]
+    return [pair for pair in pairs if _can_merge(pair[1]) and calls[pair[0]] == calls[pair[1]] == 1]
+
+
+def _can_merge(norm: nn.Module) -> bool:
+    return isinstance(norm, NORMS) and norm.running_mean is not None
+
+
+@torch.no_grad()
+def _merge(conv: _ConvNd, norm: nn.Module) -> None:
+    """Scale the kernels and shift the bias of ``conv`` as ``norm`` would its output."""
+    assert isinstance(norm, NORMS)
+    mean, variance = norm.running_mean, norm.running_var
+    assert isinstance(mean, Tensor)
+    assert isinstance(variance, Tensor)
+    scale = (variance.double() + norm.eps).rsqrt()
+    if isinstance(norm.weight, Tensor):
+        scale = scale * norm.weight
+    shift = -mean * scale
+    if isinstance(norm.bias, Tensor):
+        shift = shift + norm.bias
+    bias = shift if conv.bias is None else shift + conv.bias * scale
+    kernels = conv.weight.double()
+    if isinstance(conv, _ConvTransposeNd):  # (in, out / groups, k, k): outputs are the second axis
+        grouped = kernels.unflatten(0, (conv.groups, -1))
+        grouped = grouped * scale.view(conv.groups, 1, -1, *[1] * (kernels.ndim - 2))
+        kernels = grouped.flatten(0, 1)
+    else:
+        kernels = kernels * scale.view(-1, *[1] * (kernels.ndim - 1))
+    conv.weight.copy_(kernels)
+    conv.bias = nn.Parameter(bias.to(conv.weight.dtype))
+
+
+def _rest(norm: nn.Module) -> nn.Module:
+    """Return what is left of a norm: nothing, or the activation that timm fuses into it."""
+    inner = [getattr(norm, name, None) for name in ("drop", "act")]
+    parts = [part for part in inner if isinstance(part, nn.Module)]
+    return nn.Sequential(*parts) if parts else nn.Identity()
