@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lib.utils.precision import without_autocast
+
 CUBIC_A = -0.75  # the bicubic kernel of torch.nn.functional.interpolate
 # Enlarged cells of one joint held at once: what fits a CPU's cache (2x faster), what fills a GPU.
 CHUNK_CELLS = {"cpu": 60_000, "cuda": 4_000_000}
@@ -135,7 +137,8 @@ def _peaks_of_chunk(
     side = logits.shape[-1]
     across = bicubic_matrix(sizes[:, 0], width, side)  # (N, W, S)
     down = bicubic_matrix(sizes[:, 1], height, side)  # (N, H, S)
-    enlarged = down[:, None] @ logits @ across[:, None].transpose(2, 3)  # (N, K, H, W)
+    with without_autocast(logits.device):
+        enlarged = down[:, None] @ logits @ across[:, None].transpose(2, 3)  # (N, K, H, W)
     cells = torch.arange(max(width, height), device=logits.device)
     enlarged.masked_fill_((cells[:width] >= sizes[:, :1])[:, None, None, :], -torch.inf)
     enlarged.masked_fill_((cells[:height] >= sizes[:, 1:])[:, None, :, None], -torch.inf)

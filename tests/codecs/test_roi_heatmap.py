@@ -131,3 +131,14 @@ def test_no_regions_and_probability_bound(decode):
     logits[0, 0, 20, 20:22] = 10.0  # between the two the cubic overshoots
     found, _ = decode(logits, boxes_of([0, 0, 300, 300]))
     assert 0.4 < found[0, 0, 2] <= 1
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_decoding_is_exact_under_autocast(decode):
+    torch.manual_seed(0)
+    boxes = boxes_of([3.3, 4.4, 160.7, 99.1], [-20, -10, 40.5, 300])
+    logits = smooth_maps(2, 3)
+    plain, _ = decode(logits, boxes)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = decode(logits, boxes)
+    assert torch.equal(plain, mixed)

@@ -9,10 +9,10 @@ batch-norm and ReLU. Not to be confused with LPN's global-context attention (a p
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor, nn
+
+from lib.utils.precision import without_autocast
 
 
 def relative_positions(table: Tensor, length: int) -> Tensor:
@@ -97,7 +97,7 @@ class RelativeSelfAttention(nn.Module):
 
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
         """Return the attention (N, heads, S*S queries, S*S keys), float32 also under autocast."""
-        with _without_autocast(query.device):
+        with without_autocast(query.device):
             query, key = query.float() * self.scale, key.float()
             rows, columns = self.pos_emb(query)
             logits = (query @ key.transpose(2, 3)).unflatten(2, rows.shape[2:4])
@@ -111,12 +111,6 @@ class RelativeSelfAttention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """(N, heads * d, S, S) -> (N, heads, S*S, d), head-major."""
         return x.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
-
-
-def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    if torch.amp.is_autocast_available(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()  # the meta device, on which costs are counted
 
 
 class GCM(nn.Module):

@@ -51,7 +51,8 @@ class FixedStridePooler(nn.Module):
     def forward(self, features: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Pool ``boxes`` (one (N_i, 4) xyxy tensor per image, pixels of the batch tensor).
 
-        ``features`` are maps (B, C, H, W) by level name. Returns (sum N_i, C, S, S).
+        ``features`` are maps (B, C, H, W) by level name. Returns (sum N_i, C, S, S) in the type of
+        the boxes: corners in half precision would be pixels off.
         """
         rois = torch.cat(
             [torch.cat((b.new_full((len(b), 1), i), b), dim=1) for i, b in enumerate(boxes)]
@@ -60,12 +61,11 @@ class FixedStridePooler(nn.Module):
             return self._pool(features[self.levels[0]], rois, int(self.levels[0]))
         finest, coarsest = int(self.levels[0]), int(self.levels[-1])
         level = box_levels(rois[:, 1:], finest, coarsest)
-        first = features[self.levels[0]]
-        shape = (len(rois), first.shape[1], self.output_size, self.output_size)
-        pooled = rois.new_zeros(shape, dtype=first.dtype)
+        channels = features[self.levels[0]].shape[1]
+        pooled = rois.new_zeros(len(rois), channels, self.output_size, self.output_size)
         for name in self.levels:
             chosen = torch.where(level == int(name))[0]
-            pooled[chosen] = self._pool(features[name], rois[chosen], int(name)).to(first.dtype)
+            pooled[chosen] = self._pool(features[name], rois[chosen], int(name))
         return pooled
 
     def _pool(self, feature: Tensor, rois: Tensor, level: int) -> Tensor:
@@ -74,8 +74,8 @@ class FixedStridePooler(nn.Module):
             feature = F.pad(feature, (1, 1, 1, 1))
             rois = torch.cat((rois[:, :1], rois[:, 1:] + stride), dim=1)
         return roi_align(
-            feature,
-            rois.to(feature.dtype),
+            feature.to(rois.dtype),
+            rois,
             self.output_size,
             1 / stride,
             self.sampling_ratio,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
 from lib.models.rcnn.losses import objectness_loss, regression_loss
 
@@ -18,12 +18,22 @@ ANCHOR_SIZES = (32, 64, 128, 256, 512)  # side in pixels, one per pyramid level
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)  # height / width
 
 
-class ExactAnchors(AnchorGenerator):
-    """Anchors of the upstream framework: not rounded to pixels, at the true strides 4, 8, ... 64.
+class PyramidAnchors(AnchorGenerator):
+    """Anchors of ``ANCHOR_SIZES`` and ``ANCHOR_RATIOS``, always float32, also under autocast.
 
-    torchvision rounds the corners, and derives a stride by integer division of the image by the
-    map, which gives 61 instead of 64 for the topmost of 13 rows over 800 pixels.
+    torchvision rounds their corners to pixels, and derives a stride by integer division of the
+    image by the map, which gives 61 instead of 64 for the topmost of 13 rows over 800 pixels.
+
+    Args:
+        rounded: do as torchvision does, for its weights; otherwise anchors are exact, as in the
+            upstream framework: not rounded, at the true strides 4, 8, ... 64.
     """
+
+    def __init__(self, *, rounded: bool = False) -> None:
+        self.rounded = rounded
+        super().__init__(
+            tuple((size,) for size in ANCHOR_SIZES), (ANCHOR_RATIOS,) * len(ANCHOR_SIZES)
+        )
 
     def generate_anchors(
         self,
@@ -38,12 +48,27 @@ class ExactAnchors(AnchorGenerator):
         roots = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()
         widths = (sizes / roots[:, None]).flatten()
         heights = (sizes * roots[:, None]).flatten()
-        return torch.stack((-widths, -heights, widths, heights), dim=1) / 2
+        anchors = torch.stack((-widths, -heights, widths, heights), dim=1) / 2
+        return anchors.round() if self.rounded else anchors
+
+    def set_cell_anchors(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Move the anchors of one cell; ``dtype``, that of the features, is not for coordinates."""
+        super().set_cell_anchors(torch.float32, device)
 
     def grid_anchors(self, grid_sizes: list[list[int]], strides: Any) -> list[Tensor]:
-        """Repeat the anchors over maps of ``grid_sizes``; ``strides`` (guesses) are not used."""
-        exact: Any = [[4 * 2**level] * 2 for level in range(len(grid_sizes))]
-        return super().grid_anchors(grid_sizes, exact)
+        """Repeat the anchors over maps of ``grid_sizes``; ``strides`` are guesses."""
+        if not self.rounded:
+            strides = [[4 * 2**level] * 2 for level in range(len(grid_sizes))]
+        return super().grid_anchors(grid_sizes, strides)
+
+
+class KeypointRPNHead(RPNHead):
+    """``RPNHead`` whose outputs are float32 also under autocast: boxes are decoded from them."""
+
+    def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Map pyramid levels (B, C, H, W) to objectness (B, A, H, W) and deltas (B, 4A, H, W)."""
+        logits, deltas = super().forward(x)
+        return [level.float() for level in logits], [level.float() for level in deltas]
 
 
 class KeypointRPN(RegionProposalNetwork):

@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 
 from torch import nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
-from torchvision.models.detection.rpn import RPNHead
 from yacs.config import CfgNode
 
 from lib.models.heads.keypoint_gcm import KeypointGCMHead
 from lib.models.rcnn.network import KeypointRCNN
 from lib.models.rcnn.pooler import FixedStridePooler
 from lib.models.rcnn.roi_heads import KeypointOptions, KeypointRoIHeads
-from lib.models.rcnn.rpn import ANCHOR_RATIOS, ANCHOR_SIZES, ExactAnchors, KeypointRPN
+from lib.models.rcnn.rpn import ANCHOR_RATIOS, KeypointRPN, KeypointRPNHead, PyramidAnchors
 from lib.models.rcnn.transform import PoseTransform
 from lib.models.rcnn.trunk import resnet_fpn
 from lib.models.registry import RECIPES, Recipe, StateDict
@@ -201,10 +199,9 @@ def check(extra: CfgNode) -> None:
 
 def _rpn(extra: CfgNode) -> KeypointRPN:
     rpn = extra.RPN
-    anchors = AnchorGenerator if rpn.ROUND_ANCHORS else ExactAnchors
     return KeypointRPN(
-        anchors(tuple((s,) for s in ANCHOR_SIZES), (ANCHOR_RATIOS,) * len(ANCHOR_SIZES)),
-        RPNHead(extra.FPN.OUT_CHANNELS, len(ANCHOR_RATIOS)),
+        PyramidAnchors(rounded=rpn.ROUND_ANCHORS),
+        KeypointRPNHead(extra.FPN.OUT_CHANNELS, len(ANCHOR_RATIOS)),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=rpn.BATCH,

@@ -245,6 +245,38 @@ def test_flip_test_runs_from_images():
         assert not torch.equal(a["keypoints"], b["keypoints"])
 
 
+def test_under_autocast_boxes_and_losses_stay_in_float32():
+    network = tiny_rcnn().eval()
+    network.roi_heads.score_thresh = 0.0
+    seen = []
+    network.rpn.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+    images = [image(96, 160)]
+    with torch.no_grad():
+        network(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            network(images)
+            losses = train_losses(network, images, [target([BOX])])
+    plain, mixed = seen[0][0], seen[1][0]
+    assert mixed.dtype == torch.float32
+    # The same anchors win; their deltas carry the rounding of the features.
+    nearest = torch.cdist(mixed[:10], plain).min(dim=1).values
+    assert nearest.median() < 1
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    assert all(loss.isfinite() for loss in losses.values())
+
+
+def test_with_synchronised_batch_norm_the_head_runs_without_rois_too(monkeypatch):
+    """Other ranks wait for this one inside the norm; here plain batch-norm plays its part."""
+    network = tiny_rcnn()
+    monkeypatch.setattr(torch.nn, "SyncBatchNorm", torch.nn.BatchNorm2d)
+    loss = train_losses(network, [image(), image()], [target([]), target([])])["loss_keypoint"]
+    loss.backward()
+    head = network.roi_heads.keypoint_head
+    assert loss == 0
+    assert head.gcm1.norm1.num_batches_tracked == 1
+    assert all(p.grad is not None and not p.grad.any() for p in head.parameters())
+
+
 def test_mirroring_stays_left_of_the_padding():
     batch = torch.arange(8.0).expand(2, 3, 4, 8)
     mirrored = mirror_images(batch, [(4, 8), (4, 5)])

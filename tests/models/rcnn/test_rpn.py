@@ -5,22 +5,25 @@ import torch
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
-from lib.models.rcnn.rpn import ANCHOR_RATIOS, ANCHOR_SIZES, ExactAnchors, KeypointRPN
+from lib.models.rcnn.rpn import ANCHOR_RATIOS, ANCHOR_SIZES, KeypointRPN, PyramidAnchors
 
 
-def generate(kind, height, width, grids):
-    anchors = kind(tuple((s,) for s in ANCHOR_SIZES), (ANCHOR_RATIOS,) * 5)
+def generate(anchors, height, width, grids, dtype=torch.float32):
     images = ImageList(torch.zeros(1, 3, height, width), [(height, width)])
-    maps = [torch.zeros(1, 1, *grid) for grid in grids]
+    maps = [torch.zeros(1, 1, *grid, dtype=dtype) for grid in grids]
     return anchors(images, maps)[0]
+
+
+def torchvisions():
+    return AnchorGenerator(tuple((s,) for s in ANCHOR_SIZES), (ANCHOR_RATIOS,) * 5)
 
 
 SMALL = [(16, 24), (8, 12), (4, 6), (2, 3), (1, 2)]
 
 
 def test_anchors_are_not_rounded():
-    exact = generate(ExactAnchors, 64, 96, SMALL)
-    rounded = generate(AnchorGenerator, 64, 96, SMALL)
+    exact = generate(PyramidAnchors(), 64, 96, SMALL)
+    rounded = generate(torchvisions(), 64, 96, SMALL)
     wide = torch.tensor([-22.627417, -11.313708, 22.627417, 11.313708])
     assert torch.allclose(exact[0], wide)
     assert rounded[0].tolist() == [-23, -11, 23, 11]
@@ -30,11 +33,20 @@ def test_anchors_are_not_rounded():
 
 def test_strides_are_exact_on_odd_maps():
     grids = [(200, 336), (100, 168), (50, 84), (25, 42), (13, 21)]
-    exact = generate(ExactAnchors, 800, 1344, grids)
-    rounded = generate(AnchorGenerator, 800, 1344, grids)
+    exact = generate(PyramidAnchors(), 800, 1344, grids)
+    rounded = generate(torchvisions(), 800, 1344, grids)
     last = (exact[-1, 1] + exact[-1, 3]) / 2
     assert last.item() == pytest.approx(12 * 64)
     assert ((rounded[-1, 1] + rounded[-1, 3]) / 2).item() == 12 * 61
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_anchors_equal_torchvisions_on_request_whatever_the_features_are(dtype):
+    grids = [(200, 336), (100, 168), (50, 84), (25, 42), (13, 21)]
+    anchors = PyramidAnchors(rounded=True)
+    wanted = generate(torchvisions(), 800, 1344, grids)
+    for _ in range(2):  # torchvision's generator would have lost precision for good
+        assert torch.equal(generate(anchors, 800, 1344, grids, dtype), wanted)
 
 
 def network(beta=0.0, batch=4):

@@ -8,7 +8,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet50
 from torchvision.models.detection import KeypointRCNN, keypointrcnn_resnet50_fpn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
@@ -187,7 +186,7 @@ def test_the_baseline_equals_torchvisions_network():
 def test_norms_and_anchors_as_asked():
     network = build(BACKBONE={"NORM_EPS": 0.0}, RPN={"ROUND_ANCHORS": True})
     assert network.backbone.body.bn1.eps == 0
-    assert type(network.rpn.anchor_generator) is AnchorGenerator
+    assert network.rpn.anchor_generator.rounded
     assert network.rpn.anchor_generator.cell_anchors[0].device.type == "cpu"
     assert not network.backbone.body.layer1[0].conv1.weight.requires_grad
     assert network.backbone.body.layer2[0].conv1.weight.requires_grad
