@@ -7,7 +7,7 @@ from lib.models.recipes import RECIPES
 
 def model_cfg(name, joints=17, extra=None, **model):
     """Return a tree with a complete ``MODEL`` node; ``extra`` is merged into ``MODEL.EXTRA``."""
-    node = CfgNode({"NAME": name, "NUM_JOINTS": joints, "INIT_WEIGHTS": True})
+    node = CfgNode({"NAME": name, "NUM_JOINTS": joints, "INIT_WEIGHTS": True, "PRETRAINED": ""})
     sizes = {"IMAGE_SIZE": [192, 256], "HEATMAP_SIZE": [48, 64]}
     node.update({"BACKBONE": "", "NECK": "", "HEAD": "", **sizes, **model})
     node.EXTRA = RECIPES[name].extra.clone()

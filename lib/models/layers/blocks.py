@@ -114,15 +114,16 @@ def init_parts(*parts: nn.Module | None) -> None:
             init_normal(part)
 
 
-def init_normal(network: nn.Module, std: float = 0.001) -> None:
+def init_normal(network: nn.Module, std: float = 0.001, *, clear_biases: bool = True) -> None:
     """Start as the HRNet family does: convolutions N(0, std), their biases 0, batch-norm (1, 0).
 
-    Everything else (linear layers, layer norms, tables) keeps what its constructor drew.
+    Everything else (linear layers, layer norms, tables) keeps what its constructor drew; so do the
+    biases of convolutions without ``clear_biases``, as LPN has it.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, std=std)
-            if module.bias is not None:
+            if module.bias is not None and clear_biases:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)

@@ -11,6 +11,7 @@ from lib.models.recipes import (
     hrformer,
     hrnet,
     keypoint_rcnn,
+    lpn,
     posenet,
     resnet,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "hrformer",
     "hrnet",
     "keypoint_rcnn",
+    "lpn",
     "posenet",
     "resnet",
 ]
