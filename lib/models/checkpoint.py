@@ -47,6 +47,12 @@ class LoadReport:
     skipped: list[str] = field(default_factory=list)
     filled: float = 0.0
 
+    @property
+    def used(self) -> float:
+        """Share of the file's tensors, those left out on request apart, that were loaded."""
+        offered = len(self.loaded) + len(self.unexpected) + len(self.mismatched)
+        return len(self.loaded) / max(1, offered)
+
     def __str__(self) -> str:
         """Return one line: counts, and the first names of what did not fit."""
         parts = [f"{len(self.loaded)} tensors loaded ({self.filled:.0%} of the parameters)"]
@@ -103,7 +109,8 @@ def load_pretrained(
         The account of every tensor; it has been logged.
 
     Raises:
-        WeightsError: the file is missing or cannot be read, or nothing in it fits.
+        WeightsError: the file is missing or cannot be read, nothing in it fits, or a smaller share
+            than the ``least_used`` of the family's key map, if it has one.
     """
     if not isinstance(path_or_dict, dict) and not Path(path_or_dict).is_file():
         raise WeightsError(
@@ -115,6 +122,12 @@ def load_pretrained(
     report = _fill(model, _translate(model, _read(path_or_dict)), chosen)
     if not report.loaded:
         raise WeightsError(f"{where}: nothing in it fits this model: {report}.")
+    least = getattr(_key_map(model), "least_used", 0.0)
+    if report.used < least:
+        raise WeightsError(
+            f"{where}: only {report.used:.0%} of its tensors fit this model, at least {least:.0%} "
+            f"should: {report}."
+        )
     logger.info("%s: %s", where, report)
     if report.mismatched:
         logger.warning("%s: other shapes, not loaded: %s", where, ", ".join(report.mismatched))

@@ -109,6 +109,8 @@ class TorchvisionNames:
     8 fit, the first does not and keeps its name, so that a load report shows it.
     """
 
+    least_used = 0.9  # of a file to start from; an R-101 file would fill half of an R-50
+
     def __init__(self, gcm: bool = False) -> None:
         self.gcm = gcm
 

@@ -6,17 +6,17 @@ from modelcfg import model_cfg
 from tinyrcnn import PLAIN, tiny_rcnn
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import resnet50
+from torchvision.models import resnet18, resnet34, resnet50
 from torchvision.models.detection import KeypointRCNN, keypointrcnn_resnet50_fpn
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 
-from lib.models import build_model, complexity
+from lib.models import build_model, complexity, load_pretrained, to_official
 from lib.models.complexity import table_figure
 from lib.models.recipes.keypoint_rcnn import TorchvisionNames
 from lib.models.registry import RECIPES
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, WeightsError
 
 HEAD = "roi_heads.keypoint_head."
 
@@ -140,6 +140,27 @@ def test_older_names_and_imagenet_files():
     assert len(body) == 265
     assert body <= set(mapped)
     assert not any("fc" in key for key in mapped)
+
+
+def test_starting_from_a_baseline_reports_every_tensor_that_did_not_fit():
+    state = to_official(tiny_rcnn({"KEYPOINT": PLAIN}, seed=1))
+    network = tiny_rcnn()
+    report = load_pretrained(network, state)
+    assert set(report.unexpected) == {f"{HEAD}0.weight", f"{HEAD}0.bias"}
+    assert report.mismatched == []
+    gcm = {name for name in network.state_dict() if ".gcm" in name}
+    fresh = {f"{HEAD}{m}.{w}" for m in ("reduce", "conv1") for w in ("weight", "bias")}
+    missing = {n for n in gcm | fresh if "num_batches_tracked" not in n}
+    assert set(report.missing) == missing
+    assert torch.equal(network.roi_heads.keypoint_head.conv2.weight, state[f"{HEAD}2.weight"])
+
+
+def test_backbone_files_of_another_depth_are_refused():
+    with pytest.raises(WeightsError, match=r"only \d+% of its tensors fit"):
+        load_pretrained(tiny_rcnn(), resnet34(weights=None).state_dict())
+    report = load_pretrained(tiny_rcnn(), resnet18(weights=None).state_dict())
+    assert report.used == 1
+    assert len(report.loaded) == 120
 
 
 @pytest.mark.parametrize("improved", [True, False])
