@@ -24,7 +24,8 @@ class Run:
 
     Attributes:
         folder: the run folder.
-        report: content of ``metrics.json``; empty before the first test.
+        report: content of ``metrics.json``; before the first test, what the last evaluation during
+            training said.
         history: lines of ``metrics.jsonl``, oldest first.
         settings: text of ``config.yaml``; empty if it is not there.
         source: files of the test split; None if nothing names them.
@@ -97,10 +98,12 @@ def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> R
         source = _given_source(annotation, images)
     elif source is not None and images:
         source = Source(source.kind, source.annotation, f"{images}/", source.has_truth)
+    history = _history(base / "metrics.jsonl") if "metrics.jsonl" in known else []
+    report = read_json(base / "metrics.json") if "metrics.json" in known else _last_report(history)
     return Run(
         folder=base,
-        report=read_json(base / "metrics.json") if "metrics.json" in known else {},
-        history=_history(base / "metrics.jsonl") if "metrics.jsonl" in known else [],
+        report=report,
+        history=history,
         settings=settings.read_text() if settings.is_file() else "",
         source=source,
         skeleton=skeleton,
@@ -148,6 +151,17 @@ def _skeleton(cfg: Any, source: Source) -> Skeleton | None:
     if not source.annotation.is_file() or source.kind == "mpii":
         return None
     return task_skeleton(cfg, source, lambda: pose_skeleton(read_ground_truth(source.annotation)))
+
+
+def _last_report(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the last evaluation during training in the form of ``metrics.json``."""
+    tested = [line for line in history if line["kind"] == "val"]
+    if not tested:
+        return {}
+    line = tested[-1]
+    metrics = {k: v for k, v in line.items() if k not in ("kind", "epoch", "step", "seconds")}
+    scored = f"during training, after {line['step']} steps"
+    return {"metrics": metrics, "seconds": line.get("seconds", {}), "scored": scored}
 
 
 def _newest_results(folder: Path) -> Path | None:

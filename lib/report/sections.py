@@ -70,6 +70,7 @@ def conditions(run: Run) -> dict[str, str]:
         "codec": report.get("codec", ""),
         "colours": _either(report.get("color_rgb"), "RGB", "BGR"),
         "weights": report.get("weights", ""),
+        "scored": report.get("scored", ""),
     }
     return {name: str(value) for name, value in entries.items() if value not in ("", None)}
 
@@ -89,8 +90,8 @@ def score_section(run: Run, analysis: PoseAnalysis | None) -> str:
                 f"{scored:.4f} of metrics.json: one of the files is of another test."
             )
         )
-    boxes = run.report.get("boxes", "unknown")
-    return section("Scores", *parts, note=f"Person boxes: {boxes}.")
+    boxes = run.report.get("boxes")
+    return section("Scores", *parts, note=f"Person boxes: {boxes}." if boxes else "")
 
 
 def error_section(analysis: PoseAnalysis) -> str:

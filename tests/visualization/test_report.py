@@ -85,6 +85,9 @@ def test_without_ground_truth_the_rest_is_there(run):
     (folder / "results/keypoints_val2017_results_0.json").unlink()
     assert "run tools/test.py first" in call()
     (folder / "metrics.json").unlink()
+    assert "during training, after 100 steps" in call()
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join(line for line in lines if "val" not in line))
     assert "Not scored yet" in call()
 
 
