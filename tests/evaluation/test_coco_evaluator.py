@@ -78,6 +78,23 @@ def test_rescoring_and_suppression(files):
     assert everyone.rows()[0]["bbox"] == pytest.approx([*low, *size], abs=1e-3)
 
 
+def test_suppression_measures_by_the_area_of_the_crop(files):
+    """Poses 12 pixels apart are alike for a large person, and two for a small one."""
+    path, dataset, _ = files
+    points = np.random.default_rng(0).uniform(0, 300, (17, 2))
+    rows = [
+        {"image_id": dataset["images"][0]["id"], "score": score}
+        | {"keypoints": np.column_stack([points + move, np.ones(17)]).ravel().tolist()}
+        for score, move in ((0.5, 12.0), (1.0, 0.0))
+    ]
+    for side, wanted in ((2000.0, 1), (60.0, 2)):
+        poses = poses_of(rows)
+        poses.crops[:, 2:] = side
+        evaluator = CocoEvaluator(path, COCO)
+        evaluator.update(poses)
+        assert len(evaluator.rows()) == wanted
+
+
 def test_one_stage_rows_carry_the_box_and_score_it(files):
     path, dataset, _ = files
     evaluator = CocoEvaluator(

@@ -57,6 +57,12 @@ def test_greedy_matching_by_hand():
     assert once.tolist() == [[1, 2, -1]]
 
 
+def test_of_equally_similar_people_the_later_is_taken():
+    nobody = np.zeros(3, bool)
+    taken = matching.match_people(np.array([[0.7, 0.9, 0.9]]), nobody, nobody, np.array([0.5]))
+    assert taken.tolist() == [[2]]
+
+
 def test_weights_count_images_again():
     dataset, rows = random_coco(3, images=12)
     for number, row in enumerate(rows):
