@@ -1,0 +1,28 @@
+from lib.report.history import timing_section, training_section
+
+
+def lines(**values):
+    return [{"kind": "train", "epoch": 0, "step": s, "loss": 1 / s, **values} for s in (1, 2, 3)]
+
+
+def test_one_chart_per_loss_that_says_something_new():
+    alone = training_section(lines(heatmap=1.0, lr=0.1, samples_per_s=5.0), "AP")
+    assert "loss" in alone
+    assert "heatmap" not in alone
+    several = training_section(lines(heatmap=1.0, push=0.5, pull=0.5, _accuracy=0.2), "AP")
+    for name in ("heatmap", "push", "pull", ">accuracy<"):
+        assert name in several
+
+
+def test_evaluations_come_first_and_absent_scores_are_left_out():
+    tested = [{"kind": "val", "epoch": e, "step": e, "AP": v} for e, v in ((1, 0.2), (2, 0.3))]
+    page = training_section([*lines(), *tested, {**tested[0], "AP": None}], "AP")
+    assert page.index("AP on the test split") < page.index(">loss<")
+    assert training_section([], "AP") == ""
+    assert training_section(lines()[:1], "AP") == ""
+
+
+def test_timing():
+    page = timing_section({"seconds": {"load": 1.0, "predict": 3.0}, "people": 8})
+    assert "4.0 s in all, 2.0 people per second (8 people)" in page
+    assert timing_section({}) == timing_section({"seconds": {"load": None}}) == ""
