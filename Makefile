@@ -37,7 +37,7 @@ test-all: $(STAMP) ## the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
 
 quickstart: $(STAMP) ## draw a data set, train a small model, score it, look at it
-	$(BIN)/python tools/make_synthetic.py --out data/synthpose --train 800 --val 120
+	$(BIN)/python tools/make_synthetic.py --out data/synthpose --train 1000 --val 120 --people 1 2
 	$(BIN)/python tools/train.py --cfg $(QUICK)
 	$(BIN)/python tools/test.py --cfg $(QUICK) --untrained
 	$(BIN)/python tools/test.py --cfg $(QUICK)
