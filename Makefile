@@ -44,4 +44,6 @@ quickstart: $(STAMP) ## draw a data set, train a small model, score it, look at 
 	$(BIN)/python visualization/plot_coco.py --prediction $(RUN)/results/keypoints_val2017_results_0.json \
 		--gt-anno data/synthpose/coco/annotations/person_keypoints_val2017.json \
 		--image-path data/synthpose/coco/images/val2017/ --save-path $(RUN)/pictures/ --limit 20
+	$(BIN)/python visualization/report.py --run $(RUN)
 	@echo "Pictures: $(RUN)/pictures/"
+	@echo "Report:   $(RUN)/report.html"

@@ -14,6 +14,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from lib.api import PoseEstimator
+from lib.config import save_config
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.engine.distributed import session
 from lib.engine.inference import Evaluation
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             if args.per_joint:
                 report["per_joint"] = per_joint(cfg, estimator.skeleton, evaluation.files)
             folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / "config.yaml").is_file():  # a training's own is not touched
+                save_config(cfg, folder / "config.yaml")
             (folder / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
             print(table(report))
             files = [folder / "metrics.json", *evaluation.files]

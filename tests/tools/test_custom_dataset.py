@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from textbook.scripts import load_script
+from tool_loader import load_script
 
 NINE = [0, 5, 6, 9, 10, 11, 12, 15, 16]  # of COCO's seventeen
 NAMES = ["head", "left_s", "right_s", "left_w", "right_w", "left_h", "right_h", "left_a", "right_a"]

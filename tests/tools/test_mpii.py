@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from textbook.scripts import load_script
+from tool_loader import load_script
 
 
 def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys):

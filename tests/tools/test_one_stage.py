@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-from textbook.scripts import load_script
 from tinyrcnn import write_config
+from tool_loader import load_script
 
 train, score = load_script("tools/train.py"), load_script("tools/test.py")
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from textbook.scripts import ROOT, load_script
+from tool_loader import ROOT, load_script
 
 from lib.utils.cli import run_tool
 
@@ -77,6 +77,7 @@ def test_detector_boxes(tiny_config, synthpose, tmp_path):
     score.main(["--cfg", str(tiny_config), "--untrained", *words])
     report = json.loads((run_folder(tmp_path) / "untrained/metrics.json").read_text())
     assert report["boxes"] == f"detector {file}"
+    assert (run_folder(tmp_path) / "untrained/config.yaml").is_file()
     assert report["people"] == len(json.loads((boxes / file).read_text()))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from run_folder import make_data, make_run
-from scripts import load_script
+from tool_loader import load_script
 
 from lib.utils.errors import DataError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scripts import load_script
+from tool_loader import load_script
 
 from lib.utils.errors import DataError
 

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
-from scripts import load_script
+from tool_loader import load_script
 
 from lib.utils.errors import DataError
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from run_folder import make_data, make_run
 from scipy.io import savemat
-from scripts import load_script
+from tool_loader import load_script
 
 from lib.utils.errors import DataError
 
