@@ -35,11 +35,17 @@ _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
 _NOT_PART_OF_A_RUN = ("MODEL.PRETRAINED", "DATASET.ROOT")
 
 
-def save_atomically(payload: Payload, path: Path) -> None:
+def save_atomically(payload: Payload, path: Path, *, check_types: bool = True) -> None:
     """Write ``payload`` so that ``path`` holds either its old content or all of the new one.
 
-    The bytes go to a temporary file, are forced to the disk, read back and checked (checksum of
-    every tensor, ``weights_only`` loading), and only then take the name.
+    The bytes go to a temporary file, are forced to the disk, read back and checked, and only then
+    take the name.
+
+    Args:
+        payload: tensors and plain values.
+        path: the file.
+        check_types: besides the checksums of all tensors, check that the file loads with
+            ``weights_only``; slow for thousands of tensors, and the types seldom change.
 
     Raises:
         TrainingError: the disk is full or fails; ``path`` is as it was.
@@ -51,7 +57,7 @@ def save_atomically(payload: Payload, path: Path) -> None:
             torch.save(payload, file)
             file.flush()
             os.fsync(file.fileno())
-        _verify(part)
+        _verify(part, check_types=check_types)
         part.replace(path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError, WeightsError) as error:
@@ -70,7 +76,7 @@ def read_verified(path: Path) -> bytes:
     Raises:
         WeightsError: it is missing or damaged.
     """
-    _verify(path)
+    _verify(path, check_types=True)
     return path.read_bytes()
 
 
@@ -91,6 +97,7 @@ class CheckpointStore:
     def __init__(self, folder: Path, keep_last: int = 0) -> None:
         self.folder = folder
         self.keep_last = keep_last
+        self._checked: set[bool] = set()  # kinds of files (checkpoint or not) once read back whole
 
     def read(self) -> bytes | None:
         """Return the bytes of the newest checkpoint that is not damaged; None without any.
@@ -121,15 +128,15 @@ class CheckpointStore:
         latest = self.folder / LATEST
         if self.keep_last:
             # The numbered name first: a kill between the two leaves a complete file under it.
-            save_atomically(payload, self.folder / f"checkpoint_{step}.pth")
+            self._write(payload, self.folder / f"checkpoint_{step}.pth")
             _alias(self.folder / f"checkpoint_{step}.pth", latest)
             self._prune()
         else:
-            save_atomically(payload, latest)
+            self._write(payload, latest)
 
     def save_weights(self, payload: Payload, name: str) -> None:
         """Write a file with weights only, as ``model_best.pth``."""
-        save_atomically(payload, self.folder / name)
+        self._write(payload, self.folder / name)
 
     def set_aside(self) -> Path | None:
         """Move the files of an earlier run to ``earlier-<n>`` and return that folder, if any.
@@ -146,6 +153,11 @@ class CheckpointStore:
             if path.exists():
                 path.rename(target / path.name)
         return target
+
+    def _write(self, payload: Payload, path: Path) -> None:
+        kind = "optimizer" in payload
+        save_atomically(payload, path, check_types=kind not in self._checked)
+        self._checked.add(kind)
 
     def _candidates(self) -> list[Path]:
         latest = self.folder / LATEST
@@ -203,14 +215,14 @@ def _flatten(node: CfgNode, prefix: str, flat: dict[str, str]) -> None:
             flat[f"{prefix}{key}"] = repr(list(value) if isinstance(value, tuple) else value)
 
 
-def _verify(path: Path) -> None:
-    """Read the whole file against its checksums, and its structure as ``weights_only`` would."""
+def _verify(path: Path, *, check_types: bool) -> None:
+    """Read the whole file against its checksums, and perhaps load it as a user would."""
     if not path.is_file():
         raise WeightsError(f"There is no checkpoint {path}.")
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-        if damaged is None:
+        if damaged is None and check_types:
             torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for broken files
         reason = " ".join(str(error).split())

@@ -23,14 +23,20 @@ def seed_everything(seed: int) -> None:
 def rng_state(device: torch.device | None = None) -> RngState:
     """Return the states of Python, NumPy, torch and ``device`` (if CUDA).
 
-    Only numbers, lists and tensors: the result passes ``torch.load(weights_only=True)``.
+    Numbers, lists and tensors only: it passes ``torch.load(weights_only=True)``.
     """
     version, words, gauss = random.getstate()
     numpy_state: Any = np.random.get_state(legacy=True)  # noqa: NPY002
     name, keys, position, has_gauss, cached = numpy_state
     state: RngState = {
-        "python": [version, list(words), gauss],
-        "numpy": [str(name), keys.tolist(), int(position), int(has_gauss), float(cached)],
+        "python": [version, torch.tensor(words), gauss],
+        "numpy": [
+            str(name),
+            torch.from_numpy(keys.astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
         "torch": torch.get_rng_state(),
     }
     if device is not None and device.type == "cuda":
@@ -41,9 +47,9 @@ def rng_state(device: torch.device | None = None) -> RngState:
 def restore_rng(state: RngState, device: torch.device | None = None) -> None:
     """Put the states of ``rng_state`` back; a CUDA state is used only where the device has one."""
     version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
+    random.setstate((version, tuple(words.tolist()), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
-    keys = np.array(keys, dtype=np.uint32)
+    keys = keys.numpy().astype(np.uint32)
     np.random.set_state((name, keys, position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if device is not None and device.type == "cuda" and "cuda" in state:

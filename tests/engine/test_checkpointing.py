@@ -105,6 +105,13 @@ def test_objects_other_than_plain_values_are_refused_when_saving(tmp_path):
         save_atomically({"best": fingerprint}, tmp_path / "a.pth")
 
 
+def test_types_are_checked_with_the_first_file_of_a_kind(tmp_path):
+    with pytest.raises(TrainingError, match="damaged"):
+        CheckpointStore(tmp_path).save({"optimizer": {}, "best": fingerprint}, 1)
+    with pytest.raises(TrainingError, match="damaged"):
+        CheckpointStore(tmp_path).save_weights({"best": fingerprint}, "model_best.pth")
+
+
 def test_newest_checkpoint_is_read(tmp_path):
     store = CheckpointStore(tmp_path)
     assert store.read() is None
