@@ -99,6 +99,10 @@ class CheckpointStore:
         self.keep_last = keep_last
         self._checked: set[bool] = set()  # kinds of files (checkpoint or not) once read back whole
 
+    def exists(self) -> bool:
+        """Return whether there is anything to resume."""
+        return bool(self._candidates())
+
     def read(self) -> bytes | None:
         """Return the bytes of the newest checkpoint that is not damaged; None without any.
 

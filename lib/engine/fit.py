@@ -20,7 +20,12 @@ from lib.engine.checkpointing import (
     load_payload,
 )
 from lib.engine.device import build_precision, check_global_batch, place, setup_device
-from lib.engine.distributed import broadcast_bytes, broadcast_object, current_world, restart_count
+from lib.engine.distributed import (
+    broadcast_bytes,
+    current_world,
+    gather_objects_everywhere,
+    restart_count,
+)
 from lib.engine.ema import WeightAverage
 from lib.engine.optim import build_optimizer
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
@@ -28,7 +33,7 @@ from lib.engine.plan import build_plan
 from lib.engine.records import RunRecords, trim_metrics
 from lib.engine.sampling import EpochSampler
 from lib.engine.schedules import build_scheduler
-from lib.engine.state import TrainState
+from lib.engine.state import FORMAT, TrainState
 from lib.engine.step import TrainStep, build_scaler
 from lib.engine.stream import TrainStream
 from lib.engine.summary import describe_run
@@ -106,8 +111,7 @@ def build_trainer(
     )
     logger.info("%s\n%s", folder, summary)
     if world.is_main:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_config(cfg, folder / "config.yaml")
+        _prepare_folder(cfg, store, fresh=payload is None)
     records = RunRecords(
         folder, log_folder, total=state.plan.total, step=state.step, active=world.is_main
     )
@@ -127,17 +131,34 @@ def _starting_point(cfg: CfgNode, store: CheckpointStore, device: torch.device) 
     data = broadcast_bytes(data, device)
     if data is not None:
         payload = load_payload(data)
+        if payload.get("format") != FORMAT:
+            raise ConfigError(
+                f"The checkpoint in {store.folder} is not one of ours (format {FORMAT}), so it "
+                "cannot be resumed; start from its weights with MODEL.PRETRAINED, elsewhere."
+            )
         check_fingerprint(payload["fingerprint"], fingerprint(cfg), store.folder)
         return payload
+    holders = gather_objects_everywhere(store.exists())
+    if wanted and any(holders):
+        raise ConfigError(
+            f"Rank 0 sees no checkpoint in {store.folder}, rank {holders.index(True)} does: it "
+            "moved to another machine. Put OUTPUT_DIR on a shared disk, or copy the folder over."
+        )
     if cfg.TRAIN.RESUME:
         raise ConfigError(
             f"There is no checkpoint to resume in {store.folder}; run without --resume "
             "(TRAIN.RESUME), or set AUTO_RESUME true to resume only where there is one."
         )
-    earlier = broadcast_object(store.set_aside() if world.is_main else None)
+    return None
+
+
+def _prepare_folder(cfg: CfgNode, store: CheckpointStore, *, fresh: bool) -> None:
+    """Leave the resolved configuration, and room for the files of a fresh run."""
+    store.folder.mkdir(parents=True, exist_ok=True)
+    earlier = store.set_aside() if fresh else None
     if earlier is not None:
         logger.warning("moved the files of the earlier run in this folder to %s", earlier)
-    return None
+    save_config(cfg, store.folder / "config.yaml")
 
 
 def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> TrainStream:

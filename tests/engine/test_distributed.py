@@ -72,6 +72,12 @@ def test_only_rank_0_writes_and_its_disk_is_enough_to_resume(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"rank0"}
 
 
+def test_rank_0_on_another_machine_than_the_checkpoint_is_an_error(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path / "rank1")
+    answers = launch(train, 2, tmp_path, {}, {"ROOT__AUTO_RESUME": True}, True)
+    assert all("shared disk" in str(answer) for answer in answers)
+
+
 def test_signal_to_one_rank_stops_all_at_one_step_and_the_run_resumes_exactly(tmp_path):
     config = {"ROOT__AUTO_RESUME": True, "EMA": 0.9, "ACCUMULATE": 2}
     launch(train, 2, tmp_path / "whole", {}, config)

@@ -110,6 +110,20 @@ def test_resume_without_a_checkpoint_says_what_to_do(tmp_path):
         fit(toy_config(RESUME=True), ToyTask(), tmp_path)
 
 
+def test_foreign_checkpoint_is_not_resumed(tmp_path):
+    torch.save({"epoch": 3, "state_dict": {"w": torch.ones(2)}}, tmp_path / "checkpoint.pth")
+    with pytest.raises(ConfigError, match=r"MODEL\.PRETRAINED"):
+        fit(toy_config(RESUME=True), ToyTask(), tmp_path)
+
+
+def test_mistake_at_the_start_leaves_an_earlier_run_in_place(tmp_path):
+    fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    with pytest.raises(ConfigError, match="GLOBAL_BATCH"):
+        fit(toy_config(GLOBAL_BATCH=8), ToyTask(), tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
 def test_other_model_cannot_resume(tmp_path):
     fit(toy_config(END_EPOCH=1), ToyTask(), tmp_path)
     with pytest.raises(ConfigError, match=r"MODEL.NUM_JOINTS was 17, is 16"):

@@ -204,6 +204,7 @@ def wait(process, condition):
     while process.is_alive():
         if condition():
             return True
+        time.sleep(0.002)
     return False
 
 
