@@ -160,6 +160,10 @@ class TrainCrops:
     def __len__(self) -> int:
         return len(self.people)
 
+    def name(self, index: int) -> str:
+        """Return which person of which image sample ``index`` is."""
+        return f"{self.people.image_path(index)} (annotation {self.people.ids[index]})"
+
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """Return the sample.
 

@@ -7,6 +7,7 @@ same step, so they stop together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from lib.utils.errors import TrainingError
+
+_NAMED = 64  # samples of a batch in a message
 
 
 @dataclass
@@ -30,10 +33,12 @@ class StepGuard:
 
     Args:
         device: where the losses live.
+        name: says what a sample is, given its index in the training set.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, name: Callable[[int], str] = str) -> None:
         self.device = device
+        self.name = name
         self._wishes = torch.tensor([0.0, 1.0], device=device)
         self._posted: _Posted | None = None
         self.stop = False
@@ -73,19 +78,21 @@ class StepGuard:
             posted.ready.synchronize()
         broken, stop = posted.flags.tolist()
         if broken:
-            raise TrainingError(_complaint(posted))
+            raise TrainingError(_complaint(posted, self.name))
         self.stop = self.stop or bool(stop)
         return self.stop
 
 
-def _complaint(posted: _Posted) -> str:
+def _complaint(posted: _Posted, name: Callable[[int], str]) -> str:
     values = {name: float(value) for name, value in posted.losses.items()}
     if all(map(_is_finite, values.values())):
         return f"The loss of step {posted.step} is not finite on another rank."
     listed = ", ".join(f"{name} {value:g}" for name, value in values.items())
+    named = ", ".join(map(name, posted.samples[:_NAMED]))
+    more = ", ..." if len(posted.samples) > _NAMED else ""
     return (
-        f"The loss of step {posted.step} is not finite ({listed}). The batch held the training "
-        f"samples {posted.samples}. The last checkpoint is from before; lower TRAIN.LR, set "
+        f"The loss of step {posted.step} is not finite ({listed}). Its {len(posted.samples)} "
+        f"training samples: {named}{more}. The last checkpoint is from before; lower TRAIN.LR, set "
         "TRAIN.CLIP_NORM, or switch FP16.ENABLED off, and resume."
     )
 

@@ -86,6 +86,7 @@ class TrainStream:
     ) -> None:
         self.sampler = sampler
         self.workers = workers
+        self._data = data
         self._options: dict[str, Any] = {
             "dataset": _Keyed(data),
             "batch_sampler": sampler,
@@ -102,6 +103,10 @@ class TrainStream:
     def __len__(self) -> int:
         """Return the batches of a pass."""
         return len(self.sampler)
+
+    def name(self, index: int) -> str:
+        """Return what the data set calls sample ``index``, else its index."""
+        return getattr(self._data, "name", str)(index)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Fetched]:
         """Yield the batches of pass ``epoch`` from number ``start`` on.

@@ -9,13 +9,18 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
 from lib.engine.checkpointing import BEST, FINAL, CheckpointStore
-from lib.engine.distributed import broadcast_buffers, current_world, mean_over_ranks
+from lib.engine.distributed import (
+    broadcast_buffers,
+    broadcast_object,
+    current_world,
+    mean_over_ranks,
+)
 from lib.engine.guard import StepGuard
 from lib.engine.inference import Evaluation, Interrupted, evaluate
 from lib.engine.records import RateMeter, RunRecords
@@ -84,7 +89,7 @@ class Trainer:
         self.fingerprint = fingerprint
         self.accumulate = accumulate
         self.log_every = log_every
-        self.guard = StepGuard(state.device)
+        self.guard = StepGuard(state.device, stream.name)
         self.meter = RateMeter()
         self.stop = StopRequest()
         self.evaluation: Evaluation | None = None
@@ -192,28 +197,33 @@ class Trainer:
 
     def _save(self, *, must: bool = False) -> None:
         """Write a checkpoint; unless it ``must``, a failure is reported and training goes on."""
-        state = self.state
-        payload = {**state.payload(), "fingerprint": self.fingerprint}
+        step = self.state.step
+        payload = {**self.state.payload(), "fingerprint": self.fingerprint}
+        if self._write(lambda: self.store.save(payload, step), must=must):
+            self._saved_step = step
+
+    def _save_weights(self, name: str, *, must: bool = False) -> None:
+        self._write(lambda: self.store.save_weights(self.state.weights(), name), must=must)
+
+    def _write(self, write: Callable[[], None], *, must: bool) -> bool:
+        """Let rank 0 write; return on all ranks whether that went well."""
+        written = True
         if current_world().is_main:
             try:
-                self.store.save(payload, state.step)
+                write()
             except TrainingError as error:
                 if must:
                     raise
                 logger.error("%s Training goes on.", error)
-                return
-        self._saved_step = state.step
-
-    def _save_weights(self, name: str) -> None:
-        if current_world().is_main:
-            self.store.save_weights(self.state.weights(), name)
+                written = False
+        return broadcast_object(written)
 
     def _close(self, *, finished: bool) -> None:
         state = self.state
         self.guard.settle()
         if finished:
             self._save(must=True)
-            self._save_weights(FINAL)
+            self._save_weights(FINAL, must=True)
             logger.info("finished after %d steps, best score %s", state.step, state.best)
             return
         if self._saved_step != state.step:

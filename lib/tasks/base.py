@@ -39,6 +39,8 @@ class TrainData(Protocol):
 
     The key is ``(epoch, index)``: the engine's sampler hands out both, so that a resumed run
     or one with other workers draws the same augmentations.
+
+    With a method ``name(index) -> str`` it is asked what to call a sample in messages.
     """
 
     def __len__(self) -> int:

@@ -30,9 +30,9 @@ def test_nothing_posted_is_no_wish():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_loss_that_is_not_finite_names_step_losses_and_samples(value):
-    guard = StepGuard(torch.device("cpu"))
+    guard = StepGuard(torch.device("cpu"), "number {}".format)
     guard.post(7, losses(value), [11, 5], stop=False)
     with pytest.raises(TrainingError) as caught:
         guard.settle()
-    for part in ("step 7", f"push {value:g}", "pull 0.5", "[11, 5]"):
+    for part in ("step 7", f"push {value:g}", "pull 0.5", "number 11, number 5"):
         assert part in str(caught.value)

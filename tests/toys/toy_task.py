@@ -49,6 +49,9 @@ class ToyData:
     def __len__(self):
         return self.size
 
+    def name(self, index):
+        return f"picture {index}"
+
     def __getitem__(self, key):
         epoch, index = key
         action = self.broken.get(index, self.broken.get("any"))
