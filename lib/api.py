@@ -13,10 +13,13 @@ from yacs.config import CfgNode
 
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.inference import Evaluation, evaluate
+from lib.export import OnnxNetwork, is_onnx
 from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
+from lib.tasks.pixels import MEAN, STD
+from lib.utils.errors import ConfigError, WeightsError
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +50,8 @@ class PoseEstimator:
 
         Args:
             cfg: from ``load_config``.
-            weights: a checkpoint of ours or an official one; None leaves the initialisation, for
-                tests of speed.
+            weights: a checkpoint of ours, an official one, or an ONNX file of anybody's; None
+                leaves the initialisation, for tests of speed.
             device: None takes the first of ``GPUS`` that is there, else the CPU.
 
         Raises:
@@ -56,13 +59,16 @@ class PoseEstimator:
             ConfigError: the configuration contradicts itself or the data set.
         """
         task = build_task(cfg)
-        network = task.build_model()
-        if weights is not None:
-            state, payload = read_checkpoint(weights)
-            logger.info("%s: %s", weights, load_weights(network, state))
-            warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
-        if cfg.TEST.FOLD_BN:
-            fold_batch_norm(network.eval())
+        if weights is not None and is_onnx(weights):
+            network = open_exported(task, cfg, weights)
+        else:
+            network = task.build_model()
+            if weights is not None:
+                state, payload = read_checkpoint(weights)
+                logger.info("%s: %s", weights, load_weights(network, state))
+                warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
+            if cfg.TEST.FOLD_BN:
+                fold_batch_norm(network.eval())
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
         return cls(task, place(network, chosen), chosen, build_precision(cfg, chosen))
 
@@ -95,6 +101,40 @@ class PoseEstimator:
     def evaluate(self, folder: Path | None = None) -> Evaluation:
         """Predict and score the test split; predictions go to ``folder`` if given."""
         return evaluate(self.task, self.network, self.device, self.precision, folder=folder)
+
+
+def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
+    """Return an ONNX file as the network of ``task``.
+
+    The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives heatmaps. A
+    file of ours says in its card how it wants to be used; of other files one has to know it.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
+        ConfigError: onnxruntime is not installed, or the task has no such files.
+    """
+    current = task.describe()
+    if current["task"] == "rcnn":
+        raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
+    network = OnnxNetwork(path, threads=torch.get_num_threads())
+    if current["task"] == "topdown":
+        network.check_sizes(task.num_joints, cfg.MODEL.IMAGE_SIZE, cfg.MODEL.HEATMAP_SIZE)
+    check_pixels(network.card, str(path))
+    warn_of_differences(network.card, current, str(path))
+    return network
+
+
+def check_pixels(card: dict[str, Any], source: str) -> None:
+    """Refuse a model file whose card wants pixels normalised by other numbers than ours.
+
+    Raises:
+        WeightsError: with both.
+    """
+    for key, ours in (("mean", MEAN), ("std", STD)):
+        if key in card and not np.allclose(card[key], ours, atol=1e-6):
+            raise WeightsError(
+                f"{source} wants pixels normalised with {key} {card[key]}; here it is {list(ours)}."
+            )
 
 
 def warn_of_differences(stored: dict[str, Any], current: dict[str, Any], source: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from lib.config.loader import load_config
+from lib.utils.errors import WeightsError
 
 # Flags of older launchers: flag -> the key that it sets, None where it has nothing to say here.
 _LEGACY = {
@@ -78,3 +79,20 @@ def run_folders(cfg: CfgNode, cfg_file: str | Path) -> tuple[Path, Path]:
         name = path.stem
     below = Path(cfg.DATASET.DATASET) / cfg.MODEL.NAME / name
     return Path(cfg.OUTPUT_DIR) / below, Path(cfg.LOG_DIR) / below
+
+
+def find_weights(cfg: CfgNode, folder: Path) -> Path:
+    """Return ``TEST.MODEL_FILE``, or the run's best weights, or its last ones.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    if cfg.TEST.MODEL_FILE:
+        return Path(cfg.TEST.MODEL_FILE)
+    for name in ("model_best.pth", "final_state.pth"):
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsError(
+        f"No weights: {folder} has no model_best.pth or final_state.pth; train first, or set "
+        "TEST.MODEL_FILE."
+    )
