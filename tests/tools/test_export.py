@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from textbook.scripts import load_script
+from tool_loader import load_script
 
 from lib.export.onnx_network import OnnxNetwork
 from lib.utils.errors import ConfigError, ExportError, WeightsError
