@@ -248,17 +248,39 @@ def warp_crop(
     height, width = image.shape[:2]
     left, top, right, bottom = _source_window(matrix, size, (width, height))
     read, written = (right - left) * (bottom - top), size[0] * size[1]
-    if image.shape[2:] != (3,) or not 0 < read <= FOUR_CHANNELS_UP_TO * written:
+    if (
+        image.shape[2:] != (3,)
+        or image.dtype != np.uint8
+        or not 0 < read <= FOUR_CHANNELS_UP_TO * written
+    ):
         cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
         return out
     # OpenCV warps four channels more than twice as fast as three, to the same bytes. What lies
     # outside the window is never read, so it is not even set.
-    four = np.empty((height, width, 4), image.dtype)
+    four = _SCRATCH.array(0, height, width)
     window = four[top:bottom, left:right]
     cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2BGRA, dst=window)
-    warped = cv2.warpAffine(four, matrix, size, flags=cv2.INTER_LINEAR)
+    warped = _SCRATCH.array(1, size[1], size[0])
+    cv2.warpAffine(four, matrix, size, dst=warped, flags=cv2.INTER_LINEAR)
     cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR, dst=out)
     return out
+
+
+class _Scratch(threading.local):
+    """Two four-channel pictures per thread, kept: the system clears memory it hands out anew."""
+
+    def __init__(self) -> None:
+        self.memory = [np.empty(0, np.uint8)] * 2
+
+    def array(self, which: int, height: int, width: int) -> np.ndarray:
+        """Return an unset (height, width, 4) uint8 array; valid until the next call."""
+        count = height * width * 4
+        if self.memory[which].size < count:
+            self.memory[which] = np.empty(count, np.uint8)
+        return self.memory[which][:count].reshape(height, width, 4)
+
+
+_SCRATCH = _Scratch()
 
 
 def _source_window(matrix: np.ndarray, size: Size, source: Size) -> tuple[int, int, int, int]:
