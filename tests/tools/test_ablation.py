@@ -23,6 +23,7 @@ def calls(monkeypatch, tmp_path):
 
     monkeypatch.setattr(ablation, "train", train)
     monkeypatch.setattr(ablation, "score", score)
+    monkeypatch.setattr(ablation, "setup_logging", lambda: None)
     return seen
 
 
