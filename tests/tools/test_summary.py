@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from scripts import load_script
+from tool_loader import load_script
 
 from lib.utils.errors import ConfigError
 
