@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +90,44 @@ class PoseEstimator:
         Raises:
             ValueError: the image or the boxes have another shape or type.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        if boxes is not None and (np.ndim(boxes) != 2 or np.shape(boxes)[1] != 4):
-            raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {np.shape(boxes)}")
-        if boxes is not None and not len(boxes):
-            return []
+        return self.predict_batch([image], [boxes])[0]
+
+    @torch.no_grad()
+    def predict_batch(
+        self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray | None] | None = None
+    ) -> list[list[PoseResult]]:
+        """Return the people of each of several images, of any sizes; see `predict`.
+
+        Top-down models see all people of all images in batches of ``TEST.BATCH_SIZE_PER_GPU``.
+
+        Raises:
+            ValueError: an image or its boxes have another shape or type.
+        """
+        given = list(boxes) if boxes is not None else [None] * len(images)
+        for image, region in zip(images, given, strict=True):
+            _check_input(image, region)
+        found: list[list[PoseResult]] = [[] for _ in images]
         with self.precision.autocast():
-            return list(self.task.predict_image(self.network, image, boxes))
+            together = getattr(self.task, "predict_images", None)
+            if together is not None:
+                for person in together(self.network, images, given):
+                    found[person.image_id].append(person)
+                return found
+            for n, (image, region) in enumerate(zip(images, given, strict=True)):
+                if region is None or len(region):
+                    found[n] = list(self.task.predict_image(self.network, image, region))
+        return found
 
     def evaluate(self, folder: Path | None = None) -> Evaluation:
         """Predict and score the test split; predictions go to ``folder`` if given."""
         return evaluate(self.task, self.network, self.device, self.precision, folder=folder)
+
+
+def _check_input(image: np.ndarray, boxes: np.ndarray | None) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if boxes is not None and (np.ndim(boxes) != 2 or np.shape(boxes)[1] != 4):
+        raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {np.shape(boxes)}")
 
 
 def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
