@@ -135,7 +135,9 @@ def apply_affine(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _each(value: np.ndarray | float, crops: np.ndarray) -> list[float]:
     """Return one plain number per crop from (N,) or a scalar."""
-    return np.broadcast_to(value, len(crops)).tolist() if np.ndim(value) else [value] * len(crops)
+    if isinstance(value, np.ndarray):
+        return np.broadcast_to(value, len(crops)).tolist()
+    return [value] * len(crops)
 
 
 def _three_point_affine(
