@@ -4,4 +4,5 @@
 ``coco``    COCO annotation and detector files
 ``detection``  whole images with everybody in them, for the one-stage model
 ``unreadable`` training images that cannot be read
+``bottomup``  whole images (``image_people``: by image, ``image_view``: random views)
 """

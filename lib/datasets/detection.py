@@ -149,25 +149,14 @@ class TrainImages:
             DataError: more images than ``max_bad_images`` cannot be read.
         """
         epoch, index = key
-        for step in range(len(self)):
-            row = int(self.rows[(index + step) % len(self)])
-            try:
-                image = self._read(row)
-            except DataError as error:
-                self._unreadable.note(self.people.images.path(row), error)
-                continue
-            return self._sample(image, epoch, row)
-        raise DataError("None of the training images can be read; check DATASET.ROOT.")
-
-    def _read(self, row: int) -> np.ndarray:
-        image = read_image(self.people.images.path(row))
-        width, height = self.people.images.sizes[row].tolist()
-        if image.shape[:2] != (height, width):
-            raise DataError(
-                f"Image {self.people.images.path(row)} has {image.shape[1]}x{image.shape[0]} "
-                f"pixels, its annotation says {width}x{height}; boxes would not fit it."
-            )
-        return image
+        images = self.people.images
+        index, image = self._unreadable.read(
+            index,
+            len(self),
+            path_of=lambda i: images.path(int(self.rows[i])),
+            size_of=lambda i: images.sizes[self.rows[i]],
+        )
+        return self._sample(image, epoch, int(self.rows[index]))
 
     def _sample(self, image: np.ndarray, epoch: int, row: int) -> Sample:
         people = self.people

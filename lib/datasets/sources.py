@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.datasets.coco import people_to_train_on, read_annotations
+import numpy as np
+
+from lib.datasets.coco import (
+    CocoAnnotations,
+    people_to_train_on,
+    read_annotations,
+)
 from lib.datasets.mpii import read_mpii
-from lib.datasets.tables import PersonTable
+from lib.datasets.tables import ImageTable, PersonTable, join_people
 from lib.structures.skeleton import Skeleton, load_skeleton
-from lib.utils.errors import ConfigError, did_you_mean
+from lib.utils.errors import ConfigError, DataError, did_you_mean
 
 # Names that YAML files use -> the kind of data set.
 KINDS = {
@@ -94,7 +101,74 @@ def read_people(source: Source, skeleton: Skeleton | None) -> tuple[PersonTable,
     """Return the people a top-down model trains on or is shown, and their skeleton."""
     if source.kind == "mpii":
         return read_mpii(source.annotation, source.images), skeleton or load_skeleton("mpii")
-    annotations = read_annotations(
-        source.annotation, source.images, skeleton, images_only=not source.has_truth
-    )
+    annotations = read_source(source, skeleton)
     return people_to_train_on(annotations), annotations.skeleton
+
+
+def read_source(
+    source: Source, skeleton: Skeleton | None, *, with_segmentation: bool = False
+) -> CocoAnnotations:
+    """Return all annotations of a split in COCO format.
+
+    CrowdPose is trained on ``trainval``, which is not published as a file: where there is none,
+    those of ``train`` and ``val`` beside it are read as one.
+
+    Raises:
+        ConfigError: the data set (MPII) is not in COCO format.
+        DataError: see ``read_annotations``.
+    """
+    if source.kind == "mpii":
+        raise ConfigError(
+            "MPII annotates one person of an image, not all: it cannot train bottom-up models."
+        )
+    file = source.annotation
+    files = [file]
+    if source.kind == "crowdpose" and file.stem.endswith("trainval") and not file.is_file():
+        stem = file.stem.removesuffix("trainval")
+        files = [file.with_name(f"{stem}{part}{file.suffix}") for part in ("train", "val")]
+    return join_annotations(
+        [
+            read_annotations(
+                part,
+                source.images,
+                skeleton,
+                with_segmentation=with_segmentation,
+                images_only=not source.has_truth,
+            )
+            for part in files
+        ]
+    )
+
+
+def join_annotations(parts: Sequence[CocoAnnotations]) -> CocoAnnotations:
+    """Return the annotations of several files on the same images folder as those of one.
+
+    Raises:
+        DataError: an image is listed by two of them, or their skeletons differ.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    tables = [part.people.images for part in parts]
+    ids = np.concatenate([table.ids for table in tables])
+    if len(np.unique(ids)) < len(ids):
+        raise DataError("Two of the joined files list the same image.")
+    if any(part.skeleton != parts[0].skeleton for part in parts):
+        raise DataError("The joined files annotate different joints.")
+    starts = np.cumsum([0, *(len(table) for table in tables)])
+    images = ImageTable(
+        tables[0].folder,
+        np.concatenate([table.files for table in tables]),
+        ids,
+        np.concatenate([table.sizes for table in tables]),
+    )
+    moved = [
+        replace(part.people, image_index=part.people.image_index + np.int32(start))
+        for part, start in zip(parts, starts, strict=False)
+    ]
+    return CocoAnnotations(
+        people=join_people(moved, images),
+        is_crowd=np.concatenate([part.is_crowd for part in parts]),
+        num_keypoints=np.concatenate([part.num_keypoints for part in parts]),
+        segmentations=np.concatenate([part.segmentations for part in parts]),
+        skeleton=parts[0].skeleton,
+    )

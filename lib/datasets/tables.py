@@ -6,6 +6,7 @@ copied); arrays do not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,3 +86,11 @@ _PERSON_COLUMNS = (
     "visibility",
     "areas",
 )
+
+
+def join_people(parts: Sequence[PersonTable], images: ImageTable) -> PersonTable:
+    """Return the rows of ``parts`` in order, whose ``image_index`` already counts in ``images``."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in _PERSON_COLUMNS
+    }
+    return PersonTable(images=images, **columns)

@@ -11,11 +11,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lib.datasets.tables import PersonTable
-from lib.datasets.transforms import Augmentation, augment, keyed_generator
+from lib.datasets.transforms import Augmentation, augment, keyed_generator, warp_crop
 from lib.datasets.unreadable import Unreadable
-from lib.datasets.warp import warp_crop
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
-from lib.utils.errors import DataError
 from lib.utils.images import read_image
 
 Sample = dict[str, Any]
@@ -172,15 +170,8 @@ class TrainCrops:
             DataError: more images than ``max_bad_images`` cannot be read.
         """
         epoch, index = key
-        for step in range(len(self)):
-            row = (index + step) % len(self)
-            try:
-                image = read_image(self.people.image_path(row))
-            except DataError as error:
-                self._unreadable.note(self.people.image_path(row), error)
-                continue
-            return self._sample(image, epoch, row)
-        raise DataError("None of the training images can be read; check DATASET.ROOT.")
+        row, image = self._unreadable.read(index, len(self), self.people.image_path)
+        return self._sample(image, epoch, row)
 
     def _sample(self, image: np.ndarray, epoch: int, row: int) -> Sample:
         pixels, keypoints, visible = augment(

@@ -1,6 +1,7 @@
 """Ways of turning images into poses; ``base`` declares what the engine may ask of one.
 
 ``topdown``   one crop per person
+``bottomup``  whole images, people grouped by tags (``bottomup_maps``, ``bottomup_options``)
 ``rcnn``      boxes and joints from one network, whole images
 ``splits``    files and evaluators of a data set's splits
 ``pixels``    bytes -> what networks see

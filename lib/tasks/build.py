@@ -8,10 +8,15 @@ from yacs.config import CfgNode
 
 from lib.models.recipes import RECIPES
 from lib.tasks.base import Task
+from lib.tasks.bottomup import BottomUpTask
 from lib.tasks.rcnn import RcnnTask
 from lib.tasks.topdown import TopDownTask
 
-TASKS: dict[str, Callable[[CfgNode], Task]] = {"rcnn": RcnnTask, "topdown": TopDownTask}
+TASKS: dict[str, Callable[[CfgNode], Task]] = {
+    "bottomup": BottomUpTask,
+    "rcnn": RcnnTask,
+    "topdown": TopDownTask,
+}
 
 
 def build_task(cfg: CfgNode) -> Task:

@@ -136,8 +136,14 @@ def _fused_schema() -> CfgNode:
 
 
 RECIPES.register("pose_higher_hrnet")(
-    Recipe(task="bottomup", extra=EXTRA, build=build, key_map=KEYS)
+    Recipe(task="bottomup", extra=EXTRA, build=build, key_map=KEYS, table="legacy / 1e9")
 )
 RECIPES.register("pose_higher_hrnet_davit")(
-    Recipe(task="bottomup", extra=_fused_schema(), build=build_fused, key_map=KEYS)
+    Recipe(
+        task="bottomup",
+        extra=_fused_schema(),
+        build=build_fused,
+        key_map=KEYS,
+        table="legacy / 1e9",
+    )
 )

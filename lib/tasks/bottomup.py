@@ -1,0 +1,213 @@
+"""Bottom-up: whole image -> heatmaps and tags -> people (Newell 2017; HigherHRNet, Cheng 2020)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from lib.codecs.associative import encode_heatmaps, encode_tag_indices
+from lib.datasets.bottomup import (
+    ImageLoader,
+    TestImages,
+    TrainImages,
+    collate_images,
+    show_at_scales,
+)
+from lib.datasets.coco import CocoAnnotations
+from lib.datasets.image_people import people_of_images
+from lib.datasets.sources import Source, read_source, source_skeleton
+from lib.datasets.tables import ImageTable
+from lib.losses.associative import masked_heatmap_loss, tag_loss
+from lib.models import build_model
+from lib.structures.results import Poses
+from lib.structures.skeleton import Skeleton
+from lib.tasks.base import Batch, Evaluator
+from lib.tasks.bottomup_maps import MapMerger, build_poses
+from lib.tasks.bottomup_options import (
+    build_augmentation,
+    build_sigma,
+    check_config,
+    flip_index,
+    scales_to_test,
+    tag_offsets,
+)
+from lib.tasks.pixels import normalise
+from lib.tasks.splits import build_evaluator, build_source, task_skeleton
+from lib.utils.errors import ConfigError
+
+
+class BottomUpTask:
+    """The task of networks that predict heatmaps and tags of everybody in an image.
+
+    Their pixels are always red-green-blue, as published; ``DATASET.COLOR_RGB`` is not asked.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        check_config(cfg)
+        self.cfg = cfg
+        self.num_joints: int = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER
+        self.scales = scales_to_test(cfg)
+
+    # --- what the engine asks for -------------------------------------------------------------
+
+    def build_model(self) -> nn.Module:
+        """Return the network of ``MODEL`` with its initialisation."""
+        return build_model(self.cfg)
+
+    def build_train_dataset(self) -> TrainImages:
+        """Return augmented images of ``DATASET.TRAIN_SET`` that hold people or crowds."""
+        node, source = self.cfg.DATASET, build_source(self.cfg, train=True)
+        annotations = read_source(
+            source, source_skeleton(source, node.SKELETON), with_segmentation=True
+        )
+        self._check_joints(annotations.skeleton, source)
+        images = people_of_images(annotations, with_center=node.WITH_CENTER)
+        if not len(images.rows):
+            raise ConfigError(f"{source.annotation} holds nobody to train on.")
+        return TrainImages(
+            images,
+            build_augmentation(self.cfg),
+            flip_index(annotations.skeleton, self.cfg.MODEL.NUM_JOINTS),
+            input_size=node.INPUT_SIZE,
+            output_sizes=node.OUTPUT_SIZE,
+            seed=self.cfg.SEED,
+            max_bad_images=node.MAX_BAD_IMAGES,
+            sigma=build_sigma(self.cfg),
+        )
+
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Join samples; images with fewer people are padded with invisible ones."""
+        return collate_images(samples)
+
+    def group_ids(self) -> None:
+        """Return None: images are shown in one size, a batch may hold any of them."""
+
+    def build_test_loader(self, rank: int = 0, world: int = 1) -> ImageLoader:
+        """Return the images of ``DATASET.TEST_SET``, one by one, at every scale."""
+        images = TestImages(
+            self.test_images, input_size=self.cfg.DATASET.INPUT_SIZE, scales=self.scales
+        )
+        return ImageLoader(images, workers=self.cfg.WORKERS, rank=rank, world=world)
+
+    def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Encode the targets of every stage on the device and compare.
+
+        Returns:
+            ``heatmap_<stage>``, ``push_<stage>`` and ``pull_<stage>`` of the stages that have them,
+            means over the batch, factors applied.
+        """
+        outputs = model(normalise(batch["image"], rgb=True))
+        losses: dict[str, Tensor] = {}
+        for stage, output in enumerate(outputs):
+            losses |= self._stage_losses(stage, output, batch)
+        return losses
+
+    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
+        """Return the people of one image, mirrored and scaled views merged as ``TEST`` says."""
+        found = self._merger.people(model, batch["images"], batch["size"])
+        index = batch["index"]
+        return build_poses(*found, image_id=int(self.test_images.ids[index]), index=index)
+
+    def predict_image(
+        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
+    ) -> Poses:
+        """Return the people of an image.
+
+        Raises:
+            ValueError: boxes were given.
+        """
+        if boxes is not None:
+            raise ValueError("a bottom-up model finds people itself: leave out boxes")
+        device = next(model.parameters()).device
+        shown = show_at_scales(image, self.cfg.DATASET.INPUT_SIZE, self.scales)
+        views = [pixels.to(device) for pixels in shown["images"]]
+        return build_poses(*self._merger.people(model, views, shown["size"]), image_id=0, index=0)
+
+    def build_evaluator(self) -> Evaluator:
+        """Return the evaluator of the data set; poses are neither rescored nor suppressed."""
+        return build_evaluator(
+            self.cfg,
+            self._test_source,
+            self.skeleton,
+            rescore_poses=False,
+            oks_thre=0,
+            row_extras="extent",
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a weights file remembers, and how a test was made."""
+        return {
+            "task": "bottomup",
+            "codec": "associative",
+            "color_rgb": True,
+            "joints": list(self.skeleton.joints),
+            "boxes": "none (bottom-up)",
+            "flip": self.cfg.TEST.FLIP_TEST,
+            "scales": self.scales,
+        }
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Joints of the data set; see ``task_skeleton``."""
+        return self._skeleton
+
+    # --- how it does that ---------------------------------------------------------------------
+
+    def _stage_losses(self, stage: int, output: Tensor, batch: Batch) -> dict[str, Tensor]:
+        node, data = self.cfg.LOSS, self.cfg.DATASET
+        points, visible = batch["keypoints"][stage], batch["visible"]
+        side, losses = output.shape[-1], {}
+        if node.WITH_HEATMAPS_LOSS[stage]:
+            sigma, widest = batch.get("sigma", data.SIGMA), batch.get("max_sigma", 0.0)
+            target = encode_heatmaps(points, visible, side, sigma, widest)
+            heatmaps = output[:, : self.cfg.MODEL.NUM_JOINTS]
+            loss = masked_heatmap_loss(heatmaps, target, batch["masks"][stage])
+            losses[f"heatmap_{stage}"] = loss.mean() * node.HEATMAPS_LOSS_FACTOR[stage]
+        if node.WITH_AE_LOSS[stage]:
+            indices = encode_tag_indices(
+                points,
+                visible,
+                side,
+                max_people=data.MAX_NUM_PEOPLE,
+                tag_per_joint=self.cfg.MODEL.TAG_PER_JOINT,
+            )
+            tags = output[:, tag_offsets(self.cfg)[stage] :]
+            push, pull = tag_loss(tags, indices, node.AE_LOSS_TYPE)
+            losses[f"push_{stage}"] = push.mean() * node.PUSH_LOSS_FACTOR[stage]
+            losses[f"pull_{stage}"] = pull.mean() * node.PULL_LOSS_FACTOR[stage]
+        return losses
+
+    @cached_property
+    def _merger(self) -> MapMerger:
+        return MapMerger(self.cfg, self.skeleton)
+
+    @cached_property
+    def _test_source(self) -> Source:
+        return build_source(self.cfg, train=False)
+
+    @cached_property
+    def test_images(self) -> ImageTable:
+        """All images of the test split, those without people included."""
+        source = self._test_source
+        self._check_joints(self._truth.skeleton, source)
+        return self._truth.people.images
+
+    @cached_property
+    def _truth(self) -> CocoAnnotations:
+        source = self._test_source
+        return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
+
+    @cached_property
+    def _skeleton(self) -> Skeleton:
+        return task_skeleton(self.cfg, self._test_source, lambda: self._truth.skeleton)
+
+    def _check_joints(self, skeleton: Skeleton, source: Source) -> None:
+        if skeleton.num_joints != self.num_joints:
+            raise ConfigError(
+                f"MODEL.NUM_JOINTS is {self.num_joints}, but people in {source.annotation} have "
+                f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
+            )

@@ -1,1 +1,0 @@
-"""Pictures and videos in, people per frame out: sources, tracks, smoothing, files."""

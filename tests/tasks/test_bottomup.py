@@ -1,0 +1,369 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from golden import golden_state
+from torch import nn
+
+from lib.codecs.associative import encode_heatmaps
+from lib.config import load_config
+from lib.datasets.image_people import people_of_images
+from lib.datasets.sources import read_source
+from lib.models import load_weights
+from lib.structures.geometry import apply_affine
+from lib.structures.results import Poses
+from lib.tasks import build_task
+from lib.tasks.bottomup_maps import MapMerger
+from lib.utils.errors import ConfigError, DataError
+
+EXTRA = {
+    "STAGE1": {"NUM_BLOCKS": [1], "NUM_CHANNELS": [4]},
+    "STAGE2": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 2, "NUM_CHANNELS": [4, 8]},
+    "STAGE3": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 3, "NUM_CHANNELS": [4, 8, 8]},
+    "STAGE4": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 4, "NUM_CHANNELS": [4, 8, 8, 8]},
+    "DECONV": {"NUM_CHANNELS": [4], "NUM_BASIC_BLOCKS": 1},
+}
+STAGES = {
+    "LOSS": {
+        "NUM_STAGES": 2,
+        "WITH_HEATMAPS_LOSS": [True, True],
+        "HEATMAPS_LOSS_FACTOR": [1.0, 1.0],
+        "WITH_AE_LOSS": [True, False],
+        "AE_LOSS_TYPE": "exp",
+        "PUSH_LOSS_FACTOR": [0.001, 0.001],
+        "PULL_LOSS_FACTOR": [0.001, 0.001],
+    },
+    "TEST": {
+        "WITH_HEATMAPS": [True, True],
+        "WITH_AE": [True, False],
+        "FLIP_TEST": True,
+        "PROJECT2IMAGE": True,
+        "DETECTION_THRESHOLD": 0.1,
+        "NMS_KERNEL": 5,
+        "NMS_PADDING": 2,
+    },
+}
+
+
+@pytest.fixture
+def make(synthpose, tmp_path):
+    """Build a task on ``synthpose`` with overrides ``KEY=VALUE``."""
+
+    def build(*overrides, root=synthpose / "coco", joints=17):
+        path = tmp_path / "bottomup.yaml"
+        content = {
+            **STAGES,
+            "MODEL": {"NAME": "pose_higher_hrnet", "NUM_JOINTS": joints, "EXTRA": EXTRA},
+            "DATASET": {"DATASET": "coco", "ROOT": str(root), "INPUT_SIZE": 128,
+                        "OUTPUT_SIZE": [32, 64], "SIGMA": 2},
+            "WORKERS": 0,
+        }  # fmt: skip
+        path.write_text(yaml.safe_dump(content))
+        return build_task(load_config(path, list(overrides)))
+
+    return build
+
+
+class Oracle(nn.Module):
+    """Returns the targets of the people it was told of: person n has tag 10 n everywhere."""
+
+    def __init__(self, task, people):
+        super().__init__()
+        self.task, self.people = task, people
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        outputs = []
+        size = (images.shape[3], images.shape[2])
+        keypoints, visible = self.people
+        view = self.task._merger._view(self.size, self.scale_of(size))
+        points = torch.from_numpy(apply_affine(view.affine_to(size), keypoints)).float()
+        shown = torch.from_numpy(visible > 0)
+        mirrored = points[:, self.task.skeleton.flip_index].clone()
+        mirrored[..., 0] = size[0] - 1 - mirrored[..., 0]
+        both = torch.stack([points, mirrored])[: len(images)]
+        shown = torch.stack([shown, shown[:, self.task.skeleton.flip_index]])[: len(images)]
+        for stride in (4, 2):
+            side = max(size) // stride
+            cells = both / stride
+            heat = encode_heatmaps(cells, shown, side, 2.0)[
+                ..., : size[1] // stride, : size[0] // stride
+            ]
+            outputs.append(heat)
+        tags = torch.zeros_like(outputs[0])
+        for n in range(len(keypoints)):
+            own = encode_heatmaps(both[:, n : n + 1] / 4, shown[:, n : n + 1], max(size) // 4, 2.0)
+            own = own[..., : size[1] // 4, : size[0] // 4]
+            tags = torch.where(own > 0.05, 10.0 * (n + 1), tags)
+        return [torch.cat([outputs[0], tags], dim=1), outputs[1]]
+
+    def scale_of(self, size):
+        for scale in self.task.scales:
+            if self.task._merger._view(self.size, scale).size == size:
+                return scale
+        raise AssertionError(size)
+
+
+def apart():
+    """Three people whose blobs do not touch, in a 160x120 image."""
+    keypoints = np.zeros((3, 17, 2))
+    for n in range(3):
+        keypoints[n] = np.stack([np.arange(17) % 3 * 11, np.arange(17) // 3 * 17], axis=1)
+        keypoints[n] += (14 + 50 * n, 12)
+    return keypoints, np.ones((3, 17))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("TEST.FLIP_TEST=false",),
+        ("TEST.SCALE_FACTOR=[0.5,1,2]",),
+        ("TEST.SCALE_FACTOR=[2]",),
+        ("TEST.PROJECT2IMAGE=false",),
+        ("TEST.MATCHER=scipy",),
+    ],
+    ids=str,
+)
+def test_people_of_targets_are_found_where_they_are(make, overrides):
+    task = make("DATASET.INPUT_SIZE=256", "DATASET.OUTPUT_SIZE=[64,128]", *overrides)
+    oracle = Oracle(task, apart())
+    oracle.size = (160, 120)
+    poses = task.predict_image(oracle, np.zeros((120, 160, 3), np.uint8))
+    assert len(poses) == 3
+    order = np.argsort(poses.keypoints[:, 0, 0])
+    error = np.abs(poses.keypoints[order] - apart()[0])
+    # A cell of the fine output is about one image pixel.
+    assert error.max() < 2.2, error.max()
+    assert poses.keypoint_scores.min() > 0.3
+    assert (poses.boxes[:, :2] <= poses.keypoints.min(axis=1)).all()
+
+
+def test_network_size_and_grid(make):
+    task = make("TEST.SCALE_FACTOR=[0.5,1]")
+    seen = []
+
+    def network(images):
+        seen.append(tuple(images.shape))
+        height, width = images.shape[2:]
+        coarse = torch.zeros(len(images), 34, height // 4, width // 4)
+        return [coarse, torch.zeros(len(images), 17, height // 2, width // 2)]
+
+    images = [
+        torch.zeros(1, 128, 256, 3, dtype=torch.uint8),
+        torch.zeros(1, 64, 128, 3, dtype=torch.uint8),
+    ]
+    merger = MapMerger(task.cfg, task.skeleton)
+    heat, tags = merger.maps(network, images, (160, 120))
+    assert seen == [(2, 3, 128, 256), (2, 3, 64, 128)]
+    assert heat.shape == (17, 128, 256)
+    assert tags.shape == (17, 128, 256, 2)
+
+
+def test_an_image_without_people_is_an_empty_answer(make):
+    task = make()
+    torch.manual_seed(0)
+    poses = task.predict_image(Oracle_of_nobody(), np.zeros((90, 70, 3), np.uint8))
+    assert len(poses) == 0
+    evaluator = task.build_evaluator()
+    evaluator.update(poses)
+    assert evaluator.compute()["AP"] == 0
+
+
+class Oracle_of_nobody(nn.Module):  # noqa: N801
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        count, _, height, width = images.shape
+        coarse = torch.zeros(count, 34, height // 4, width // 4)
+        return [coarse, torch.zeros(count, 17, height // 2, width // 2)]
+
+
+def test_boxes_are_refused(make):
+    with pytest.raises(ValueError, match="finds people itself"):
+        make().predict_image(Oracle_of_nobody(), np.zeros((9, 9, 3), np.uint8), np.zeros((1, 4)))
+
+
+def test_ground_truth_as_prediction_scores_one(make):
+    task = make()
+    people = people_of_images(read_source(task._test_source, task.skeleton)).people
+    labelled = people.select((people.visibility > 0).any(axis=1))
+    evaluator = task.build_evaluator()
+    evaluator.update(
+        Poses(
+            image_ids=labelled.images.ids[labelled.image_index],
+            keypoints=labelled.keypoints,
+            keypoint_scores=np.ones(labelled.visibility.shape, np.float32),
+            scores=np.ones(len(labelled), np.float32),
+            boxes=labelled.boxes,
+            indices=labelled.image_index.astype(np.int64),
+            crops=labelled.boxes,
+        )
+    )
+    assert evaluator.compute()["AP"] == pytest.approx(1.0)
+    row = evaluator.rows()[0]
+    points = np.array(row["keypoints"]).reshape(-1, 3)[:, :2]
+    wanted = [*points.min(axis=0), *np.ptp(points, axis=0)]
+    np.testing.assert_allclose(row["bbox"], wanted, atol=1e-3)
+
+
+def test_losses_by_name_and_their_fall(make):
+    torch.manual_seed(0)
+    task = make("DATASET.FLIP=0")
+    model, data = task.build_model(), task.build_train_dataset()
+    batch = task.collate([data[0, index] for index in range(3)])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    first = None
+    for _ in range(30):
+        losses = task.loss_step(model, batch)
+        assert list(losses) == ["heatmap_0", "push_0", "pull_0", "heatmap_1"]
+        first = first or {name: value.item() for name, value in losses.items()}
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert losses["heatmap_0"] < 0.7 * first["heatmap_0"]
+    assert losses["heatmap_1"] < 0.9 * first["heatmap_1"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("DATASET.SCALE_AWARE_SIGMA=true",),
+        ("DATASET.WITH_CENTER=true",),
+        ("MODEL.TAG_PER_JOINT=false",),
+        ("LOSS.WITH_AE_LOSS=[true,true]", "TEST.WITH_AE=[true,true]"),
+        ("LOSS.WITH_HEATMAPS_LOSS=[true,false]",),
+        ("DATASET.WITH_CENTER=true", "TEST.IGNORE_CENTER=false"),
+    ],
+    ids=str,
+)
+def test_options_of_the_spec_train_and_predict(make, overrides):
+    torch.manual_seed(0)
+    task = make(*overrides)
+    model, data = task.build_model(), task.build_train_dataset()
+    losses = task.loss_step(model, task.collate([data[0, 0], data[0, 1]]))
+    assert all(torch.isfinite(value) for value in losses.values())
+    model.eval()
+    with torch.no_grad():
+        batch = next(iter(task.build_test_loader()))
+        poses = task.predict_step(model, batch)
+    assert poses.keypoints.shape[1] == task.num_joints == 17
+
+
+def test_loss_uses_masks_and_the_most_annotated_thirty(make):
+    task = make()
+    batch = {
+        "image": torch.zeros(1, 128, 128, 3, dtype=torch.uint8),
+        "keypoints": [torch.full((1, 34, 17, 2), 7.0)] * 2,
+        "visible": torch.ones(1, 34, 17),
+        "masks": [
+            torch.ones(1, 32, 32, dtype=torch.uint8),
+            torch.ones(1, 64, 64, dtype=torch.uint8),
+        ],
+    }
+    model = Oracle_of_nobody()
+    everything = task.loss_step(model, batch)
+    assert everything["pull_0"] == 0
+    assert everything["push_0"] == pytest.approx(0.5 * 0.001)  # thirty people with one tag
+    batch["masks"] = [mask * 0 for mask in batch["masks"]]
+    hidden = task.loss_step(model, batch)
+    assert everything["heatmap_0"] > 0
+    assert hidden["heatmap_0"] == hidden["heatmap_1"] == 0
+
+
+def test_crowdpose_reads_trains_and_scores(make, synthpose):
+    task = make(
+        "DATASET.DATASET=crowd_pose_kpt", "DATASET.DATASET_TEST=crowd_pose",
+        "DATASET.TRAIN_SET=trainval", "DATASET.TEST_SET=test",
+        root=synthpose / "crowdpose", joints=14,
+    )  # fmt: skip
+    assert task.skeleton.name == "crowdpose"
+    assert len(task.build_train_dataset()) == 6
+    losses = task.loss_step(task.build_model(), task.collate([task.build_train_dataset()[0, 0]]))
+    assert "heatmap_1" in losses
+    evaluator = task.build_evaluator()
+    evaluator.update(Poses.empty(14))
+    assert {"AP", "AP (easy)", "AP (hard)"} <= evaluator.compute().keys()
+
+
+def test_other_joint_counts_are_named(make, synthpose):
+    with pytest.raises(ConfigError, match=r"NUM_JOINTS is 14, but people in .* have 17 joints"):
+        make(joints=14).build_train_dataset()
+    with pytest.raises(ConfigError, match="NUM_JOINTS"):
+        make(joints=14).build_test_loader()
+    path = synthpose / "coco/annotations/person_keypoints_val2017.json"
+    rows = json.loads(path.read_text())
+    rows["annotations"][0]["keypoints"] = [0] * 42
+    short = path.with_name("short.json")
+    short.write_text(json.dumps(rows))
+    with pytest.raises(DataError, match="has 14 joints"):
+        make(f"DATASET.ANNOTATION_TEST={short}").build_test_loader()
+
+
+def test_a_test_split_without_annotations_is_predicted(make, tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images/test2017").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "images/test2017/7.png"), np.zeros((40, 60, 3), np.uint8))
+    images = [{"id": 7, "file_name": "7.png", "width": 60, "height": 40}]
+    file = tmp_path / "annotations/image_info_test-dev2017.json"
+    file.write_text(json.dumps({"images": images}))
+    task = make("DATASET.TEST_SET=test-dev2017", "DATASET.SKELETON=coco", root=tmp_path)
+    batches = list(task.build_test_loader())
+    assert len(batches) == 1
+    assert len(task.predict_step(Oracle_of_nobody(), batches[0])) == 0
+
+
+def test_describe(make):
+    described = make("TEST.SCALE_FACTOR=[0.5,1,2]").describe()
+    assert described["scales"] == [2, 1, 0.5]
+    assert described["boxes"] == "none (bottom-up)"
+    assert described["joints"][0] == "nose"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "overrides"),
+    [
+        ("ss", ()),
+        ("ms", ("TEST.SCALE_FACTOR=[0.5,1,2]",)),
+        ("ss_noflip", ("TEST.FLIP_TEST=false",)),
+        ("ss_noproj", ("TEST.PROJECT2IMAGE=false",)),
+    ],
+)
+def test_reference_maps(shared, tmp_path, mode, overrides):
+    folder = shared / "golden" / "bottomup"
+    golden = np.load(folder / "inference.npz")
+    stride = json.loads((folder / "inference.json").read_text())[mode]["stored_stride"]
+    path = tmp_path / "w32.yaml"
+    data = {"INPUT_SIZE": 128, "OUTPUT_SIZE": [32, 64], "SKELETON": "coco"}
+    path.write_text(
+        yaml.safe_dump({**STAGES, "MODEL": {"NAME": "pose_higher_hrnet"}, "DATASET": data})
+    )
+    task = build_task(load_config(path, list(overrides)))
+    model = task.build_model().eval()
+    official = model.key_map.to_official(model.state_dict())
+    load_weights(model, golden_state(official, std=0.02))
+    images = [torch.from_numpy(shown(golden, scale))[None].flip(3) for scale in task.scales]
+    with torch.no_grad():
+        heat, tags = task._merger.maps(model, images, (200, 130))
+    np.testing.assert_allclose(heat[:, ::stride, ::stride], golden[f"{mode}_heat"][0], atol=1e-4)
+    np.testing.assert_allclose(tags[:, ::stride, ::stride], golden[f"{mode}_tags"][0], atol=1e-4)
+
+
+def shown(golden, scale):
+    """RGB network input as stored; the largest is stored in part and made again."""
+    if scale != 2:
+        return golden[f"input_s{float(scale)}"]
+    from lib.codecs.multiscale import view_at_scale
+    from lib.datasets.transforms import warp_crop
+
+    view = view_at_scale((200, 130), 128, 2.0, 0.5)
+    pixels = warp_crop(golden["image"], view.affine_to(view.size), view.size)
+    difference = pixels[::4, ::4].astype(int) - golden["input_s2.0"]
+    assert np.abs(difference).max() <= 1
+    return pixels
