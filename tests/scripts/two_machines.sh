@@ -7,7 +7,8 @@
 # virtual cable; torchrun starts one process on each. First all processes of machine 2 are killed,
 # later its cable is cut as well (machine 1 hears nothing more, only the timeout of collectives
 # helps). Each time machine 2 is started again with the same command. In the end the weights must be
-# equal, bit for bit, to those of a run without accidents.
+# equal, bit for bit, to those of a run without accidents. On a slow or busy host set TIMEOUT (20)
+# higher: the seconds after which machine 1 gives up waiting for machine 2.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -48,7 +49,7 @@ start() {
         --rdzv-backend c10d --rdzv-endpoint "$(address 1):29400" --rdzv-id "$2" \
         --local-addr "$(address "$1")" \
         tools/train.py --cfg "$WORK/topdown_$2.yaml" OUTPUT_DIR "$WORK/machine$1" \
-        LOG_DIR "$WORK/log$1" AUTO_RESUME false DIST_TIMEOUT 20 TRAIN.END_EPOCH 40 \
+        LOG_DIR "$WORK/log$1" AUTO_RESUME false DIST_TIMEOUT "${TIMEOUT:-20}" TRAIN.END_EPOCH 40 \
         >>"$WORK/$2.machine$1.log" 2>&1 &
     PID[$1]=$!
 }
