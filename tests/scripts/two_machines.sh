@@ -40,7 +40,6 @@ build_machines() {
         inside "$n" ip link set cable up
         inside "$n" ip link set lo up
     done
-    inside 1 ping -c 1 -W 2 "$(address 2)" >/dev/null
 }
 
 # start MACHINE RUN: torchrun in the background; its process id goes to PID[MACHINE]
