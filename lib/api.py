@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from yacs.config import CfgNode
 
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.inference import Evaluation, evaluate
+from lib.export import OnnxNetwork, is_onnx
 from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
+from lib.tasks.pixels import MEAN, STD
+from lib.utils.errors import ConfigError, WeightsError
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +51,8 @@ class PoseEstimator:
 
         Args:
             cfg: from ``load_config``.
-            weights: a checkpoint of ours or an official one; None leaves the initialisation, for
-                tests of speed.
+            weights: a checkpoint of ours, an official one, or an ONNX file of anybody's; None
+                leaves the initialisation, for tests of speed.
             device: None takes the first of ``GPUS`` that is there, else the CPU.
 
         Raises:
@@ -56,13 +60,16 @@ class PoseEstimator:
             ConfigError: the configuration contradicts itself or the data set.
         """
         task = build_task(cfg)
-        network = task.build_model()
-        if weights is not None:
-            state, payload = read_checkpoint(weights)
-            logger.info("%s: %s", weights, load_weights(network, state))
-            warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
-        if cfg.TEST.FOLD_BN:
-            fold_batch_norm(network.eval())
+        if weights is not None and is_onnx(weights):
+            network = open_exported(task, cfg, weights)
+        else:
+            network = task.build_model()
+            if weights is not None:
+                state, payload = read_checkpoint(weights)
+                logger.info("%s: %s", weights, load_weights(network, state))
+                warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
+            if cfg.TEST.FOLD_BN:
+                fold_batch_norm(network.eval())
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
         return cls(task, place(network, chosen), chosen, build_precision(cfg, chosen))
 
@@ -83,18 +90,78 @@ class PoseEstimator:
         Raises:
             ValueError: the image or the boxes have another shape or type.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        if boxes is not None and (np.ndim(boxes) != 2 or np.shape(boxes)[1] != 4):
-            raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {np.shape(boxes)}")
-        if boxes is not None and not len(boxes):
-            return []
+        return self.predict_batch([image], [boxes])[0]
+
+    @torch.no_grad()
+    def predict_batch(
+        self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray | None] | None = None
+    ) -> list[list[PoseResult]]:
+        """Return the people of each of several images, of any sizes; see `predict`.
+
+        Top-down models see all people of all images in batches of ``TEST.BATCH_SIZE_PER_GPU``.
+
+        Raises:
+            ValueError: an image or its boxes have another shape or type.
+        """
+        given = list(boxes) if boxes is not None else [None] * len(images)
+        for image, region in zip(images, given, strict=True):
+            _check_input(image, region)
+        found: list[list[PoseResult]] = [[] for _ in images]
         with self.precision.autocast():
-            return list(self.task.predict_image(self.network, image, boxes))
+            together = getattr(self.task, "predict_images", None)
+            if together is not None:
+                for person in together(self.network, images, given):
+                    found[person.image_id].append(person)
+                return found
+            for n, (image, region) in enumerate(zip(images, given, strict=True)):
+                if region is None or len(region):
+                    found[n] = list(self.task.predict_image(self.network, image, region))
+        return found
 
     def evaluate(self, folder: Path | None = None) -> Evaluation:
         """Predict and score the test split; predictions go to ``folder`` if given."""
         return evaluate(self.task, self.network, self.device, self.precision, folder=folder)
+
+
+def _check_input(image: np.ndarray, boxes: np.ndarray | None) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if boxes is not None and (np.ndim(boxes) != 2 or np.shape(boxes)[1] != 4):
+        raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {np.shape(boxes)}")
+
+
+def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
+    """Return an ONNX file as the network of ``task``.
+
+    The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives heatmaps. A
+    file of ours says in its card how it wants to be used; of other files one has to know it.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
+        ConfigError: onnxruntime is not installed, or the task has no such files.
+    """
+    current = task.describe()
+    if current["task"] == "rcnn":
+        raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
+    network = OnnxNetwork(path, threads=torch.get_num_threads())
+    if current["task"] == "topdown":
+        network.check_sizes(task.num_joints, cfg.MODEL.IMAGE_SIZE, cfg.MODEL.HEATMAP_SIZE)
+    check_pixels(network.card, str(path))
+    warn_of_differences(network.card, current, str(path))
+    return network
+
+
+def check_pixels(card: dict[str, Any], source: str) -> None:
+    """Refuse a model file whose card wants pixels normalised by other numbers than ours.
+
+    Raises:
+        WeightsError: with both.
+    """
+    for key, ours in (("mean", MEAN), ("std", STD)):
+        if key in card and not np.allclose(card[key], ours, atol=1e-6):
+            raise WeightsError(
+                f"{source} wants pixels normalised with {key} {card[key]}; here it is {list(ours)}."
+            )
 
 
 def warn_of_differences(stored: dict[str, Any], current: dict[str, Any], source: str) -> None:

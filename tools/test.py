@@ -15,7 +15,7 @@ from yacs.config import CfgNode
 
 from lib.api import PoseEstimator
 from lib.config import save_config
-from lib.config.cli import config_parser, parse_config, run_folders
+from lib.config.cli import config_parser, find_weights, parse_config, run_folders
 from lib.engine.distributed import session
 from lib.engine.inference import Evaluation
 from lib.evaluation.breakdown import joint_table
@@ -24,7 +24,6 @@ from lib.evaluation.diagnosis import diagnose
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source
 from lib.utils.cli import run_tool
-from lib.utils.errors import WeightsError
 from lib.utils.logging import setup_logging
 
 logger = logging.getLogger(__name__)
@@ -62,19 +61,6 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             files = [folder / "metrics.json", *evaluation.files]
             logger.info("wrote %s", ", ".join(str(file) for file in files))
     return evaluation.metrics
-
-
-def find_weights(cfg: CfgNode, folder: Path) -> Path:
-    """Return ``TEST.MODEL_FILE``, or the run's best weights, or its last ones."""
-    if cfg.TEST.MODEL_FILE:
-        return Path(cfg.TEST.MODEL_FILE)
-    for name in ("model_best.pth", "final_state.pth"):
-        if (folder / name).is_file():
-            return folder / name
-    raise WeightsError(
-        f"No weights: {folder} has no model_best.pth or final_state.pth; train first, or set "
-        "TEST.MODEL_FILE."
-    )
 
 
 def describe(

@@ -14,8 +14,9 @@ from lib.codecs.multiscale import view_at_scale
 from lib.datasets.image_people import ImagePeople, visible_mask
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view
 from lib.datasets.tables import ImageTable
-from lib.datasets.transforms import keyed_generator, warp_crop
+from lib.datasets.transforms import keyed_generator
 from lib.datasets.unreadable import Unreadable
+from lib.datasets.warp import warp_crop
 from lib.utils.images import read_image
 from lib.utils.workers import init_worker
 

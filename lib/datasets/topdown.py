@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lib.datasets.tables import PersonTable
-from lib.datasets.transforms import Augmentation, augment, keyed_generator, warp_crop
+from lib.datasets.transforms import Augmentation, augment, keyed_generator
 from lib.datasets.unreadable import Unreadable
+from lib.datasets.warp import warp_crop
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
 from lib.utils.images import read_image
 

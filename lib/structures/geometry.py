@@ -12,10 +12,13 @@ shown. Pixel ``i`` is centred on coordinate ``i``. Two families of maps:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 Size = tuple[int, int]
-Turn = tuple[np.ndarray, np.ndarray, np.ndarray]  # cosine, sine, -1 where mirrored else 1
+Turn = tuple[float, float, float]  # cosine, sine, -1 if mirrored else 1
+Linear = tuple[float, float, float, float]  # row-major 2 x 2
 
 
 def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -89,14 +92,16 @@ def image_to_crop_affine(
         unbiased: use the unbiased map (module docstring) instead of the lineage's.
     """
     crops = np.asarray(crops, np.float64).reshape(-1, 4)
-    angle = np.deg2rad(rotation)
-    sign = 1.0 - 2.0 * np.asarray(flip)
-    turn = (np.cos(angle), np.sin(angle), sign)
-    extent = crops[:, 2:]
-    centre = crops[:, :2] + extent * shift
-    if unbiased:
-        return _unbiased_affine(centre, extent, turn, output_size)
-    return _three_point_affine(centre, extent[:, 0], turn, output_size)
+    matrix = _unbiased_affine if unbiased else _three_point_affine
+    rows = zip(crops.tolist(), _each(rotation, crops), _each(flip, crops), strict=True)
+    matrices = []
+    # Plain numbers: a loader needs one matrix at a time, where arrays would cost ten times more.
+    for (x, y, width, height), degrees, mirrored in rows:
+        angle = math.radians(degrees)
+        turn = (math.cos(angle), math.sin(angle), -1.0 if mirrored else 1.0)
+        centre = (x + width * shift[0], y + height * shift[1])
+        matrices.append(matrix(centre, (width, height), turn, output_size))
+    return np.array(matrices).reshape(-1, 2, 3)
 
 
 def crop_to_image_affine(
@@ -128,45 +133,54 @@ def apply_affine(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
 
 
+def _each(value: np.ndarray | float, crops: np.ndarray) -> list[float]:
+    """Return one plain number per crop from (N,) or a scalar."""
+    if isinstance(value, np.ndarray):
+        return np.broadcast_to(value, len(crops)).tolist()
+    return [value] * len(crops)
+
+
 def _three_point_affine(
-    centre: np.ndarray, width: np.ndarray, turn: Turn, size: Size
-) -> np.ndarray:
+    centre: tuple[float, float], extent: tuple[float, float], turn: Turn, size: Size
+) -> tuple[float, ...]:
     """Solve the map from centre, top and left points of the crop to those of the output.
 
     The points are rounded to float32 as published: without it matrices differ by up to 1e-3 px.
     """
     cos, sin, sign = turn
-    x, y = centre.T.astype(np.float32)
-    top_x = (centre[:, 0] + sign * sin * width / 2).astype(np.float32)
-    top_y = (centre[:, 1] - cos * width / 2).astype(np.float32)
-    mirror = np.asarray(sign, np.float32)
-    third_x, third_y = top_x + mirror * (top_y - y), top_y - mirror * (top_x - x)
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    up_x, up_y, left_x, left_y = top_x - x, top_y - y, third_x - x, third_y - y
+    arm = extent[0] / 2
+    x, y = np.float32(centre[0]), np.float32(centre[1])
+    top_x, top_y = np.float32(centre[0] + sign * sin * arm), np.float32(centre[1] - cos * arm)
+    mirror = np.float32(sign)
+    third = float(top_x + mirror * (top_y - y)), float(top_y - mirror * (top_x - x))
+    x, y = float(x), float(y)
+    up_x, up_y, left_x, left_y = float(top_x) - x, float(top_y) - y, third[0] - x, third[1] - y
     # In the output these arms are (0, -half) and (-half, -half): solve the linear part for them.
     half = size[0] / 2
-    scale = half / (up_x * left_y - up_y * left_x)
+    scale = _ratio(half, up_x * left_y - up_y * left_x)
     linear = (scale * up_y, -scale * up_x, scale * (up_y - left_y), scale * (left_x - up_x))
     return _anchored(linear, (x, y), (half, size[1] / 2))
 
 
-def _unbiased_affine(centre: np.ndarray, extent: np.ndarray, turn: Turn, size: Size) -> np.ndarray:
+def _unbiased_affine(
+    centre: tuple[float, float], extent: tuple[float, float], turn: Turn, size: Size
+) -> tuple[float, ...]:
     """Turn about the crop centre, then zoom each axis between outermost pixel centres."""
     cos, sin, sign = turn
-    across, down = (size[0] - 1) / extent[:, 0], (size[1] - 1) / extent[:, 1]
+    across, down = _ratio(size[0] - 1, extent[0]), _ratio(size[1] - 1, extent[1])
     linear = (across * sign * cos, across * sin, -down * sign * sin, down * cos)
-    return _anchored(linear, (centre[:, 0], centre[:, 1]), ((size[0] - 1) / 2, (size[1] - 1) / 2))
+    return _anchored(linear, centre, ((size[0] - 1) / 2, (size[1] - 1) / 2))
+
+
+def _ratio(length: float, divisor: float) -> float:
+    """Divide; an empty crop is infinitely enlarged, as with arrays, instead of raising."""
+    return length / divisor if divisor else math.inf
 
 
 def _anchored(
-    linear: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    source: tuple[np.ndarray, np.ndarray],
-    target: tuple[float, float],
-) -> np.ndarray:
-    """Return (N, 2, 3) maps of row-major ``linear`` part that take ``source`` to ``target``."""
-    matrices = np.empty((len(source[0]), 2, 3))
-    for row in (0, 1):
-        a, b = linear[2 * row : 2 * row + 2]
-        matrices[:, row, 0], matrices[:, row, 1] = a, b
-        matrices[:, row, 2] = target[row] - (a * source[0] + b * source[1])
-    return matrices
+    linear: Linear, source: tuple[float, float], target: tuple[float, float]
+) -> tuple[float, ...]:
+    """Return the row-major (2, 3) map of ``linear`` part that takes ``source`` to ``target``."""
+    a, b, c, d = linear
+    x, y = source
+    return a, b, target[0] - (a * x + b * y), c, d, target[1] - (c * x + d * y)

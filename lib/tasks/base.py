@@ -68,7 +68,9 @@ class Task(Protocol):
     """One way of turning images into poses.
 
     A task whose model takes anything but one tensor of images, which ``DataParallel`` could not
-    split, has the attribute ``splits_batches = False``.
+    split, has the attribute ``splits_batches = False``. A task that gains from several images at
+    once has ``predict_images(model, images, boxes)``: ``predict_image`` of lists, whose
+    ``image_ids`` are the numbers of the images.
     """
 
     num_joints: int

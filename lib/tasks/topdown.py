@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -173,31 +174,51 @@ class TopDownTask:
         self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
     ) -> Poses:
         """Return one pose per box (N, 4) ``x1, y1, x2, y2``, or one of the whole image."""
+        return self.predict_images(model, [image], [boxes])
+
+    def predict_images(
+        self,
+        model: nn.Module,
+        images: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray | None],
+    ) -> Poses:
+        """Return the poses of several images, all their people in common batches.
+
+        ``image_ids`` are the numbers of the images, from 0.
+        """
         device = next(model.parameters()).device
-        height, width = image.shape[:2]
-        if boxes is None:
-            boxes = np.array([[0, 0, width, height]])
-        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        regions = [_boxes_of(image, given) for image, given in zip(images, boxes, strict=True)]
+        everyone = np.concatenate([np.zeros((0, 4), np.float32), *regions])
         size = self.codec.input_size
-        crops = box_to_crop(xyxy_to_xywh(boxes), size[0] / size[1])
-        pixels = cut_crops(image, crops, size, unbiased=self.codec.unbiased)
-        parts = [
-            self.predict_crops(model, part.to(device), region.to(device))
-            for part, region in zip(
-                torch.from_numpy(pixels).split(self.cfg.TEST.BATCH_SIZE_PER_GPU),
-                torch.from_numpy(crops).split(self.cfg.TEST.BATCH_SIZE_PER_GPU),
-                strict=True,
+        crops = box_to_crop(xyxy_to_xywh(everyone), size[0] / size[1])
+        owners = np.repeat(np.arange(len(images)), [len(region) for region in regions])
+        step = self.cfg.TEST.BATCH_SIZE_PER_GPU
+        parts = []
+        for start in range(0, len(crops), step):
+            rows = slice(start, start + step)
+            pixels = [
+                cut_crops(
+                    images[n], crops[rows][owners[rows] == n], size, unbiased=self.codec.unbiased
+                )
+                for n in np.unique(owners[rows])
+            ]
+            parts.append(
+                self.predict_crops(
+                    model,
+                    torch.from_numpy(np.concatenate(pixels)).to(device),
+                    torch.from_numpy(crops[rows]).to(device),
+                )
             )
-        ]
-        keypoints = np.concatenate([part[0] for part in parts])
+        if not parts:
+            return Poses.empty(self.num_joints)
         scores = np.concatenate([part[1] for part in parts])
         return Poses(
-            image_ids=np.zeros(len(boxes), np.int64),
-            keypoints=keypoints,
+            image_ids=owners,
+            keypoints=np.concatenate([part[0] for part in parts]),
             keypoint_scores=scores,
             scores=scores.mean(axis=1),
-            boxes=boxes,
-            indices=np.arange(len(boxes)),
+            boxes=everyone,
+            indices=np.arange(len(crops)),
             crops=crops,
         )
 
@@ -282,3 +303,10 @@ class TopDownTask:
 
     def _source(self, train: bool) -> Source:
         return build_source(self.cfg, train=train)
+
+
+def _boxes_of(image: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:
+    """Return ``boxes``, or the whole image, as (N, 4) float32."""
+    if boxes is None:
+        boxes = np.array([[0, 0, image.shape[1], image.shape[0]]])
+    return np.asarray(boxes, np.float32).reshape(-1, 4)

@@ -22,6 +22,10 @@ class WeightsError(UserError):
     """A checkpoint is missing, damaged, or belongs to another model."""
 
 
+class ExportError(UserError):
+    """A network cannot be written to a file, or the file computes something else."""
+
+
 class TrainingError(UserError):
     """A run cannot go on: the loss is not finite, workers keep dying, the disk is full."""
 

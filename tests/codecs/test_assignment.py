@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from textbook.assignment import assign_cell_by_cell
 
+from lib.benchmark.textbook.assignment import assign_cell_by_cell
 from lib.codecs.assignment import SOLVERS, solve_any, solve_in_reference_order
 
 

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from textbook import heatmaps as textbook
 
+from lib.benchmark.textbook import heatmaps as textbook
 from lib.codecs.dark import dark_kernel, refine_dark, refine_udp
 from lib.codecs.heatmap import encode_dark, find_peaks
 

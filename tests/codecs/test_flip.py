@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from textbook import heatmaps as textbook
 
+from lib.benchmark.textbook import heatmaps as textbook
 from lib.codecs.flip import flip_back, flip_fraction, merge_flipped, shift_right
 from lib.structures import load_skeleton
 

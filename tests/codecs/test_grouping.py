@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from textbook import grouping as textbook
-from textbook.scenes import scene
 
+from lib.benchmark.textbook import grouping as textbook
+from lib.benchmark.textbook.scenes import scene
 from lib.codecs import grouping
 from lib.codecs.grouping import Candidates, GroupingOptions, find_candidates, group, match
 from lib.codecs.refinement import adjust, refine

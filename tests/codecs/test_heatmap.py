@@ -3,8 +3,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from textbook import heatmaps as textbook
 
+from lib.benchmark.textbook import heatmaps as textbook
 from lib.codecs.heatmap import (
     cells_to_image,
     encode_dark,

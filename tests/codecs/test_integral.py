@@ -1,7 +1,7 @@
 import numpy as np
 import torch
-from textbook import heatmaps as textbook
 
+from lib.benchmark.textbook import heatmaps as textbook
 from lib.codecs.integral import soft_argmax
 
 

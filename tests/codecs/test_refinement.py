@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from textbook import grouping as textbook
-from textbook.scenes import scene
 
+from lib.benchmark.textbook import grouping as textbook
+from lib.benchmark.textbook.scenes import scene
 from lib.codecs.refinement import (
     _search_on_device,
     _search_on_host,

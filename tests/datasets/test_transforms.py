@@ -15,7 +15,6 @@ from lib.datasets.transforms import (
     keyed_generator,
     show_person,
     view_crop,
-    warp_crop,
 )
 from lib.structures import load_skeleton
 from lib.structures.geometry import apply_affine, image_to_crop_affine
@@ -140,15 +139,6 @@ def test_augment_is_repeatable_and_covers_squares():
         image, crop, points, np.ones(17), covered, COCO.flip_index, input_size=(96, 128)
     )
     assert (pixels[20:50, 10:40] == 128).all()
-
-
-def test_warp_writes_into_a_given_array():
-    image = np.random.default_rng(1).integers(0, 256, (30, 40, 3), np.uint8)
-    matrix = np.array([[1.5, 0.2, 3], [-0.1, 1.25, 2]])
-    out = np.full((2, 25, 35, 3), 77, np.uint8)
-    assert warp_crop(image, matrix, (35, 25), out=out[1]).base is out
-    assert np.array_equal(out[1], warp_crop(image, matrix, (35, 25)))
-    assert (out[0] == 77).all()
 
 
 def test_golden_half_body(shared):

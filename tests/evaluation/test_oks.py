@@ -2,8 +2,8 @@ import time
 
 import numpy as np
 import pytest
-from textbook import oks as textbook
 
+from lib.benchmark.textbook import oks as textbook
 from lib.evaluation import oks
 from lib.structures.skeleton import load_skeleton
 

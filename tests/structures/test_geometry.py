@@ -1,8 +1,8 @@
 import cv2
 import numpy as np
 import pytest
-from textbook import affine as textbook
 
+from lib.benchmark.textbook import affine as textbook
 from lib.structures.geometry import (
     apply_affine,
     box_iou,

@@ -360,7 +360,7 @@ def shown(golden, scale):
     if scale != 2:
         return golden[f"input_s{float(scale)}"]
     from lib.codecs.multiscale import view_at_scale
-    from lib.datasets.transforms import warp_crop
+    from lib.datasets.warp import warp_crop
 
     view = view_at_scale((200, 130), 128, 2.0, 0.5)
     pixels = warp_crop(golden["image"], view.affine_to(view.size), view.size)

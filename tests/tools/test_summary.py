@@ -1,10 +1,10 @@
 """The cost table: many files, overrides, JSON, mistakes."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from tool_loader import load_script
 
 from lib.utils.errors import ConfigError
 
@@ -13,10 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def summary():
-    spec = importlib.util.spec_from_file_location("summary", ROOT / "tools" / "summary.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "tools" / "summary.py")
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class SubPixelHead(nn.Module):
         self.predict, self.up = upsampling_conv(
             in_channels[0], num_joints, factor, upsampling, kernel=3, bias=True
         )
+        self.init_weights()
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of (B, C, H, W), of which the first is read, to heatmaps (B, K, h, w)."""

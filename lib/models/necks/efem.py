@@ -62,6 +62,7 @@ class EFEM(nn.Module):
         self.out_channels = (width,)
         self.out_strides = (in_strides[0] // 2,)
         self.size_multiple = in_strides[self.levels - 1]
+        self.init_weights()
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Map [(B, C_i, H_i, W_i)], fine to coarse, to one map of twice the finest's size.

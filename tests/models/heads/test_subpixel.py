@@ -10,7 +10,6 @@ from lib.models.heads.subpixel import SubPixelHead
 @pytest.mark.parametrize("upsampling", ["pixelshuffle", "bilinear"])
 def test_stride_of_the_heatmaps(stride, out_stride, upsampling):
     head = SubPixelHead((3, 5), (stride, 8), 7, out_stride=out_stride, upsampling=upsampling)
-    head.init_weights()
     out = head([torch.randn(2, 3, 4, 6), torch.randn(2, 5, 2, 3)])
     assert out.shape == (2, 7, 4 * stride // out_stride, 6 * stride // out_stride)
     assert head.out_stride == out_stride

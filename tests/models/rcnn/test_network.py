@@ -207,15 +207,6 @@ def test_missing_targets_and_uint8_images():
         tiny_rcnn().eval()([torch.zeros(3, 96, 96, dtype=torch.uint8)])
 
 
-def test_sizes_for_training_and_testing():
-    changes = {"INPUT": {"MIN_TRAIN": [64, 80], "MIN_TEST": 48, "MAX": 1000}}
-    transform = tiny_rcnn(changes).transform
-    torch.manual_seed(0)
-    sizes = {transform.train()([image()])[0].image_sizes[0][0] for _ in range(20)}
-    assert sizes == {64, 80}
-    assert transform.eval()([image()])[0].image_sizes == [(48, 64)]
-
-
 def test_flip_test_of_a_mirrored_image_gives_the_mirrored_joints():
     network = eager(tiny_rcnn())
     flip_index = torch.tensor([0, 2, 1, 4, 3])

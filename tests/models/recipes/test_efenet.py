@@ -26,6 +26,7 @@ def efenet(seed=2, joints=17, stride=1, image=(64, 96), **extra):
     torch.manual_seed(seed)
     efem = {"CHANNELS": [6, 8, 10, 12], "OUT_STRIDE": stride, **extra.pop("EFEM", {})}
     sizes = {"IMAGE_SIZE": list(image), "HEATMAP_SIZE": [side // stride for side in image]}
+    sizes["INIT_WEIGHTS"] = extra.pop("INIT_WEIGHTS", True)
     cfg = model_cfg("pose_efenet", joints, {**TRUNK, "EFEM": efem, **extra}, **sizes)
     return build_model(cfg).eval()
 
@@ -124,8 +125,9 @@ def test_every_weight_learns(rpe):
     assert bool(frozen) is not rpe
 
 
-def test_right_after_initialisation_every_2x2_block_is_constant():
-    heat = efenet()(torch.randn(1, 3, 96, 64))
+@pytest.mark.parametrize("init", [True, False])
+def test_right_after_initialisation_every_2x2_block_is_constant(init):
+    heat = efenet(INIT_WEIGHTS=init)(torch.randn(1, 3, 96, 64))
     blocks = heat.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
     torch.testing.assert_close(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks))
 

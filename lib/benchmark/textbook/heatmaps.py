@@ -2,7 +2,8 @@
 
 import cv2
 import numpy as np
-from textbook.affine import crop_affine, map_points
+
+from lib.benchmark.textbook.affine import crop_affine, map_points
 
 
 def draw_targets(joints, visible, size, sigma):

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from textbook.assignment import assign_cell_by_cell
+
+from lib.benchmark.textbook.assignment import assign_cell_by_cell
 
 
 def candidates(heatmaps, tags, max_people=30, kernel=5):

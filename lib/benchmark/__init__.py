@@ -1,0 +1,9 @@
+"""Time of every stage beside its textbook form, in one run (``tools/benchmark.py``).
+
+``timing``    alternating measurements, median and spread
+``inputs``    made-up inputs of the stages that need no images
+``data``      stages that read images: training crops, test crops
+``results``   stages after the network: decoding, grouping, suppression, scoring
+``network``   forward pass, training step, a whole test
+``textbook``  the slow forms, also the oracles of the tests
+"""

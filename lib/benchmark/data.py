@@ -1,0 +1,136 @@
+"""Stages that read images: crops to train on and crops to test on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import default_collate
+
+from lib.benchmark.inputs import BOXES_PER_IMAGE, crowd
+from lib.benchmark.textbook import loader
+from lib.benchmark.timing import Stage
+from lib.datasets.topdown import PersonCrops, TrainCrops, person_crops
+from lib.datasets.transforms import augment, keyed_generator
+from lib.tasks.pixels import normalise
+from lib.tasks.topdown import TopDownTask
+from lib.utils.images import read_image
+
+LEVEL = 1 / 255 / 0.224  # one step of a byte, normalised
+EPOCH = 1
+
+
+def train_rows(data: TrainCrops, count: int) -> list[int]:
+    """Return ``count`` people of the training set, drawn without pattern."""
+    order = np.random.default_rng(0).permutation(len(data))
+    return np.resize(order, count).tolist()
+
+
+def plain_batch(task: TopDownTask, data: TrainCrops, rows: list[int]) -> dict[str, Any]:
+    """Return the textbook's training batch."""
+    rgb = task.cfg.DATASET.COLOR_RGB
+    return default_collate(
+        [
+            loader.train_sample(
+                loader.read(data.people.image_path(row)), data, EPOCH, row, task.codec, rgb
+            )
+            for row in rows
+        ]
+    )
+
+
+def train_data(task: TopDownTask, count: int) -> Stage:
+    """Read, decode, augment and join training crops; in the textbook also targets and floats.
+
+    ``decode`` is the JPEG decoder alone on bytes in memory; the ``cached`` forms start with decoded
+    images. Our targets and floats are made on the device: see stage ``train_step``.
+    """
+    data = task.build_train_dataset()
+    rows, rgb = train_rows(data, count), task.cfg.DATASET.COLOR_RGB
+    files = [data.people.image_path(row) for row in rows]
+    encoded = [np.frombuffer(Path(file).read_bytes(), np.uint8) for file in files]
+    images = [read_image(file) for file in files]
+
+    def cached() -> list[Any]:
+        people = data.people
+        return [
+            augment(
+                image,
+                data.crops[row],
+                people.keypoints[row],
+                people.visibility[row],
+                data.augmentation,
+                keyed_generator(data.seed, EPOCH, row),
+                input_size=data.input_size,
+            )
+            for image, row in zip(images, rows, strict=True)
+        ]
+
+    def plain_cached() -> list[Any]:
+        return [
+            loader.train_sample(image, data, EPOCH, row, task.codec, rgb)
+            for image, row in zip(images, rows, strict=True)
+        ]
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return Stage(
+        ours=lambda: task.collate([data[EPOCH, row] for row in rows]),
+        textbook=lambda: plain_batch(task, data, rows),
+        check=lambda ours, plain: _same_training(task, ours, plain),
+        units=count,
+        unit="person",
+        extras={
+            "decode": lambda: [cv2.imdecode(data, flags) for data in encoded],
+            "cached": cached,
+            "textbook_cached": plain_cached,
+        },
+        ratios={
+            "over_decode": ("ours", "decode"),
+            "ratio_without_decode": ("textbook_cached", "cached"),
+        },
+    )
+
+
+def _same_training(task: TopDownTask, ours: dict[str, Any], plain: dict[str, Any]) -> None:
+    """Compare a batch: bytes to a rounding step, joints to 0.01 px, maps where no cell rounds."""
+    _same_pixels(normalise(ours["image"], rgb=task.cfg.DATASET.COLOR_RGB), plain["image"])
+    seen = ours["visible"] > 0
+    off = (ours["keypoints"] - plain["joints"]).abs().amax(dim=2)[seen]
+    assert not len(off) or off.max() < 0.01, f"joints differ by {off.max()} px"
+    maps, weights = task.codec.encode(ours["keypoints"], ours["visible"])
+    equal = (maps - plain["target"]).abs().amax(dim=(2, 3)) < 1e-5
+    equal &= weights == plain["weight"]
+    assert equal.float().mean() > 0.99, f"only {equal.float().mean():.4f} of the targets agree"
+
+
+def _same_pixels(ours: torch.Tensor, plain: torch.Tensor) -> None:
+    """Crop maps differ in the last bits of float32, which may turn the rounding of a byte."""
+    off = (ours - plain).abs()
+    assert off.max() < 3 * LEVEL, f"pixels differ by {off.max() / LEVEL:.1f} levels"
+    assert off.mean() < 0.05 * LEVEL, f"pixels differ by {off.mean() / LEVEL:.3f} levels on average"
+
+
+def test_data(task: TopDownTask, images: int) -> Stage:
+    """Read images, cut out ten people of each, make them floats."""
+    table = crowd(task.people, images)
+    size, rgb = task.codec.input_size, task.cfg.DATASET.COLOR_RGB
+    crops = PersonCrops(table, input_size=size, unbiased=False)
+
+    def ours() -> torch.Tensor:
+        return torch.cat(
+            [normalise(torch.from_numpy(crops[i]["image"]), rgb=rgb) for i in range(len(crops))]
+        )
+
+    def textbook() -> torch.Tensor:
+        regions = person_crops(table, size)
+        return torch.stack(
+            [
+                loader.to_float(loader.cut(loader.read(table.image_path(i)), crop, 0, size, rgb)[0])
+                for i, crop in enumerate(regions)
+            ]
+        )
+
+    return Stage(ours, textbook, _same_pixels, len(crops) * BOXES_PER_IMAGE, "person")

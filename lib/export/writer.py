@@ -1,0 +1,195 @@
+"""Networks -> ONNX and TorchScript files, each compared with the network before it is kept.
+
+Both formats record one run of the network. What a network decides in Python during that run (by
+the number of images, say) would be frozen into the file; the comparison therefore takes other
+numbers of images than the recording.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lib.export.card import CARD_FILE, pack_card
+from lib.export.onnx_network import OnnxNetwork
+from lib.utils.errors import ConfigError, ExportError
+
+logger = logging.getLogger(__name__)
+
+OPSET = 17
+TOLERANCE = 1e-4  # of the spread of the network's own output
+RECORDED = 2  # images in the recorded run; a dimension of one could be taken for a constant
+COMPARED = (1, 3)  # images in the runs that are compared
+Forward = Callable[[Tensor], Tensor | list[Tensor]]
+
+
+def export_onnx(
+    network: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    path: Path,
+    card: Mapping[str, Any],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """Write an ONNX file for any number of images; return its `largest_difference`.
+
+    Args:
+        network: on the CPU; is put into evaluation mode.
+        sizes: ``(width, height)`` of images to record and to compare; more than one makes the
+            file's image size free.
+        path: the file; whatever was there stays unless the new one passes.
+        card: is kept in the file, see ``lib.export.card``.
+        tolerance: largest accepted difference.
+
+    Raises:
+        ExportError: the network has a part that ONNX cannot express, or the file computes
+            something else.
+        ConfigError: a package of the extra ``export`` is missing.
+    """
+    onnx = _import_onnx()
+    network.eval()
+    sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
+    with torch.no_grad():
+        names = _output_names(network(sample))
+    free = {0: "batch", 2: "height", 3: "width"} if len(sizes) > 1 else {0: "batch"}
+    buffer = io.BytesIO()
+    with _recording("ONNX"):
+        torch.onnx.export(
+            network,
+            (sample,),
+            buffer,  # type: ignore[arg-type]  # the recording exporter takes files, too
+            input_names=["images"],
+            output_names=names,
+            dynamic_axes=dict.fromkeys(["images", *names], free),
+            opset_version=OPSET,
+            dynamo=False,  # the other exporter takes one more package
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.helper.set_model_props(model, pack_card(card))
+    with _kept_if_right(path) as draft:
+        onnx.save(model, str(draft))
+        return compare(network, OnnxNetwork(draft, threads=1), sizes, tolerance)
+
+
+def export_torchscript(
+    network: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    path: Path,
+    card: Mapping[str, Any],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """Write a TorchScript file; as `export_onnx`, with the card as extra file ``card.json``."""
+    network.eval()
+    sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
+    with _recording("TorchScript"):
+        script = torch.jit.trace(network, sample, check_trace=False, strict=False)
+    text = json.dumps(dict(card))
+    with _kept_if_right(path) as draft:
+        torch.jit.save(script, str(draft), _extra_files={CARD_FILE: text.encode()})
+        return compare(network, torch.jit.load(str(draft)), sizes, tolerance)
+
+
+def compare(
+    network: nn.Module, exported: Forward, sizes: Sequence[tuple[int, int]], tolerance: float
+) -> float:
+    """Return the largest difference over several numbers and sizes of random images.
+
+    Raises:
+        ExportError: it is above ``tolerance``, or the exported model cannot take such images.
+    """
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for width, height in sizes:
+        for count in COMPARED:
+            images = torch.randn(count, 3, height, width, generator=generator)
+            where = f"{count} images of {width} x {height}"
+            with torch.no_grad():
+                try:
+                    found = exported(images)
+                except Exception as error:  # the runtimes have many exception classes
+                    raise ExportError(
+                        f"The exported model cannot take {where}: {_last_line(error)}"
+                    ) from None
+                difference = largest_difference(network(images), found)
+            worst = max(worst, difference)
+            if not difference <= tolerance:  # NaN, too
+                raise ExportError(
+                    f"The exported model differs from the network by {difference:.2g} of its "
+                    f"output's spread for {where}, more than {tolerance:.2g}; no file was written."
+                )
+    return worst
+
+
+def largest_difference(
+    wanted: Tensor | Sequence[Tensor], found: Tensor | Sequence[Tensor]
+) -> float:
+    """Return the largest absolute difference of maps, in standard deviations of the wanted ones.
+
+    NaN if either holds NaN; infinite if their number or shapes differ.
+    """
+    pairs = list(zip(_as_list(wanted), _as_list(found), strict=False))
+    same_number = len(_as_list(wanted)) == len(_as_list(found))
+    if not same_number or any(a.shape != b.shape for a, b in pairs):
+        return float("inf")
+    ratios = [(a - b).abs().max() / a.std().clamp_min(1e-30) for a, b in pairs]
+    return float(torch.stack(ratios).max())
+
+
+def _output_names(output: Tensor | Sequence[Tensor]) -> list[str]:
+    if isinstance(output, Tensor):
+        return ["heatmaps"]
+    return [f"maps_{stage}" for stage in range(len(output))]
+
+
+def _as_list(maps: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    return [maps] if isinstance(maps, Tensor) else list(maps)
+
+
+@contextmanager
+def _recording(target: str) -> Iterator[None]:
+    """Run the exporter without its warnings; turn its failures into a sentence."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # on constants in the recording: the comparison finds them
+        try:
+            yield
+        except Exception as error:  # exporters raise RuntimeError, TypeError and their own
+            raise ExportError(
+                f"The network cannot be written as {target}: {_last_line(error)}"
+            ) from error
+
+
+@contextmanager
+def _kept_if_right(path: Path) -> Iterator[Path]:
+    """Give a draft's path; it becomes ``path`` if the block succeeds, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"draft-{os.getpid()}-{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _import_onnx() -> Any:
+    try:
+        import onnx  # an optional package
+        import onnx.helper
+    except ImportError:
+        raise ConfigError(
+            "Writing ONNX takes the package onnx: pip install -e '.[export]'."
+        ) from None
+    return onnx
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1][:300]

@@ -1,0 +1,1 @@
+"""Pictures and videos in, people per frame out: sources, tracks, smoothing, files."""

@@ -1,0 +1,148 @@
+"""Where top-down models get their boxes: a file, or a person detector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torchvision.models import detection
+
+from lib.structures.geometry import xywh_to_xyxy
+from lib.utils.errors import DataError, WeightsError
+from lib.video.sources import Frame
+
+PERSON = 1  # COCO's category, and torchvision's label
+DETECTORS = (
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+    "ssdlite320_mobilenet_v3_large",
+)
+
+
+class Boxes(Protocol):
+    """Finds people roughly."""
+
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Return per frame (N, 5) float32 ``x1, y1, x2, y2, score`` in pixels."""
+        ...
+
+
+class WholeFrame:
+    """One person per frame, who fills it."""
+
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Return one box per frame, with score 1."""
+        return [
+            np.array([[0, 0, frame.image.shape[1], frame.image.shape[0], 1]], np.float32)
+            for frame in frames
+        ]
+
+
+class FileBoxes:
+    """Boxes of a JSON file: a COCO detector file, or ``{name: [[x1, y1, x2, y2, score], ...]}``.
+
+    COCO's ``image_id`` is the number that an image's name is, or the number of the frame; the names
+    of the other form are file names. Frames that are not in the file have nobody in them.
+
+    Raises:
+        DataError: the file is missing or has another form.
+    """
+
+    def __init__(self, path: str | Path, min_score: float) -> None:
+        self._by_name: dict[str | int, list[list[float]]] = {}
+        content = _read_json(Path(path))
+        try:
+            for name, category, box in _rows(content):
+                if category == PERSON and box[4] >= min_score:
+                    self._by_name.setdefault(name, []).append(box)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise DataError(
+                f"{path} must be a COCO detector file or names with boxes x1, y1, x2, y2, score "
+                f"({type(error).__name__}: {error})."
+            ) from None
+
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Look the frames up."""
+        return [
+            np.array(
+                self._by_name.get(frame.name) or self._by_name.get(frame.image_id) or [], np.float32
+            ).reshape(-1, 5)
+            for frame in frames
+        ]
+
+
+class TorchvisionDetector:
+    """One of torchvision's detectors, with weights from a file.
+
+    Raises:
+        WeightsError: the file is missing or of another detector.
+    """
+
+    def __init__(
+        self, weights: str | Path, name: str, device: torch.device, min_score: float
+    ) -> None:
+        if not Path(weights).is_file():
+            raise WeightsError(f"No weight file {weights}.")
+        self._network = getattr(detection, name)(weights=None, weights_backbone=None)
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+            self._network.load_state_dict(state)
+        except Exception as error:  # unpicklers and load_state_dict have no class in common
+            reason = str(error).strip().splitlines()[0]
+            raise WeightsError(
+                f"{weights} does not fit the detector {name} ({reason}); see --detector-name."
+            ) from None
+        self._network.eval().to(device)
+        self._device = device
+        self._min_score = min_score
+
+    @torch.no_grad()
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Detect people."""
+        images = [
+            torch.from_numpy(frame.image).to(self._device).flip(2).permute(2, 0, 1) / 255
+            for frame in frames
+        ]
+        return [self._people(found) for found in self._network(images)]
+
+    def _people(self, found: dict[str, torch.Tensor]) -> np.ndarray:
+        keep = (found["labels"] == PERSON) & (found["scores"] >= self._min_score)
+        table = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)[keep]
+        return table.float().cpu().numpy()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"The box file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise DataError(f"The box file {path} is not JSON: {error}.") from None
+
+
+def _rows(content: list[dict[str, Any]] | dict[str, list[list[float]]]) -> list[tuple]:
+    """Return ``(name, category, [x1, y1, x2, y2, score])`` of either form."""
+    if isinstance(content, dict):
+        pairs = [(name, box) for name, boxes in content.items() for box in boxes]
+        return [(name, PERSON, [*map(float, box[:4]), _score(box)]) for name, box in pairs]
+    return [
+        (
+            row["image_id"],
+            row.get("category_id", PERSON),
+            [*xywh_to_xyxy(np.array([row["bbox"]], float))[0].tolist(), row.get("score", 1.0)],
+        )
+        for row in content
+    ]
+
+
+def _score(box: list[float]) -> float:
+    return float(box[4]) if len(box) > 4 else 1.0

@@ -1,0 +1,72 @@
+"""Where painted frames go: pictures in a folder, or one video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from lib.structures.drawing import save_picture
+from lib.utils.errors import DataError
+from lib.video.sources import Frame
+
+
+class PictureFolder:
+    """Writes one picture per frame, under the frame's name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+
+    def add(self, frame: Frame, picture: np.ndarray) -> None:
+        """Write ``picture`` (H, W, 3)."""
+        name = frame.name if Path(frame.name).suffix else f"{frame.name}.jpg"
+        save_picture(self.path / name, picture)
+
+    def __enter__(self) -> PictureFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Nothing stays open."""
+
+
+class VideoFile:
+    """Writes an MP4 video of the size of its first frame.
+
+    Raises:
+        DataError: OpenCV cannot write there.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path = path
+        self._rate = rate
+        self._writer: cv2.VideoWriter | None = None
+
+    def add(self, frame: Frame, picture: np.ndarray) -> None:
+        """Append ``picture`` (H, W, 3)."""
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            size = (picture.shape[1], picture.shape[0])
+            self._writer = cv2.VideoWriter(str(self.path), code, self._rate, size)
+            if not self._writer.isOpened():
+                raise DataError(f"Cannot write the video '{self.path}'.")
+        self._writer.write(picture)
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.release()

@@ -1,0 +1,29 @@
+import cv2
+import numpy as np
+
+from lib.datasets.warp import warp_crop
+
+
+def test_warp_writes_into_a_given_array():
+    image = np.random.default_rng(1).integers(0, 256, (30, 40, 3), np.uint8)
+    matrix = np.array([[1.5, 0.2, 3], [-0.1, 1.25, 2]])
+    out = np.full((2, 25, 35, 3), 77, np.uint8)
+    assert warp_crop(image, matrix, (35, 25), out=out[1]).base is out
+    assert np.array_equal(out[1], warp_crop(image, matrix, (35, 25)))
+    assert (out[0] == 77).all()
+
+
+def test_warps_equal_opencv_to_the_last_bit_wherever_the_crop_lies():
+    rng = np.random.default_rng(3)
+    for turned in range(120):
+        width, height = rng.integers(1, 300, 2)
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        size = (int(rng.integers(2, 90)), int(rng.integers(2, 120)))
+        zoom, angle = np.exp(rng.uniform(-1.5, 2)), rng.uniform(-3.2, 3.2) * (turned % 3 > 0)
+        cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+        linear = np.array([[cos, -sin], [sin, cos]]) * [rng.choice([-1, 1]), 1]
+        centre = rng.uniform([-0.5 * width, -0.5 * height], [1.5 * width, 1.5 * height])
+        matrix = np.column_stack([linear, np.array(size) / 2 - linear @ centre])
+        wanted = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
+        assert np.array_equal(warp_crop(image, matrix, size), wanted)
+    assert not warp_crop(image, np.full((2, 3), np.nan), size).any()  # of an empty crop

@@ -1,0 +1,83 @@
+"""Files are kept if they compute what the network computes, and say what they are."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from lib.export.card import CARD_FILE, unpack_card
+from lib.export.onnx_network import OnnxNetwork
+from lib.export.writer import compare, export_onnx, export_torchscript, largest_difference
+from lib.utils.errors import ExportError
+
+CARD = {"codec": "udp", "joints": ["nose", "left_eye"], "color_rgb": True}
+pytest.importorskip("onnxruntime")
+
+
+class FreezesBatch(nn.Module):
+    """Decides by the number of images, which a recording cannot follow."""
+
+    def forward(self, images):
+        return images.mean(1, keepdim=True) * (1.0 if len(images) == 2 else 2.0)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 5, 3, 2, 1), nn.BatchNorm2d(5), nn.Conv2d(5, 2, 1))
+
+
+def test_onnx_takes_any_number_of_images_and_keeps_its_card(tmp_path):
+    path = tmp_path / "below" / "model.onnx"
+    assert export_onnx(network(), [(12, 20)], path, CARD) < 1e-5
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+    loaded = OnnxNetwork(path)
+    assert loaded.card == CARD
+    assert loaded(torch.zeros(7, 3, 20, 12)).shape == (7, 2, 10, 6)
+
+
+def test_a_free_size(tmp_path):
+    export_onnx(network(), [(12, 20), (16, 8)], tmp_path / "model.onnx", CARD)
+    assert OnnxNetwork(tmp_path / "model.onnx")(torch.zeros(1, 3, 6, 10)).shape == (1, 2, 3, 5)
+
+
+def test_torchscript(tmp_path):
+    assert export_torchscript(network(), [(12, 20)], tmp_path / "model.pt", CARD) < 1e-5
+    extra = {CARD_FILE: ""}
+    torch.jit.load(str(tmp_path / "model.pt"), _extra_files=extra)
+    assert json.loads(extra[CARD_FILE]) == CARD
+
+
+@pytest.mark.parametrize("write", [export_onnx, export_torchscript])
+def test_what_computes_something_else_leaves_no_file(tmp_path, write):
+    path = tmp_path / "model.file"
+    path.write_text("the one before")
+    with pytest.raises(ExportError, match="differs from the network"):
+        write(FreezesBatch(), [(12, 20)], path, CARD)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["the one before"]
+
+
+def test_what_onnx_lacks_is_a_sentence(tmp_path):
+    class Strange(nn.Module):
+        def forward(self, images):
+            return torch.linalg.eigvals(images @ images.mT).real
+
+    with pytest.raises(ExportError, match="cannot be written as ONNX"):
+        export_onnx(Strange(), [(4, 4)], tmp_path / "model.onnx", CARD)
+
+
+def test_difference_in_spreads():
+    wanted = torch.tensor([0.0, 2.0, 4.0])
+    assert largest_difference(wanted, wanted + 0.5) == pytest.approx(0.25)
+    assert largest_difference([wanted, wanted], [wanted, wanted * 2]) == pytest.approx(2)
+    assert largest_difference(wanted, wanted[:2]) == float("inf")
+    assert largest_difference([wanted, wanted], wanted) == float("inf")
+    with pytest.raises(ExportError):  # NaN must not pass either
+        compare(nn.Identity(), lambda images: images * float("nan"), [(4, 4)], 1.0)
+
+
+def test_other_exporters_metadata_stays_text():
+    assert unpack_card({"names": "{0: 'person'}", "stride": "32"}) == {
+        "names": "{0: 'person'}",
+        "stride": 32,
+    }

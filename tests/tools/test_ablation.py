@@ -1,0 +1,53 @@
+"""The ablation tool: what it asks for, what it prints; training itself is tested elsewhere."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tool_loader import load_script
+
+ablation = load_script(Path(__file__).parents[2] / "tools" / "ablation.py")
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    seen = []
+
+    def train(file, overrides):
+        seen.append(("train", file, *overrides))
+        return tmp_path / "final_state.pth", True
+
+    def score(file, overrides, weights, post_process):
+        seed = next(int(word[5:]) for word in overrides if word.startswith("SEED="))
+        return (10.0 if file == "a.yaml" else 20.0) + seed + (2.5 if post_process else 0.5 * seed)
+
+    monkeypatch.setattr(ablation, "train", train)
+    monkeypatch.setattr(ablation, "score", score)
+    monkeypatch.setattr(ablation, "setup_logging", lambda: None)
+    return seen
+
+
+def test_every_experiment_runs_with_every_seed(calls, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--cfg", "a.yaml", "b.yaml", "--seeds", "1", "3", "--out", str(out)]
+    rows = ablation.main([*words, "--set", "TRAIN.END_EPOCH=2"])
+    assert [(call[1], call[3]) for call in calls] == [
+        (file, f"SEED={seed}") for file in ("a.yaml", "b.yaml") for seed in (1, 3)
+    ]
+    assert {call[2] for call in calls} == {"TRAIN.END_EPOCH=2"}
+    assert len({call[4] for call in calls}) == 2  # a folder per seed
+    assert rows[0]["with"] == [13.5, 15.5]
+    assert rows[0]["without"] == [11.5, 14.5]
+    assert json.loads((out / "ablation.json").read_text()) == rows
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["experiment", "seeds", "with", "without", "reliance"]
+    assert lines[1].split("  ")[-3:] == ["14.50 +- 1.41", "13.00 +- 2.12", "1.50 +- 0.71"]
+
+
+def test_an_interrupted_run_ends_the_table(calls, monkeypatch, tmp_path):
+    monkeypatch.setattr(ablation, "train", lambda file, overrides: (tmp_path, False))
+    assert ablation.main(["--cfg", "a.yaml", "--out", str(tmp_path)]) == []
+
+
+def test_one_seed_has_no_deviation():
+    assert ablation.spread([1.0]) == "1.00"

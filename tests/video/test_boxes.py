@@ -1,0 +1,74 @@
+"""Boxes by name, by number, and from detectors."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import detection
+
+from lib.utils.errors import DataError, WeightsError
+from lib.video.boxes import FileBoxes, TorchvisionDetector, WholeFrame
+from lib.video.sources import Frame
+
+FRAMES = [
+    Frame(np.zeros((30, 40, 3), np.uint8), name, n)
+    for n, name in enumerate(["000000000139.jpg", "walk_000001", "none.jpg"])
+]
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_coco_detections(tmp_path):
+    rows = [
+        {"image_id": 139, "category_id": 1, "bbox": [1, 2, 10, 20], "score": 0.9},
+        {"image_id": 139, "category_id": 1, "bbox": [1, 2, 10, 20], "score": 0.2},
+        {"image_id": 139, "category_id": 3, "bbox": [1, 2, 10, 20], "score": 0.9},
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.4},
+    ]
+    found = FileBoxes(write(tmp_path / "b.json", rows), 0.3).find(FRAMES)
+    np.testing.assert_allclose(found[0], [[1, 2, 11, 22, 0.9]])
+    np.testing.assert_allclose(found[1], [[0, 0, 5, 5, 0.4]])
+    assert found[2].shape == (0, 5)
+
+
+def test_names(tmp_path):
+    content = {"none.jpg": [[1, 2, 3, 4], [5, 6, 7, 8, 0.5]]}
+    found = FileBoxes(write(tmp_path / "b.json", content), 0.3).find(FRAMES)
+    np.testing.assert_allclose(found[2], [[1, 2, 3, 4, 1], [5, 6, 7, 8, 0.5]])
+
+
+@pytest.mark.parametrize("content", [[{"image_id": 1}], {"a.jpg": [[1, 2]]}, {"a.jpg": 3}, 5])
+def test_other_files_are_refused(tmp_path, content):
+    with pytest.raises(DataError, match="must be a COCO detector file"):
+        FileBoxes(write(tmp_path / "b.json", content), 0.3)
+
+
+def test_missing_and_damaged_files(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        FileBoxes(tmp_path / "none.json", 0.3)
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(DataError, match="not JSON"):
+        FileBoxes(tmp_path / "b.json", 0.3)
+
+
+def test_whole_frame():
+    np.testing.assert_array_equal(WholeFrame().find(FRAMES)[0], [[0, 0, 40, 30, 1]])
+
+
+def test_torchvision(tmp_path):
+    name, cpu = "ssdlite320_mobilenet_v3_large", torch.device("cpu")
+    torch.manual_seed(0)
+    network = getattr(detection, name)(weights=None, weights_backbone=None)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    detector = TorchvisionDetector(tmp_path / "w.pth", name, cpu, 0.0)
+    found = detector.find(FRAMES[:2])
+    assert len(found) == 2
+    assert found[0].shape[1] == 5
+    with pytest.raises(WeightsError, match="--detector-name"):
+        TorchvisionDetector(tmp_path / "w.pth", "fcos_resnet50_fpn", cpu, 0.0)
+    with pytest.raises(WeightsError, match="No weight file"):
+        TorchvisionDetector(tmp_path / "none.pth", name, cpu, 0.0)

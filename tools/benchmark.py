@@ -1,0 +1,158 @@
+"""Time of every stage beside its textbook form, measured in turns in one run.
+
+    python tools/benchmark.py                      synthpose, drawn into a temporary folder
+    python tools/benchmark.py --data data/coco --cfg experiments/coco/hrnet/w32_....yaml
+
+Both forms must agree before anything is timed (exit code 1 if they do not). The textbook does what
+the HRNet family does, so the settings that it knows are used: Gaussian targets, flip test with a
+shift of one cell, quarter step, suppression by threshold. One thread; times on the CPU are
+processor
+time, those on a GPU wall clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from lib.benchmark import data, network, results
+from lib.benchmark.timing import Stage, describe_machine, measure
+from lib.config import load_config
+from lib.datasets.synthetic import Recipe, write_dataset
+from lib.engine.device import setup_device
+from lib.evaluation.coco_files import read_ground_truth
+from lib.tasks import build_task
+from lib.tasks.splits import build_source
+from lib.tasks.topdown import TopDownTask
+from lib.utils.cli import run_tool
+from lib.utils.errors import ConfigError
+
+DEFAULT_CFG = Path(__file__).parent.parent / "experiments/synthpose/quickstart.yaml"
+LINEAGE = (
+    *("MODEL.TARGET_TYPE=gaussian", "DATASET.CUTOUT=False", "DATASET.SELECT_DATA=False"),
+    *("LOSS.USE_OHKM=False", "LOSS.USE_TARGET_WEIGHT=True", "LOSS.FACTOR=0.5"),
+    *("LOSS.USE_DIFFERENT_JOINTS_WEIGHT=False", "TEST.SOFT_ARGMAX=False", "TEST.BIAS=0.0"),
+    *("TEST.FLIP_TEST=True", "TEST.SHIFT_HEATMAP=True", "TEST.FLIP_ALIGN=''"),
+    *("TEST.POST_PROCESS=True", "TEST.SOFT_NMS=False", "TEST.RESCORE=True", "TEST.OKS_THRE=0.9"),
+    *("TEST.USE_GT_BBOX=True", "WORKERS=0", "FP16.ENABLED=False"),
+)
+COLUMNS = ("stage", "ours", "textbook", "ratio", "quartiles", "per", "notes")
+FULL = {
+    "people": 64,
+    "images": 12,
+    "maps": 64,
+    "groups": 4,
+    "cells": 256,
+    "many": 400,
+    "batch": 16,
+    "rounds": 9,
+}
+SHORT = {
+    "people": 6,
+    "images": 2,
+    "maps": 3,
+    "groups": 1,
+    "cells": 64,
+    "many": 9,
+    "batch": 2,
+    "rounds": 1,
+}
+
+Maker = Callable[[TopDownTask, dict[str, int], torch.device], Stage]
+STAGES: dict[str, Maker] = {
+    "train_data": lambda task, size, device: data.train_data(task, size["people"]),
+    "test_data": lambda task, size, device: data.test_data(task, size["images"]),
+    "decode": lambda task, size, device: results.decode(task, size["maps"], device),
+    "group": lambda task, size, device: results.group_people(size["groups"], size["cells"], device),
+    "nms": lambda task, size, device: results.suppress(size["many"]),
+    "evaluate": lambda task, size, device: results.score(
+        read_ground_truth(build_source(task.cfg, train=False).annotation), size["many"]
+    ),
+    "forward": lambda task, size, device: network.forward(task, size["batch"], device),
+    "train_step": lambda task, size, device: network.train_step(task, size["batch"], device),
+    "end_to_end": lambda task, size, device: network.end_to_end(task, size["people"], device),
+}
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--cfg", default=str(DEFAULT_CFG), metavar="FILE", help="YAML of a top-down COCO model")
+    add("--data", metavar="DIR", help="data set in COCO's layout (synthpose, drawn for this run)")
+    add("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="which (all)")
+    add("--rounds", type=int, help="measurements of each form")
+    add("--short", action="store_true", help="smallest sizes, one round: does it work?")
+    add("--json", action="store_true", help="write {stage: {ours, textbook, ratio, spread}}")
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="configuration keys to override")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace, root: Path) -> dict[str, Any]:
+    """Return the rows of the wanted stages, with ``machine`` beside them."""
+    cfg = load_config(args.cfg, [*LINEAGE, f"DATASET.ROOT={root}", *args.set])
+    task = build_task(cfg)
+    if not isinstance(task, TopDownTask) or build_source(cfg, train=False).kind != "coco":
+        raise ConfigError(f"{args.cfg}: the benchmark wants a top-down model on a COCO data set.")
+    size = {**(SHORT if args.short else FULL)}
+    size["rounds"] = args.rounds or size["rounds"]
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    device = setup_device(cfg)[0]
+    rows: dict[str, Any] = {}
+    for name in args.stages:
+        print(f"{name} ...", file=sys.stderr)
+        rows[name] = measure(STAGES[name](task, size, device), size["rounds"], device)
+    machine = describe_machine(device) | {"cfg": str(args.cfg), "data": args.data or "synthpose"}
+    return {**rows, "machine": machine}
+
+
+def format_table(report: dict[str, Any]) -> str:
+    """Return the rows as aligned text below a line about the machine."""
+    machine = ", ".join(f"{key} {value}" for key, value in report["machine"].items())
+    lines: list[tuple[str, ...]] = [COLUMNS]
+    for name, row in report.items():
+        if name == "machine":
+            continue
+        low, high = row["spread"]
+        notes = [
+            f"{key} {row[key]:.2f}" for key in ("over_decode", "ratio_without_decode") if key in row
+        ]
+        times = [f"{1e3 * row[key]:.3f} ms" for key in ("ours", "textbook")]
+        quartiles = f"{low:.2f}-{high:.2f}"
+        lines.append((name, *times, f"{row['ratio']:.2f}", quartiles, row["unit"], " ".join(notes)))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    table = [
+        "  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)) for line in lines
+    ]
+    return "\n".join([machine, *(line.rstrip() for line in table)])
+
+
+def main(argv: list[str] | None = None) -> dict[str, Any]:
+    """Measure, and print the table or JSON."""
+    args = parse_args(argv)
+    logging.getLogger("lib").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(args.data or Path(folder) / "coco")
+        if not args.data:
+            images = (4, 3) if args.short else (48, 24)
+            recipe = Recipe(train=images[0], val=images[1], seed=0, formats=("coco",))
+            write_dataset(folder, recipe, workers=1)
+        report = run(args, root)
+    print(json.dumps(report, indent=1) if args.json else format_table(report))
+    return report
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,95 @@
+"""Write a model as ONNX or TorchScript: ``python tools/export.py --cfg experiments/....yaml``.
+
+The file takes normalised images (B, 3, H, W) and gives heatmaps; what it must be fed, and how its
+output is read, stands in the model card inside it. It is kept only if it computes what the network
+computes. ``tools/test.py`` and ``tools/predict.py`` take the ONNX file as ``TEST.MODEL_FILE``.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+import lib
+from lib.api import PoseEstimator
+from lib.config.cli import config_parser, find_weights, parse_config, run_folders
+from lib.export import is_onnx
+from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
+from lib.tasks.pixels import MEAN, STD
+from lib.utils.cli import run_tool
+from lib.utils.errors import ConfigError, ExportError
+from lib.utils.logging import setup_logging
+
+logger = logging.getLogger(__name__)
+WRITERS = {"onnx": (export_onnx, ".onnx"), "torchscript": (export_torchscript, ".torchscript.pt")}
+
+
+def main(argv: list[str] | None = None) -> dict[str, float]:
+    """Write the files asked for; return the largest difference of each."""
+    parser = config_parser("Write a model as a file that needs none of this code.")
+    add = parser.add_argument
+    add("--format", nargs="+", choices=WRITERS, default=["onnx"], help="default: onnx")
+    add("--out", metavar="FILE", help="the file without its ending; default: model in the run")
+    add("--tolerance", type=float, default=TOLERANCE, help="largest difference, share of spread")
+    add("--untrained", action="store_true", help="export the initialisation instead of weights")
+    parser.set_defaults(keys=["TEST.FOLD_BN=false"])  # the file is compared with the plain network
+    cfg, args = parse_config(parser, argv)
+    setup_logging()
+    folder, _ = run_folders(cfg, args.cfg)
+    weights = None if args.untrained else find_weights(cfg, folder)
+    if weights is not None and is_onnx(weights):
+        raise ConfigError(f"{weights} is an exported file already; name a checkpoint.")
+    estimator = PoseEstimator.from_config(cfg, weights, device="cpu")
+    card = build_card(cfg, estimator, weights)
+    base = args.out or str(folder / "model")
+    differences = {}
+    for name in args.format:
+        write, ending = WRITERS[name]
+        path = Path(base.removesuffix(ending) + ending)
+        sizes = image_sizes(cfg, card["task"])
+        differences[name] = write(estimator.network, sizes, path, card, args.tolerance)
+        size = path.stat().st_size / 2**20
+        print(f"{path}: {size:.1f} MB, largest difference {differences[name]:.1e} of the spread")
+    return differences
+
+
+def build_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> dict[str, Any]:
+    """Return what the file says about itself.
+
+    Raises:
+        ExportError: the model is of a kind that is not exported.
+    """
+    described = estimator.task.describe()
+    if described["task"] == "rcnn":
+        raise ExportError(
+            f"{cfg.MODEL.NAME} is not exported: what it computes depends on the boxes it finds on "
+            "the way, which neither format records. Top-down and bottom-up models are."
+        )
+    card = {
+        **described,
+        "name": cfg.MODEL.NAME,
+        "weights": str(weights.name if weights else "untrained"),
+        "input_size": list(image_sizes(cfg, described["task"])[0]),
+        "mean": list(MEAN),
+        "std": list(STD),
+        "version": lib.__version__,
+    }
+    if described["task"] == "topdown":
+        card["heatmap_size"] = list(cfg.MODEL.HEATMAP_SIZE)
+    return card
+
+
+def image_sizes(cfg: CfgNode, task: str) -> list[tuple[int, int]]:
+    """Return ``(width, height)`` of a crop; two sizes of whole images, which differ in size."""
+    if task == "topdown":
+        width, height = cfg.MODEL.IMAGE_SIZE
+        return [(width, height)]
+    side = cfg.DATASET.INPUT_SIZE
+    return [(side, side), (side + 64, side)]
+
+
+if __name__ == "__main__":
+    run_tool(main)

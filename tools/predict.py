@@ -1,0 +1,248 @@
+"""Find people on pictures and videos: ``python tools/predict.py SOURCE --cfg FILE``.
+
+SOURCE is an image, a folder, a quoted pattern, a video, a camera number, or - for a list of names
+on the standard input. Below --out lie ``predictions.json`` (described in lib/video/records.py),
+painted pictures or a video, and COCO results if asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+from yacs.config import CfgNode
+
+from lib.api import PoseEstimator
+from lib.config import load_config
+from lib.config.cli import config_parser, find_weights, parse_config, run_folders
+from lib.structures.drawing import PALETTES, draw_poses
+from lib.structures.results import PoseResult
+from lib.utils.cli import run_tool
+from lib.utils.errors import ConfigError, DataError
+from lib.utils.logging import setup_logging
+from lib.video.boxes import DETECTORS, Boxes, FileBoxes, TorchvisionDetector, WholeFrame
+from lib.video.records import ListFile, coco_entry, frame_entry, person_entry, prediction_file
+from lib.video.sinks import PictureFolder, VideoFile
+from lib.video.smoothing import PoseSmoother
+from lib.video.sources import Frame, ImageSource, VideoSource, in_batches, open_source
+from lib.video.tracking import OksTracker
+
+logger = logging.getLogger(__name__)
+
+
+class OwnDetector:
+    """A one-stage or bottom-up model of ours as person detector."""
+
+    def __init__(self, estimator: PoseEstimator, min_score: float) -> None:
+        self._estimator = estimator
+        self._min_score = min_score
+
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Return per frame (N, 5) ``x1, y1, x2, y2, score``."""
+        found = self._estimator.predict_batch([frame.image for frame in frames])
+        return [
+            np.array(
+                [
+                    [*person.box, person.score]
+                    for person in people
+                    if person.score >= self._min_score
+                ],
+                np.float32,
+            ).reshape(-1, 5)
+            for people in found
+        ]
+
+
+class Steady:
+    """Numbers people from frame to frame and smooths them, as far as the flags ask."""
+
+    def __init__(self, args: argparse.Namespace, estimator: PoseEstimator, rate: float) -> None:
+        wanted = args.track or args.smooth
+        self._tracker = OksTracker(estimator.skeleton.sigmas) if wanted else None
+        self._smoother = PoseSmoother(rate) if args.smooth else None
+
+    def update(
+        self, keypoints: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the joints (N, K, 2) of the next frame and its people's numbers, if any."""
+        if self._tracker is None:
+            return keypoints, None
+        numbers = self._tracker.update(keypoints, scores)
+        if self._smoother is not None:
+            keypoints = self._smoother.update(numbers, keypoints)
+        return keypoints, numbers
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    subject = ("source", "image, folder, pattern, video, camera number, or -")
+    parser = config_parser("Find people on pictures and videos.", subject)
+    add = parser.add_argument
+    add("--out", default="output/predict", metavar="DIR", help="default: output/predict")
+    add("--boxes", metavar="FILE", help="JSON: COCO detections, or {name: [[x1,y1,x2,y2,score]]}")
+    add("--detector", metavar="FILE", help="weights of a person detector (see the next two)")
+    add("--detector-cfg", metavar="FILE", help="YAML of ours that --detector belongs to")
+    add("--detector-name", choices=DETECTORS, default=DETECTORS[0], help="torchvision's name")
+    add("--min-box-score", type=float, default=0.3, help="least score of a box (default: 0.3)")
+    add("--min-score", type=float, default=0.1, help="least score of a person (default: 0.1)")
+    add("--frames", type=int, default=8, help="frames held at a time (default: 8)")
+    add("--track", action="store_true", help="number people from frame to frame")
+    add("--smooth", action="store_true", help="steady joints over time; implies --track")
+    add("--no-pictures", action="store_true", help="write JSON only")
+    add("--coco", action="store_true", help="write COCO results, too: coco_results.json")
+    add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
+    add("--threshold", type=float, default=0.3, help="least score of a painted joint")
+    add("--outline", action="store_true", help="paint boxes")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> Path:
+    """Predict every frame; return the JSON file."""
+    cfg, args = parse_config(build_parser(), argv)
+    setup_logging()
+    source = open_source(args.source)
+    weights = find_weights(cfg, run_folders(cfg, args.cfg)[0])
+    estimator = PoseEstimator.from_config(cfg, weights)
+    boxes = build_boxes(args, estimator)
+    out = Path(args.out)
+    with ExitStack() as stack:
+        file = stack.enter_context(
+            prediction_file(out / "predictions.json", *about(args, estimator))
+        )
+        coco = stack.enter_context(ListFile(out / "coco_results.json")) if args.coco else None
+        sink = None if args.no_pictures else stack.enter_context(build_sink(args, source, out))
+        steady = Steady(args, estimator, source.rate)
+        bar = stack.enter_context(tqdm(total=source.total, unit="frame", desc="predict"))
+        people = 0
+        for frames in in_batches(source, max(1, args.frames)):
+            for frame, found, scores in predict(frames, estimator, boxes, args.min_score):
+                entries = describe(found, scores, steady)
+                people += len(entries)
+                file.add(frame_entry(frame, entries))
+                for entry in entries if coco is not None else ():
+                    coco.add(coco_entry(frame, entry))  # type: ignore[union-attr]
+                if sink is not None:
+                    sink.add(frame, paint(frame, entries, estimator, args))
+            bar.update(len(frames))
+        done = bar.n
+    if not done:
+        raise DataError(f"No frame of {args.source} could be read.")
+    where = "" if sink is None else f" and {sink.path}"
+    left_out = f", {source.unreadable} unreadable files left out" if source.unreadable else ""
+    print(f"{people} people on {done} frames{left_out}: {file.path}{where}")
+    return file.path
+
+
+def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | None:
+    """Return the box source that the flags name; None for models that find people themselves.
+
+    Raises:
+        ConfigError: the flags contradict each other or the model.
+    """
+    if estimator.task.describe()["task"] != "topdown":
+        if args.boxes or args.detector:
+            raise ConfigError("This model finds people itself: leave out --boxes and --detector.")
+        return None
+    if args.boxes and args.detector:
+        raise ConfigError("--boxes and --detector exclude each other.")
+    if args.boxes:
+        return FileBoxes(args.boxes, args.min_box_score)
+    if args.detector_cfg:
+        cfg: CfgNode = load_config(args.detector_cfg)
+        weights = args.detector or find_weights(cfg, run_folders(cfg, args.detector_cfg)[0])
+        return OwnDetector(PoseEstimator.from_config(cfg, weights), args.min_box_score)
+    if args.detector:
+        return TorchvisionDetector(
+            args.detector, args.detector_name, estimator.device, args.min_box_score
+        )
+    logger.info("no boxes and no detector: one person per frame, who fills it")
+    return WholeFrame()
+
+
+def build_sink(
+    args: argparse.Namespace, source: ImageSource | VideoSource, out: Path
+) -> PictureFolder | VideoFile:
+    """Return a video for a video, a folder of pictures for pictures."""
+    if source.is_video:
+        return VideoFile(out / f"{Path(args.source).stem}.mp4", source.rate)
+    return PictureFolder(out / "pictures")
+
+
+def about(args: argparse.Namespace, estimator: PoseEstimator) -> tuple[str, dict[str, Any], Any]:
+    """Return source, model card and skeleton for the head of the JSON file."""
+    boxes = args.boxes or args.detector or args.detector_cfg or "whole frame"
+    card = {**estimator.task.describe(), "name": estimator.task.cfg.MODEL.NAME}  # type: ignore[attr-defined]
+    if card["task"] == "topdown":
+        card["boxes"] = boxes
+    return args.source, card, estimator.skeleton
+
+
+def predict(
+    frames: list[Frame], estimator: PoseEstimator, boxes: Boxes | None, min_score: float
+) -> list[tuple[Frame, list[PoseResult], list[float] | None]]:
+    """Return each frame with its people and the scores of their boxes."""
+    images = [frame.image for frame in frames]
+    if boxes is None:
+        found = estimator.predict_batch(images)
+        scores: list[Any] = [None] * len(frames)
+    else:
+        tables = boxes.find(frames)
+        found = estimator.predict_batch(images, [table[:, :4] for table in tables])
+        scores = [table[:, 4].tolist() for table in tables]
+    rows = []
+    for frame, people, known in zip(frames, found, scores, strict=True):
+        kept = [n for n, person in enumerate(people) if person.score >= min_score]
+        rows.append(
+            (frame, [people[n] for n in kept], None if known is None else [known[n] for n in kept])
+        )
+    return rows
+
+
+def describe(
+    people: list[PoseResult], box_scores: list[float] | None, steady: Steady
+) -> list[dict[str, Any]]:
+    """Return the people of the next frame as the JSON file has them."""
+    joints = len(people[0].keypoints) if people else 0
+    keypoints = np.array([person.keypoints for person in people]).reshape(len(people), joints, 2)
+    scores = np.array([person.keypoint_scores for person in people]).reshape(len(people), joints)
+    keypoints, numbers = steady.update(keypoints, scores)
+    return [
+        person_entry(
+            keypoints[n],
+            scores[n],
+            person.score,
+            person.box,
+            box_score=None if box_scores is None else box_scores[n],
+            track=None if numbers is None else int(numbers[n]),
+        )
+        for n, person in enumerate(people)
+    ]
+
+
+def paint(
+    frame: Frame, people: list[dict[str, Any]], estimator: PoseEstimator, args: argparse.Namespace
+) -> np.ndarray:
+    """Return the frame with its people painted on it."""
+    if not people:
+        return frame.image
+    triples = np.array([person["keypoints"] for person in people])
+    return draw_poses(
+        frame.image,
+        triples[..., :2],
+        triples[..., 2],
+        estimator.skeleton,
+        palette=args.style,
+        threshold=args.threshold,
+        boxes=np.array([person["box"] for person in people]) if args.outline else None,
+        labels=[str(person["track"]) for person in people] if "track" in people[0] else None,
+    )
+
+
+if __name__ == "__main__":
+    run_tool(main)
