@@ -1,0 +1,162 @@
+"""Look at the training data: ``python tools/browse_dataset.py --cfg experiments/....yaml``.
+
+Draws a contact sheet, one row per person: as annotated, as augmented (several draws), and the
+targets the network learns. Names suspicious annotations, and with ``--flagged`` shows only those.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from lib.codecs.codec import HeatmapCodec
+from lib.config.cli import config_parser, parse_config, run_folders
+from lib.datasets.coco import read_annotations
+from lib.datasets.inspection import inspect_people
+from lib.datasets.sources import read_people, source_skeleton
+from lib.datasets.tables import PersonTable
+from lib.datasets.topdown import TrainCrops, cut_crops, person_crops
+from lib.structures.drawing import PALETTES, draw_label, draw_poses, overlay_heatmaps, save_picture
+from lib.structures.geometry import Size, apply_affine, image_to_crop_affine
+from lib.structures.skeleton import Skeleton
+from lib.tasks.splits import build_source
+from lib.tasks.topdown import build_augmentation, build_codec
+from lib.utils.cli import run_tool
+from lib.utils.errors import DataError
+from lib.utils.images import read_image
+from lib.utils.logging import setup_logging
+
+
+def main(argv: list[str] | None = None) -> dict[str, int]:
+    """Write the sheet and flags.json; return the number of annotations of each suspicious kind."""
+    parser = config_parser("Look at the training data and at what augmentation makes of it.")
+    add = parser.add_argument
+    add("--out", metavar="DIR", help="default: browse in the run folder")
+    add("--split", choices=("train", "test"), default="train", help="default: train")
+    add("--people", type=int, default=8, help="rows of the sheet (default: 8)")
+    add("--views", type=int, default=3, help="augmented draws of each person (default: 3)")
+    add("--flagged", action="store_true", help="show suspicious annotations only")
+    add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
+    cfg, args = parse_config(parser, argv)
+    setup_logging()
+    out = Path(args.out) if args.out else run_folders(cfg, args.cfg)[0] / "browse"
+    people, skeleton = load_people(cfg, train=args.split == "train")
+    flags = inspect_people(people, skeleton)
+    report(people, flags, out / "flags.json")
+    kinds = kinds_by_row(flags)
+    candidates = np.array(sorted(kinds)) if args.flagged else shown_people(people)
+    if not len(candidates):
+        raise DataError(
+            "There is nobody to show" + (": no annotation is suspicious." * args.flagged)
+        )
+    rng = np.random.default_rng(cfg.SEED)
+    chosen = rng.permutation(candidates)[: args.people]
+    codec = build_codec(cfg)
+    data = TrainCrops(
+        people,
+        build_augmentation(cfg, skeleton),
+        input_size=codec.input_size,
+        seed=cfg.SEED,
+        unbiased=codec.unbiased,
+        max_bad_images=cfg.DATASET.MAX_BAD_IMAGES,
+    )
+    sheet = [
+        row_of(data, codec, row, max(1, args.views), kinds.get(row, []), args.style)
+        for row in chosen.tolist()
+    ]
+    save_picture(out / "sheet.png", np.concatenate(sheet))
+    print(f"{len(sheet)} people: {out / 'sheet.png'}")
+    return {kind: len(rows) for kind, rows in flags.items()}
+
+
+def load_people(cfg: CfgNode, *, train: bool) -> tuple[PersonTable, Skeleton]:
+    """Return all annotated people, those that training leaves out included, and the skeleton."""
+    source = build_source(cfg, train=train)
+    skeleton = source_skeleton(source, cfg.DATASET.SKELETON)
+    if source.kind == "mpii":
+        return read_people(source, skeleton)
+    annotations = read_annotations(source.annotation, source.images, skeleton)
+    return annotations.people.select(~annotations.is_crowd), annotations.skeleton
+
+
+def shown_people(people: PersonTable) -> np.ndarray:
+    """Return the rows of people with joints and a box."""
+    boxed = (people.boxes[:, 2:] > 0).all(axis=1) | ~np.isnan(people.crops).any(axis=1)
+    return np.nonzero((people.visibility > 0).any(axis=1) & boxed)[0]
+
+
+def kinds_by_row(flags: dict[str, np.ndarray]) -> dict[int, list[str]]:
+    """Return what is suspicious about each person."""
+    kinds: dict[int, list[str]] = {}
+    for kind, rows in flags.items():
+        for row in rows.tolist():
+            kinds.setdefault(row, []).append(kind)
+    return kinds
+
+
+def report(people: PersonTable, flags: dict[str, np.ndarray], path: Path) -> None:
+    """Print how many annotations are suspicious, write which."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({k: people.ids[rows].tolist() for k, rows in flags.items()}) + "\n")
+    print(f"{len(people)} annotated people")
+    for kind, rows in flags.items():
+        print(f"  {len(rows):6d} {kind}")
+    print(f"their ids: {path}")
+
+
+def row_of(
+    data: TrainCrops, codec: HeatmapCodec, row: int, views: int, kinds: list[str], style: str
+) -> np.ndarray:
+    """Return one row of the sheet: as annotated, ``views`` augmented ones, targets of the last.
+
+    Args:
+        data: the people, as training shows them.
+        codec: draws the targets.
+        row: number of the person.
+        views: number of augmented draws, at least 1.
+        kinds: what is suspicious, to write on the first picture.
+        style: palette.
+    """
+    skeleton = data.augmentation.skeleton
+    person = data.people.select(np.array([row]))
+    lines = [str(int(person.ids[0])), *kinds]
+    tiles = [annotated(person, skeleton, codec.input_size, lines, style)]
+    samples = [data[view, row] for view in range(views)]
+    for sample in samples:
+        shown = np.where(sample["visible"][:, None] > 0, sample["keypoints"], np.nan)
+        tiles.append(draw_poses(sample["image"], shown[None], None, skeleton, palette=style))
+    sample = samples[-1]
+    targets, _ = codec.encode(
+        torch.from_numpy(sample["keypoints"])[None], torch.from_numpy(sample["visible"])[None]
+    )
+    tiles.append(overlay_heatmaps(sample["image"], targets[0].numpy()))
+    return np.concatenate([bordered(tile) for tile in tiles], axis=1)
+
+
+def annotated(
+    person: PersonTable, skeleton: Skeleton, size: Size, lines: Iterable[str], style: str
+) -> np.ndarray:
+    """Return the crop of a person without augmentation, with joints and lines of text."""
+    crops = person_crops(person, size)
+    pixels = cut_crops(read_image(person.image_path(0)), crops, size, unbiased=False)[0]
+    joints = apply_affine(image_to_crop_affine(crops, size)[0], person.keypoints[0])
+    shown = np.where(person.visibility[0][:, None] > 0, joints, np.nan)
+    canvas = draw_poses(pixels, shown[None], None, skeleton, palette=style)
+    for n, line in enumerate(lines):
+        draw_label(canvas, line, (0, 14 * (n + 1)))
+    return canvas
+
+
+def bordered(tile: np.ndarray) -> np.ndarray:
+    """Return a picture with a white line around it."""
+    return cv2.copyMakeBorder(tile, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,188 @@
+"""Say what is installed, what is there, and what to mend: ``python tools/doctor.py --cfg FILE``.
+
+Without ``--cfg`` only packages, device and disk are looked at. Exit code 0 if nothing is wrong, 1
+otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import torch
+from yacs.config import CfgNode
+
+from lib.api import PoseEstimator
+from lib.config import load_config
+from lib.config.cli import find_weights, run_folders
+from lib.datasets.coco import read_annotations
+from lib.datasets.inspection import inspect_people
+from lib.datasets.sources import read_people, source_skeleton
+from lib.tasks import build_task
+from lib.tasks.splits import build_source, detector_file
+from lib.utils.cli import run_tool
+from lib.utils.errors import UserError
+from lib.utils.images import read_image
+
+GOOD, NOTE, BAD = "ok", "note", "FIX"
+Finding = tuple[str, str]  # one of the three, and a sentence
+NEEDED = (
+    *("torch", "torchvision", "yacs", "numpy", "opencv-python", "pycocotools", "json_tricks"),
+    *("scipy", "tensorboardX", "timm", "tqdm", "matplotlib"),
+)
+OPTIONAL = {
+    "faster-coco-eval": "COCO scoring is slower: pip install -e '.[fast]'",
+    "onnx": "tools/export.py cannot write ONNX: pip install -e '.[export]'",
+    "onnxruntime": "ONNX files cannot be run: pip install -e '.[export]'",
+}
+OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+LITTLE_DISK = 5 * 2**30  # bytes
+SAMPLED = 20  # images that are opened
+
+
+def main(argv: list[str] | None = None) -> bool:
+    """Print the findings; return whether nothing is wrong."""
+    parser = argparse.ArgumentParser(description="Say what is there and what to mend.")
+    parser.add_argument("--cfg", metavar="FILE", help="look at the data and weights of this YAML")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
+    args = parser.parse_args(argv)
+    healthy = section("packages", packages)
+    healthy &= section("machine", machine)
+    if args.cfg:
+        cfg = load_config(args.cfg, args.overrides)
+        healthy &= section("training data", lambda: people_of(cfg, train=True))
+        healthy &= section("test data", lambda: people_of(cfg, train=False))
+        healthy &= section("boxes", lambda: boxes_of(cfg))
+        healthy &= section("weights", lambda: weights_of(cfg, args.cfg))
+    print("\nnothing to fix" if healthy else "\nmend what is marked FIX")
+    return healthy
+
+
+def section(title: str, check: Callable[[], Iterator[Finding]]) -> bool:
+    """Print what a check finds; its errors are findings, too."""
+    print(title)
+    healthy = True
+    try:
+        for kind, sentence in check():
+            print(f"  {kind:4} {sentence}")
+            healthy &= kind != BAD
+    except UserError as error:
+        print(f"  {BAD:4} {error}")
+        return False
+    return healthy
+
+
+def packages() -> Iterator[Finding]:
+    """Look for the packages of requirements.txt and of the extras."""
+    yield GOOD, f"Python {platform.python_version()} on {platform.platform()}"
+    for name in NEEDED:
+        found = version(OPENCV if name == OPENCV[0] else (name,))
+        if found is None:
+            yield BAD, f"{name} is missing: pip install -r requirements.txt"
+        else:
+            yield GOOD, f"{name} {found}"
+    for name, loss in OPTIONAL.items():
+        found = version((name,))
+        yield (GOOD, f"{name} {found}") if found else (NOTE, f"{name} is not there; {loss}")
+
+
+def version(names: tuple[str, ...]) -> str | None:
+    """Return the version of the first package that is installed."""
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def machine() -> Iterator[Finding]:
+    """Look at processors, GPUs and disk."""
+    yield GOOD, f"{os.cpu_count()} CPU cores, torch uses {torch.get_num_threads()} threads"
+    if not torch.cuda.is_available():
+        why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no driver"
+        yield NOTE, f"no GPU ({why}): everything runs, training is slow"
+    for n in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(n).total_memory / 2**30
+        yield GOOD, f"GPU {n}: {torch.cuda.get_device_name(n)}, {memory:.0f} GiB"
+    free = shutil.disk_usage(Path.cwd()).free
+    kind = GOOD if free > LITTLE_DISK else NOTE
+    yield kind, f"{free / 2**30:.0f} GiB free in {Path.cwd()}"
+    if not cv2.useOptimized():
+        yield NOTE, "OpenCV runs without its fast paths (cv2.useOptimized())"
+
+
+def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
+    """Look at annotations and images of a split."""
+    source = build_source(cfg, train=train)
+    people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
+    counted = f"{len(people.images)} images, {len(people)} people with joints"
+    yield GOOD, f"{source.annotation}: {counted}, {skeleton.num_joints} joints ({skeleton.name})"
+    if skeleton.num_joints != cfg.MODEL.NUM_JOINTS:
+        yield BAD, f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, set it to {skeleton.num_joints}"
+    if not len(people) and source.has_truth:
+        yield BAD, "nobody has an annotated joint"
+    if source.kind != "mpii":
+        everyone = read_annotations(source.annotation, source.images, skeleton).people
+        for kind, rows in inspect_people(everyone, skeleton).items():
+            ids = ", ".join(map(str, everyone.ids[rows[:3]].tolist()))
+            yield NOTE, f"{len(rows)} annotations: {kind} (ids {ids} ...); see browse_dataset.py"
+    step = max(1, len(people.images) // SAMPLED)
+    names = [people.images.path(n) for n in range(0, len(people.images), step)][:SAMPLED]
+    damaged = [error for error in map(unreadable, names) if error]
+    yield from ((BAD, error) for error in damaged[:3])
+    kind = BAD if damaged else GOOD
+    yield kind, f"{len(names) - len(damaged)} of {len(names)} sampled images can be read"
+
+
+def unreadable(name: str) -> str | None:
+    """Return why an image cannot be read, None if it can."""
+    try:
+        read_image(name)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def boxes_of(cfg: CfgNode) -> Iterator[Finding]:
+    """Look for the detector file, if a test wants one."""
+    if cfg.TEST.USE_GT_BBOX or build_source(cfg, train=False).kind == "mpii":
+        yield GOOD, "a test uses annotated boxes"
+    elif build_task(cfg).describe()["task"] != "topdown":
+        yield GOOD, "the model finds people itself"
+    else:
+        file = detector_file(cfg)
+        there = file.is_file()
+        yield (GOOD, str(file)) if there else (BAD, f"{file} is not there (TEST.COCO_BBOX_FILE)")
+
+
+def weights_of(cfg: CfgNode, cfg_file: str) -> Iterator[Finding]:
+    """Look for the weights that training starts from, and try those that a test would use."""
+    start = cfg.MODEL.PRETRAINED
+    if start:
+        there = Path(start).is_file()
+        yield (
+            (GOOD if there else BAD),
+            f"MODEL.PRETRAINED {start}" + ("" if there else " is missing"),
+        )
+    else:
+        yield NOTE, "MODEL.PRETRAINED is empty: training starts from random weights"
+    folder, _ = run_folders(cfg, cfg_file)
+    names = ("model_best.pth", "final_state.pth")
+    if not cfg.TEST.MODEL_FILE and not any((folder / name).is_file() for name in names):
+        yield NOTE, f"nothing trained in {folder} yet"
+        return
+    weights = find_weights(cfg, folder)
+    PoseEstimator.from_config(cfg, weights, device="cpu")
+    yield GOOD, f"{weights} fits the model"
+
+
+if __name__ == "__main__":
+    run_tool(lambda: sys.exit(0 if main() else 1))
