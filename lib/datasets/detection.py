@@ -137,6 +137,11 @@ class TrainImages:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def name(self, index: int) -> str:
+        """Return which image sample ``index`` is."""
+        row = int(self.rows[index])
+        return f"{self.people.images.path(row)} (image {self.people.images.ids[row]})"
+
     def aspect_groups(self) -> list[int]:
         """Return 0 for each image that is wider than high, 1 for the others."""
         sizes = self.people.images.sizes[self.rows]

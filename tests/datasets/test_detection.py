@@ -161,6 +161,10 @@ def test_samples_depend_on_their_key_only(folder):
     assert 0 < sum(mirrored) < 8
 
 
+def test_samples_are_named_by_file_and_id(folder):
+    assert train_images(folder, min_keypoints=2).name(2) == f"{folder}/4.png (image 4)"
+
+
 def test_aspect_groups(folder):
     assert train_images(folder).aspect_groups() == [0, 1, 1, 0]
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tinyrcnn import PLAIN, target, tiny_rcnn
 
+from lib.models import fold_batch_norm
 from lib.models.rcnn.network import mirror_images
 from lib.models.rcnn.roi_heads import Mirror
 
@@ -266,6 +267,25 @@ def test_with_synchronised_batch_norm_the_head_runs_without_rois_too(monkeypatch
     assert loss == 0
     assert head.gcm1.norm1.num_batches_tracked == 1
     assert all(p.grad is not None and not p.grad.any() for p in head.parameters())
+
+
+@pytest.mark.parametrize("norm", ["BN", "FrozenBN"])
+def test_folding_merges_the_norms_of_the_body_only(norm):
+    network = tiny_rcnn({"BACKBONE": {"NORM": norm}}).eval()
+    generator = torch.Generator().manual_seed(0)
+    for name, buffer in network.named_buffers():
+        if "running" in name:
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before = network.cost_forward(images, 3)
+        maps = network.backbone(images)
+        assert fold_batch_norm(network) == 20
+        folded = network.backbone(images)
+        after = network.cost_forward(images, 3)
+    assert all(torch.allclose(maps[k], folded[k], atol=1e-4) for k in maps)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(before, after, strict=True))
+    assert isinstance(network.roi_heads.keypoint_head.gcm1.norm1, torch.nn.BatchNorm2d)
 
 
 def test_mirroring_stays_left_of_the_padding():
