@@ -39,7 +39,7 @@ class EFENetKeys:
         """Return ``state`` under our names; an HRFormer's own head keeps its name."""
         ours: StateDict = {}
         for key, value in from_mmpose(state).items():
-            name = key.removeprefix("backbone.").removeprefix("keypoint_head.")
+            name = key.removeprefix("backbone.").removeprefix("keypoint_").removeprefix("head.")
             single = {name: value}
             ours.update(
                 single if name.startswith("final_layer.") else self._prefixes.from_official(single)

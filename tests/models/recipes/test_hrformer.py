@@ -54,7 +54,8 @@ def test_mmpose_round_trip_is_the_identity(small):
     ours = small.state_dict()
     theirs = to_mmpose(ours)
     block = "backbone.stage3.2.branches.1.0."
-    assert theirs[block + "attn.attn.qkv.weight"].shape == (3 * 64, 64)
+    rows = [ours[f"{block}attn.attn.{part}_proj.weight"] for part in "qkv"]
+    assert torch.equal(theirs[block + "attn.attn.qkv.weight"], torch.cat(rows))
     assert block + "attn.attn.proj.bias" in theirs
     assert block + "ffn.dw3x3.weight" in theirs
     assert not any("q_proj" in key or ".mlp." in key for key in theirs)
