@@ -65,8 +65,8 @@ class PoseEstimator:
         else:
             network = task.build_model()
             if weights is not None:
-                state, payload = read_checkpoint(weights)
-                logger.info("%s: %s", weights, load_weights(network, state))
+                logger.info("%s: %s", weights, load_weights(network, weights))
+                _, payload = read_checkpoint(weights)
                 warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
             if cfg.TEST.FOLD_BN:
                 fold_batch_norm(network.eval())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def read_annotations(
         skeleton = skeleton or load_skeleton("coco")
     if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
         raise DataError(f"{path} must hold 'images' and 'annotations', as COCO's files do.")
+    for key in ("images", "annotations", "categories"):
+        _require_rows(content.get(key, []), key, path)
     images = _image_table(content["images"], image_folder, path)
     skeleton = skeleton or _category_skeleton(content, path)
     rows = content["annotations"]
@@ -87,10 +90,7 @@ def read_annotations(
         scores=np.ones(len(rows), np.float32),
         keypoints=keypoints,
         visibility=visibility,
-        areas=np.array(
-            [row.get("area", w * h) for row, (w, h) in zip(rows, boxes[:, 2:], strict=True)],
-            np.float32,
-        ),
+        areas=_areas(rows, boxes, path),
     )
     return CocoAnnotations(
         people=people,
@@ -149,19 +149,27 @@ def read_detections(
     content = _read_json(path, "detector")
     if not isinstance(content, list):
         raise DataError(f"{path} must hold a list of detections, as COCO's result files do.")
-    keys = {"image_id", "category_id", "bbox", "score"}
-    for row in content[:1]:
-        if not isinstance(row, dict) or not keys <= row.keys():
-            raise DataError(f"{path}: a detection must have {sorted(keys)}, got {row!r:.200}.")
+    for row in content:
+        _check_detection(row, path)
     place = {int(image): index for index, image in enumerate(images.ids)}
     rows = [
         row
         for row in content
         if row["category_id"] == PERSON and row["score"] >= min_score and row["image_id"] in place
     ]
+    boxes = _boxes(rows, path)
+    empty = boxes[:, 2:].min(axis=1, initial=1) <= 0
+    if empty.any():
+        logger.warning("%s: %d boxes without area are left out", path, empty.sum())
+        rows, boxes = [row for row, e in zip(rows, empty, strict=True) if not e], boxes[~empty]
+    if not rows:
+        logger.warning(
+            "%s: none of its %d rows is a person in the %d images of this set, scored at least %g",
+            *(path, len(content), len(images), min_score),
+        )
     image_index = np.array([place[row["image_id"]] for row in rows], np.int32)
     order = np.argsort(image_index, kind="stable")
-    boxes = _boxes(rows, path)[order]
+    boxes = boxes[order]
     count = len(rows)
     return PersonTable(
         images=images,
@@ -176,6 +184,16 @@ def read_detections(
     )
 
 
+def _check_detection(row: Any, path: str | Path) -> None:
+    keys = ("image_id", "category_id", "score")
+    numbers = isinstance(row, dict) and all(_is_number(row, key) for key in keys)
+    if not numbers or "bbox" not in row or not math.isfinite(row["score"]):
+        raise DataError(
+            f"{path}: a detection must have numbers 'image_id', 'category_id' and 'score', and a "
+            f"'bbox', got {row!r:.200}."
+        )
+
+
 def _read_json(path: str | Path, kind: str) -> Any:
     file = Path(path)
     if not file.is_file():
@@ -184,6 +202,11 @@ def _read_json(path: str | Path, kind: str) -> Any:
         return json.loads(file.read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"The {kind} file {path} is not JSON: {error}.") from None
+
+
+def _require_rows(rows: Any, key: str, path: str | Path) -> None:
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path}: '{key}' must be a list of entries, got {rows!r:.100}.")
 
 
 def _image_table(rows: list[dict[str, Any]], folder: str, path: str | Path) -> ImageTable:
@@ -201,8 +224,8 @@ def _image_table(rows: list[dict[str, Any]], folder: str, path: str | Path) -> I
 def _column(rows: list[dict[str, Any]], key: str, dtype: Any, path: str | Path) -> np.ndarray:
     try:
         return np.array([row[key] for row in rows], dtype)
-    except (KeyError, TypeError, ValueError):
-        bad = next(i for i, row in enumerate(rows) if not _is_number(row, key))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        bad = next((i for i, row in enumerate(rows) if not _is_number(row, key)), 0)
         raise DataError(
             f"{path}: entry {bad} needs a number '{key}': {rows[bad]!r:.200}."
         ) from None
@@ -241,6 +264,8 @@ def _keypoints(
     blank = [0] * (3 * count)
     values = [row.get("keypoints") or blank for row in rows]
     for row, value in zip(rows, values, strict=True):
+        if not isinstance(value, list) or not all(isinstance(v, (int, float)) for v in value):
+            raise DataError(f"{path}: 'keypoints' of annotation {row['id']} must list numbers.")
         if len(value) != 3 * count:
             raise DataError(
                 f"{path}: annotation {row['id']} has {len(value) / 3:g} joints, the skeleton "
@@ -251,6 +276,10 @@ def _keypoints(
     if bad.any():
         where = rows[int(bad.argmax())]["id"]
         raise DataError(f"{path}: annotation {where} has a joint that is not a finite number.")
+    strange = ~np.isin(table[..., 2], (0, 1, 2)).all(axis=1)
+    if strange.any():
+        where = rows[int(strange.argmax())]["id"]
+        raise DataError(f"{path}: annotation {where} has a visibility that is not 0, 1 or 2.")
     visibility = table[..., 2].astype(np.uint8)
     return table[..., :2] * (visibility > 0)[..., None], visibility
 
@@ -260,6 +289,8 @@ def _boxes(rows: list[dict[str, Any]], path: str | Path) -> np.ndarray:
     for i, row in enumerate(rows):
         box = row.get("bbox", (0, 0, 0, 0))
         try:
+            if len(box) != len(boxes[i]):
+                raise ValueError
             boxes[i] = box
         except (TypeError, ValueError):
             raise DataError(f"{path}: 'bbox' must be four numbers, got {row!r:.200}.") from None
@@ -271,6 +302,15 @@ def _boxes(rows: list[dict[str, Any]], path: str | Path) -> np.ndarray:
             "finite, with width and height of at least 0."
         )
     return boxes
+
+
+def _areas(rows: list[dict[str, Any]], boxes: np.ndarray, path: str | Path) -> np.ndarray:
+    """(N,) annotated areas; a file without them (CrowdPose) gives those of the boxes."""
+    sides = boxes[:, 2:].prod(axis=1)
+    areas = [
+        {"area": row.get("area", side)} for row, side in zip(rows, sides.tolist(), strict=True)
+    ]
+    return _column(areas, "area", np.float32, path)
 
 
 def _drop_outside(

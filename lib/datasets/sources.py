@@ -29,6 +29,8 @@ KINDS = {
     "crowdpose": "crowdpose",
 }
 
+COCO_TEST_SETS = ("test2017", "test-dev2017")  # their annotation files list images only
+
 
 @dataclass(frozen=True)
 class Source:
@@ -72,7 +74,7 @@ def locate(
     if dataset not in KINDS:
         raise ConfigError(f"No DATASET.DATASET '{dataset}'.{did_you_mean(dataset, KINDS)}")
     kind, base = KINDS[dataset], Path(root)
-    is_test = kind == "coco" and "test" in split
+    is_test = kind == "coco" and split in COCO_TEST_SETS and not annotation
     if kind == "coco":
         prefix = "image_info" if is_test else "person_keypoints"
         file = base / "annotations" / f"{prefix}_{split}.json"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -16,6 +15,7 @@ from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
 from lib.utils.images import read_image
+from lib.utils.workers import init_worker, limit_workers
 
 Sample = dict[str, Any]
 
@@ -111,18 +111,12 @@ def crop_loader(
         crops,
         batch_size=None,  # one image is one item; batches are cut afterwards
         sampler=shard,
-        num_workers=min(workers, len(shard)),
-        worker_init_fn=single_threaded,
+        num_workers=min(limit_workers(workers), len(shard)),
+        worker_init_fn=init_worker,
         collate_fn=_untouched,
     )
     count = int((crops.ends - crops.starts)[shard].sum())
     return CropLoader(loader, count, batch_size)
-
-
-def single_threaded(worker: int) -> None:
-    """Keep loader workers from starting a thread per core each."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
 
 
 def _untouched(sample: Any) -> Any:

@@ -32,7 +32,11 @@ BEST = "model_best.pth"
 FINAL = "final_state.pth"
 
 _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
-_NOT_PART_OF_A_RUN = ("MODEL.PRETRAINED", "DATASET.ROOT")
+_NOT_PART_OF_A_RUN = (
+    "MODEL.PRETRAINED",
+    *("DATASET.ROOT", "DATASET.ANNOTATION", "DATASET.ANNOTATION_TEST", "DATASET.DATA_FORMAT"),
+    *("DATASET.IMAGES", "DATASET.IMAGES_TEST", "DATASET.TEST_SET", "DATASET.DATASET_TEST"),
+)
 
 
 def save_atomically(payload: Payload, path: Path, *, check_types: bool = True) -> None:
@@ -150,7 +154,9 @@ class CheckpointStore:
         names = [LATEST, BEST, FINAL, "metrics.jsonl", "results"]
         if not any((self.folder / name).exists() for name in names) and not self._older():
             return None
-        number = 1 + sum(1 for _ in self.folder.glob("earlier-*"))
+        names += ["config.yaml", "metrics.json", "report.html", "pictures"]
+        taken = [path.name.rpartition("-")[2] for path in self.folder.glob("earlier-*")]
+        number = 1 + max((int(name) for name in taken if name.isdigit()), default=0)
         target = self.folder / f"earlier-{number}"
         target.mkdir(parents=True)
         for path in [self.folder / name for name in names] + self._older():

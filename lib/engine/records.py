@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import sys
 import time
 from datetime import timedelta
@@ -110,7 +111,8 @@ class RunRecords:
     def _scalars(self, prefix: str, values: dict[str, float], step: int) -> None:
         if self._board is not None:
             for name, value in values.items():
-                self._board.add_scalar(f"{prefix}/{name.lstrip('_')}", value, step)
+                tag = re.sub(r"[^\w.]+", "_", name).strip("_")  # TensorBoard takes no spaces
+                self._board.add_scalar(f"{prefix}/{tag}", value, step)
             self._board.flush()
 
 

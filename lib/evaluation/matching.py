@@ -228,8 +228,8 @@ def average_precision(matches: Matches, weights: np.ndarray | None = None) -> fl
 
 def _image_poses(image_id: int, truths: Rows, rows: Rows, joints: int) -> ImagePoses:
     rows = sorted(rows, key=lambda row: -row["score"])[:MAX_PEOPLE]
-    truth = _numbers(truths, "keypoints", 3 * joints).reshape(-1, joints, 3)
-    found = _numbers(rows, "keypoints", 3 * joints).reshape(-1, joints, 3)
+    truth = _numbers(truths, "keypoints", 3 * joints).reshape(len(truths), joints, 3)
+    found = _numbers(rows, "keypoints", 3 * joints).reshape(len(rows), joints, 3)
     crowd = np.array([bool(row["iscrowd"]) for row in truths], bool)
     empty = np.array([row["num_keypoints"] == 0 for row in truths], bool)
     return ImagePoses(

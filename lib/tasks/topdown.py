@@ -286,6 +286,11 @@ class TopDownTask:
         annotated, skeleton = self._truth
         check_joints(self.cfg, skeleton, source)
         if self._uses_truth:
+            if not source.has_truth:
+                raise ConfigError(
+                    f"{self.cfg.DATASET.TEST_SET} has no annotated boxes; set TEST.USE_GT_BBOX "
+                    "false and TEST.COCO_BBOX_FILE to a detector file."
+                )
             return annotated
         file = detector_file(self.cfg)
         return read_detections(

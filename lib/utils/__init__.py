@@ -1,1 +1,1 @@
-"""Helpers without knowledge of poses: ``errors``."""
+"""What needs no knowledge of poses: errors, images, logging, seeds, loader processes."""

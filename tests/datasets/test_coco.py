@@ -102,6 +102,15 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
         (content(annotation(bbox=[0, 0, float("nan"), 3])), "finite"),
         (content(annotation(bbox=[0, 0, -4, 3])), "finite"),
         (content(annotation(bbox=[1, 2])), "four numbers"),
+        (content(annotation(bbox=5)), "four numbers"),
+        (content(annotation(keypoints=["a"] * 9)), "must list numbers"),
+        (content(annotation(keypoints=7)), "must list numbers"),
+        (content(annotation(keypoints=[1, 2, 300] * 3)), "not 0, 1 or 2"),
+        (content(annotation(area="x")), "needs a number 'area'"),
+        (content(annotation(number=10**30)), "needs a number 'id'"),
+        ({**content(), "images": None}, "'images' must be a list"),
+        ({**content(), "annotations": [3]}, "'annotations' must be a list"),
+        ({**content(), "categories": ["x"]}, "'categories' must be a list"),
         (content(annotation(image=99)), "image 99, not listed"),
         (content(annotation(keypoints=[1, 2, 2] * 4)), "has 4 joints, the skeleton 'toy' has 3"),
         (content(annotation(keypoints=[float("inf"), 2, 2] * 3)), "finite number"),
@@ -143,7 +152,16 @@ def test_detections_keep_their_boxes_and_lose_the_rest(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({}, "list of detections"), ([{"image_id": 1}], "must have"), ("[", "is not JSON")],
+    [
+        ({}, "list of detections"),
+        ([{"image_id": 1}], "must have"),
+        ([detection(), {"image_id": 3, "category_id": 1, "bbox": [1, 2, 3, 4]}], "must have"),
+        ([detection(), detection(score=None)], "must have"),
+        ([detection(score=float("nan"))], "must have"),
+        ([detection(), 5], "must have"),
+        ([detection(bbox=[1])], "four numbers"),
+        ("[", "is not JSON"),
+    ],
 )
 def test_bad_detections_are_named(write, tmp_path, change, message):
     images = read(write(content())).people.images
@@ -151,9 +169,17 @@ def test_bad_detections_are_named(write, tmp_path, change, message):
         read_detections(write(change), images, 3, 0)
 
 
-def test_no_detections(write):
+def test_no_detections_are_said(write, caplog):
     images = read(write(content())).people.images
     assert len(read_detections(write([]), images, 3, 0)) == 0
+    assert "none of its 0 rows" in caplog.text
+
+
+def test_boxes_without_area_are_left_out(write, caplog):
+    images = read(write(content())).people.images
+    people = read_detections(write([detection(bbox=[9, 9, 0, 0]), detection()]), images, 3, 0)
+    assert len(people) == 1
+    assert "1 boxes without area" in caplog.text
 
 
 def test_real_annotations(shared):
