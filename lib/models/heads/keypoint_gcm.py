@@ -100,13 +100,11 @@ class RelativeSelfAttention(nn.Module):
         with without_autocast(query.device):
             query, key = query.float() * self.scale, key.float()
             rows, columns = self.pos_emb(query)
-            logits = (query @ key.transpose(2, 3)).unflatten(2, rows.shape[2:4])
-            logits = logits.unflatten(4, (self.size, self.size))  # (N, heads, y, x, Y, X)
-            # In place: one attention map per module is all that backward keeps (150 MiB at 256
-            # RoIs).
-            logits += rows[..., :, None]
-            logits += columns[..., None, :]
-            return logits.flatten(4).flatten(2, 3).softmax(dim=-1)
+            places = rows[..., :, None] + columns[..., None, :]  # (N, heads, y, x, Y, X)
+            places = places.flatten(4).flatten(2, 3).flatten(0, 1)
+            logits = torch.baddbmm(places, query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2))
+            # Backward keeps one map per module, that of the softmax: 150 MiB at 256 RoIs.
+            return logits.softmax(dim=-1).unflatten(0, query.shape[:2])
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, heads * d, S, S) -> (N, heads, S*S, d), head-major."""
