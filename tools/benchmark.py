@@ -142,7 +142,6 @@ def format_table(report: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     """Measure, and print the table or JSON."""
     args = parse_args(argv)
-    logging.getLogger("lib").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(args.data or Path(folder) / "coco")
         if not args.data:
@@ -155,4 +154,5 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    logging.getLogger("lib").setLevel(logging.ERROR)  # warnings of models that nobody will use
     run_tool(main)
