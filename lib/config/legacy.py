@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.utils.errors import ConfigError
+
 # Old path -> ours. A whole node cannot be renamed, only its keys.
 ALIASES = {
     "TRAIN.BATCH_SIZE": "TRAIN.BATCH_SIZE_PER_GPU",
@@ -82,6 +84,10 @@ def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
         node = tree
         for name in nodes:
             node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"{path} cannot be set: {name} holds the value {node!r}.")
+        if isinstance(node.get(leaf), dict):
+            raise ConfigError(f"{path} cannot be set to {value!r}: it holds keys of its own.")
         node[leaf] = value
     return tree
 

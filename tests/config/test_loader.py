@@ -145,6 +145,8 @@ def test_mistakes_are_named(write, text, message):
         (["TRAIN.LR"], "has no value"),
         (["0.1", "TRAIN.LR"], "KEY VALUE or KEY=VALUE"),
         (["TRAIN.LRR=1"], "command line: unknown key"),
+        (["TRAIN.LR=1", "TRAIN.LR.X=2"], "LR holds the value 1"),
+        (["TRAIN.LR.X=2", "TRAIN.LR=1"], "holds keys of its own"),
     ],
 )
 def test_wrong_overrides_are_named(write, words, message):

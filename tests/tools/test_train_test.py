@@ -90,6 +90,7 @@ def test_detector_boxes(tiny_config, synthpose, tmp_path):
         (["MODEL.NUM_JOINTS", "16"], "MODEL.NUM_JOINTS is 16"),
         (["TEST.USE_GT_BBOX", "0"], "TEST.COCO_BBOX_FILE is empty"),
         (["MODEL.HEATMAP_SIZE", "[24,32]"], "MODEL.HEATMAP_SIZE"),
+        (["OUTPUT_DIR", __file__], "Not a directory"),
         (["DATASET.TEST_SET", "test-dev2017"], "No annotation file"),
     ],
 )
