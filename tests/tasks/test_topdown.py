@@ -93,3 +93,23 @@ def test_select_data_trains_on_fewer(tiny_config):
     everyone = build_task(load_config(tiny_config)).build_train_dataset()
     task = build_task(load_config(tiny_config, ["DATASET.SELECT_DATA=true"]))
     assert 0 < len(task.build_train_dataset()) < len(everyone)
+
+
+def test_a_train_step_never_waits_for_the_device(tiny_config, monkeypatch):
+    """Tensors of the meta device hold no values: whatever reads one on the host raises."""
+    task = build_task(load_config(tiny_config))
+    with torch.device("meta"):
+        model = task.build_model()
+        batch = {
+            "image": torch.empty(5, 96, 64, 3, dtype=torch.uint8),
+            "keypoints": torch.empty(5, 17, 2),
+            "visible": torch.empty(5, 17),
+        }
+    task.loss_step(model, batch)  # makes the constants of this width
+    monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("a copy from the host"))
+    monkeypatch.setattr(torch, "from_numpy", lambda *_: pytest.fail("a copy from the host"))
+    losses = task.loss_step(model, batch)
+    losses["heatmap"].backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    with pytest.raises(RuntimeError, match="meta"):
+        losses["heatmap"].item()
