@@ -1,10 +1,12 @@
 """Train experiments with several seeds; compare their scores with and without post-processing.
 
 ``python tools/ablation.py --cfg experiments/synthpose/efenet/*.yaml --seeds 0 1 2``
+``python tools/ablation.py --cfg experiments/synthpose/higher_hrnet*.yaml --switch TEST.REFINE``
 
-Post-processing is the quarter-cell step after the argmax (``TEST.POST_PROCESS``). What a model
-loses without it is its reliance on it. Runs that are finished are not repeated, and an interrupted
-one is continued, so the command can be given again. Leaves the runs and ablation.json below --out.
+Post-processing is what --switch turns on and off: the quarter-cell step after the argmax
+(``TEST.POST_PROCESS``) unless said otherwise. What a model loses without it is its reliance on it.
+Runs that are finished are not repeated, and an interrupted one is continued, so the command can be
+given again. Leaves the runs and ablation.json below --out.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ HEADINGS = ("experiment", "seeds", "with", "without", "reliance")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return ``cfg`` (files), ``overrides``, ``seeds`` and ``out``."""
+    """Return ``cfg`` (files), ``set`` (overrides), ``seeds``, ``switch`` and ``out``."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -42,6 +44,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", default="output/ablation", help="folder of runs and ablation.json")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides for all experiments"
+    )
+    parser.add_argument(
+        "--switch",
+        default="TEST.POST_PROCESS",
+        metavar="KEY",
+        help="the true-or-false key that is post-processing (default: TEST.POST_PROCESS)",
     )
     return parser.parse_args(argv)
 
@@ -59,10 +67,9 @@ def train(file: str, overrides: Sequence[str]) -> tuple[Path, bool]:
         return weights, fit(cfg, build_task(cfg), folder, log_folder).finished
 
 
-def score(file: str, overrides: Sequence[str], weights: Path, post_process: bool) -> float:
+def score(file: str, overrides: Sequence[str], weights: Path) -> float:
     """Return the primary metric of one model, in points."""
-    words = [*overrides, f"TEST.POST_PROCESS={str(post_process).lower()}"]
-    cfg = load_config(file, words)
+    cfg = load_config(file, overrides)
     return 100 * PoseEstimator.from_config(cfg, weights).evaluate().score
 
 
@@ -79,8 +86,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
                 logger.warning("stopped; give the same command again to go on")
                 return rows
             row["seeds"].append(seed)
-            row["with"].append(score(file, words, weights, True))
-            row["without"].append(score(file, words, weights, False))
+            row["with"].append(score(file, [*words, f"{args.switch}=true"], weights))
+            row["without"].append(score(file, [*words, f"{args.switch}=false"], weights))
             logger.info("%s seed %d: %s", file, seed, row)
         rows.append(row)
     return rows

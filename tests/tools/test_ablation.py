@@ -17,9 +17,11 @@ def calls(monkeypatch, tmp_path):
         seen.append(("train", file, *overrides))
         return tmp_path / "final_state.pth", True
 
-    def score(file, overrides, weights, post_process):
+    def score(file, overrides, weights):
         seed = next(int(word[5:]) for word in overrides if word.startswith("SEED="))
-        return (10.0 if file == "a.yaml" else 20.0) + seed + (2.5 if post_process else 0.5 * seed)
+        key, _, value = overrides[-1].partition("=")
+        gain = {"TEST.POST_PROCESS": 2.5, "TEST.REFINE": 5.0}[key]
+        return (10.0 if file == "a.yaml" else 20.0) + seed + (gain if value == "true" else seed / 2)
 
     monkeypatch.setattr(ablation, "train", train)
     monkeypatch.setattr(ablation, "score", score)
@@ -42,6 +44,11 @@ def test_every_experiment_runs_with_every_seed(calls, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["experiment", "seeds", "with", "without", "reliance"]
     assert lines[1].split("  ")[-3:] == ["14.50 +- 1.41", "13.00 +- 2.12", "1.50 +- 0.71"]
+
+
+def test_another_key_can_be_switched(calls, tmp_path):
+    words = ["--cfg", "a.yaml", "--seeds", "1", "--out", str(tmp_path), "--switch", "TEST.REFINE"]
+    assert ablation.main(words)[0]["with"] == [16.0]
 
 
 def test_an_interrupted_run_ends_the_table(calls, monkeypatch, tmp_path):
