@@ -47,13 +47,13 @@ class AddUp(nn.Module):
         self.level = level
         self.proj = nn.ModuleList(projection(width, out_channels) for width in in_channels)
         count = len(in_channels)
-        self.weights = nn.Parameter(torch.full((1, out_channels, count, 1, 1), 1 / count))
+        self.weights = nn.Parameter(torch.full((count, out_channels, 1, 1), 1 / count))
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Map a list of (B, C_i, H_i, W_i) to (B, C, H, W) of the chosen level, SiLU applied."""
         weights = F.relu(self.weights)
-        weights = weights / (weights.sum(dim=2, keepdim=True) + EPSILON)
-        terms = (self._resample(index, x) * weights[:, :, index] for index, x in enumerate(maps))
+        weights = weights / (weights.sum(dim=0) + EPSILON)
+        terms = (self._resample(index, x) * weights[index] for index, x in enumerate(maps))
         return F.silu(reduce(torch.add, terms), inplace=True)
 
     def _resample(self, index: int, x: Tensor) -> Tensor:

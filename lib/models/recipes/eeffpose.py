@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from lib.models.backbones.eeffnet import TAPS, EEffNet, EffNet
@@ -85,14 +85,28 @@ class EEffPoseKeys:
 
     def from_official(self, state: StateDict) -> StateDict:
         """Return ``state`` under our names; a trunk alone also fills the branches' blocks."""
-        ours = _ANY.from_official(state)
+        ours = {key: _to_rows(value) for key, value in _ANY.from_official(state).items()}
         is_trunk = not any(key.startswith((_BRANCHES, "head.")) for key in ours)
         return {**ours, **_copies(ours)} if is_trunk else ours
 
     def to_official(self, state: StateDict) -> StateDict:
         """Return our ``state`` under the official names."""
         numbered = any(key.startswith(_BRANCHES) for key in state)
-        return (_NUMBERED if numbered else _NAMED).to_official(state)
+        names = _NUMBERED if numbered else _NAMED
+        weights = {key for key in state if key.endswith(".weights") and state[key].ndim == 4}
+        return names.to_official(
+            {key: _to_columns(state[key]) if key in weights else state[key] for key in state}
+        )
+
+
+def _to_rows(value: Tensor) -> Tensor:
+    """Return fusion weights (1, C, inputs, 1, 1) as (inputs, C, 1, 1), anything else unchanged."""
+    return value[0].transpose(0, 1) if value.ndim == 5 else value
+
+
+def _to_columns(weights: Tensor) -> Tensor:
+    """Undo ``_to_rows``."""
+    return weights.transpose(0, 1)[None]
 
 
 def _copies(trunk: StateDict) -> StateDict:

@@ -42,15 +42,15 @@ def test_sum_equals_its_definition(level):
         x = add.proj[i](x).detach()
         if i > level:
             x = nn.Upsample(scale_factor=2 ** (i - level), mode="bilinear", align_corners=True)(x)
-        total = total + weights[:, :, i] * x
-    total = total / (weights.sum(dim=2) + 1e-5)
+        total = total + weights[i] * x
+    total = total / (weights.sum(dim=0) + 1e-5)
     wanted = total * total.sigmoid()
     torch.testing.assert_close(add(maps()).detach(), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_enlarging_keeps_the_corners_and_a_negative_weight_leaves_a_map_out():
     add = AddUp((3, 3), 0, 3).eval()
-    add.weights.data[:, :, 0] = -1
+    add.weights.data[0] = -1
     fine, coarse = torch.randn(1, 3, 8, 12), torch.randn(1, 3, 4, 6)
     output = add([fine, coarse]).detach()[..., ::7, ::11]
     wanted = F.silu(coarse[..., ::3, ::5])
@@ -59,7 +59,7 @@ def test_enlarging_keeps_the_corners_and_a_negative_weight_leaves_a_map_out():
 
 def test_weights_start_equal_and_projections_are_left_out_where_widths_agree():
     add = AddUp((4, 6, 4), 1, 4)
-    assert torch.equal(add.weights, torch.full((1, 4, 3, 1, 1), 1 / 3))
+    assert torch.equal(add.weights, torch.full((3, 4, 1, 1), 1 / 3))
     assert [type(p) for p in add.proj] == [nn.Identity, nn.Sequential, nn.Identity]
 
 

@@ -10,7 +10,7 @@ from modelcfg import model_cfg
 from timm.layers.conv2d_same import Conv2dSame
 
 from lib.config import load_config
-from lib.models import build_model, load_pretrained, load_weights, to_official
+from lib.models import build_model, fold_batch_norm, load_pretrained, load_weights, to_official
 from lib.models.complexity import complexity
 from lib.utils.errors import ConfigError
 
@@ -278,6 +278,27 @@ def test_parts_compose_with_other_backbones():
     with torch.device("meta"):
         network = build_model(cfg).eval()
     assert network(torch.empty(2, 3, 64, 128, device="meta")).shape == (2, 5, 16, 32)
+
+
+def test_the_network_can_be_channels_last():
+    network = golden(build("011", size=(64, 64), device="cpu"))
+    images = golden_input(64, 64)
+    with torch.inference_mode():
+        wanted = network(images)
+        network = network.to(memory_format=torch.channels_last)
+        output = network(images.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(output, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_folding_keeps_the_activations():
+    network = golden(build("110", size=(64, 64), device="cpu"))
+    images = golden_input(64, 64)
+    with torch.inference_mode():
+        wanted = network(images)
+        fold_batch_norm(network)
+        output = network(images)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    assert (output - wanted).abs().max() <= 1e-4 * wanted.std()
 
 
 @pytest.mark.slow
