@@ -21,14 +21,9 @@ from lib.models.posenet import PoseNet
 from lib.models.registry import BACKBONES, HEADS, NECKS, RECIPES, PrefixMap, Recipe, Registry
 from lib.utils.errors import ConfigError, did_you_mean
 
-EXTRA = CfgNode(
-    {
-        "PRETRAINED_LAYERS": ["*"],
-        "BACKBONE": CfgNode(new_allowed=True),
-        "NECK": CfgNode(new_allowed=True),
-        "HEAD": CfgNode(new_allowed=True),
-    }
-)
+EXTRA = CfgNode({"PRETRAINED_LAYERS": ["*"]})
+for _part in ("BACKBONE", "NECK", "HEAD"):
+    EXTRA[_part] = CfgNode(new_allowed=True)  # set here: a CfgNode forgets it for nested ones
 # Ours is the only layout; a bare backbone file (ImageNet) is taken in as well.
 KEYS = PrefixMap(
     (

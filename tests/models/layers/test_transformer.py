@@ -83,3 +83,13 @@ def test_memory_format_does_not_change_the_result():
     x = torch.randn(2, 6, 4, 5)
     last = x.contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(block(x), block(last))
+
+
+def test_half_precision_keeps_the_bias_and_the_shape():
+    layer = attention(channels=8, heads=2, window=3)
+    x = torch.randn(1, 4, 5, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = layer(x)
+    assert half.dtype == torch.bfloat16
+    full = layer(x)
+    assert (half.float() - full).abs().max() < 0.05 * full.abs().max()
