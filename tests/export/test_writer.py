@@ -9,6 +9,7 @@ from torch import nn
 from lib.export.card import CARD_FILE, unpack_card
 from lib.export.onnx_network import OnnxNetwork
 from lib.export.writer import compare, export_onnx, export_torchscript, largest_difference
+from lib.models.layers.transformer import WindowAttention
 from lib.utils.errors import ExportError
 
 CARD = {"codec": "udp", "joints": ["nose", "left_eye"], "color_rgb": True}
@@ -81,3 +82,16 @@ def test_other_exporters_metadata_stays_text():
         "names": "{0: 'person'}",
         "stride": 32,
     }
+
+
+def test_window_attention_takes_any_number_of_images(tmp_path):
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = WindowAttention(8, heads=2, window=7)
+
+        def forward(self, images):
+            tokens = images.repeat(1, 3, 1, 1)[:, :8].permute(0, 2, 3, 1)
+            return self.attention(tokens).permute(0, 3, 1, 2)
+
+    assert export_onnx(Windows(), [(12, 16)], tmp_path / "model.onnx", CARD) < 1e-5

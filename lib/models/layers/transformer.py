@@ -108,7 +108,8 @@ class WindowAttention(nn.Module):
         x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # (B, rows, S, columns, S, C)
         windows = x.transpose(2, 3)
         tokens = self.attn(windows.flatten(3, 4).flatten(0, 2))
-        x = tokens.reshape(windows.shape).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        # -1, not the number of images: recordings for ONNX would freeze it.
+        x = tokens.reshape(-1, *windows.shape[1:]).transpose(2, 3).flatten(3, 4).flatten(1, 2)
         return x[:, top : top + height, left : left + width]
 
 
