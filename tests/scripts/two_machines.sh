@@ -42,11 +42,12 @@ build_machines() {
     done
 }
 
-# start MACHINE RUN: torchrun in the background; its process id goes to PID[MACHINE]
+# start MACHINE RUN: torchrun in the background; its process id goes to PID[MACHINE]. Real machines
+# know their own names and need neither --local-addr nor is_host.
 start() {
     inside "$1" torchrun --nnodes 2 --nproc-per-node 1 --max-restarts 5 \
         --rdzv-backend c10d --rdzv-endpoint "$(address 1):29400" --rdzv-id "$2" \
-        --local-addr "$(address "$1")" \
+        --local-addr "$(address "$1")" --rdzv-conf "is_host=$((2 - $1))" \
         tools/train.py --cfg "$WORK/topdown_$2.yaml" OUTPUT_DIR "$WORK/machine$1" \
         LOG_DIR "$WORK/log$1" AUTO_RESUME false DIST_TIMEOUT "${TIMEOUT:-20}" TRAIN.END_EPOCH 40 \
         >>"$WORK/$2.machine$1.log" 2>&1 &
@@ -75,6 +76,13 @@ show_logs() {
     done
 }
 
+# both_end RUN: wait for the end of torchrun on both machines
+both_end() {
+    for n in 1 2; do
+        wait "${PID[$n]}" || { say "machine $n failed"; tail -n 40 "$WORK/$1".machine*.log; exit 1; }
+    done
+}
+
 lose_machine_2() {
     ip netns pids machine2 | xargs -r kill -9
     wait "${PID[2]}" 2>/dev/null || true
@@ -96,7 +104,7 @@ PYTHON
 say "without accidents"
 start 1 peace
 start 2 peace
-wait "${PID[1]}" "${PID[2]}"
+both_end peace
 TOTAL=$(saved_steps peace)
 say "finished $TOTAL steps"
 
@@ -117,7 +125,7 @@ sleep 3
 say "joining the cable, starting machine 2 again"
 inside 2 ip link set cable up
 start 2 accidents
-wait "${PID[1]}" "${PID[2]}"
+both_end accidents
 say "finished $(saved_steps accidents) steps"
 show_logs accidents
 
