@@ -20,7 +20,7 @@ from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
 from lib.tasks.pixels import MEAN, STD
-from lib.utils.errors import ConfigError, WeightsError
+from lib.utils.errors import ConfigError, DataError, WeightsError
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class PoseEstimator:
                 image as one person. Bottom-up and one-stage models find people themselves.
 
         Raises:
+            DataError: the image is None, which is what ``cv2.imread`` gives for a bad file.
             ValueError: the image or the boxes have another shape or type.
         """
         return self.predict_batch([image], [boxes])[0]
@@ -101,6 +102,7 @@ class PoseEstimator:
         Top-down models see all people of all images in batches of ``TEST.BATCH_SIZE_PER_GPU``.
 
         Raises:
+            DataError: an image is None.
             ValueError: an image or its boxes have another shape or type.
         """
         given = list(boxes) if boxes is not None else [None] * len(images)
@@ -123,11 +125,27 @@ class PoseEstimator:
         return evaluate(self.task, self.network, self.device, self.precision, folder=folder)
 
 
-def _check_input(image: np.ndarray, boxes: np.ndarray | None) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+def _check_input(image: object, boxes: object) -> None:
+    """Name what is wrong with an argument of a caller."""
+    if image is None:
+        raise DataError(
+            "The image is None: cv2.imread gives that for a file that is missing or no picture; "
+            "check the path."
+        )
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image must be an array (H, W, 3) uint8, got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    if boxes is not None and (np.ndim(boxes) != 2 or np.shape(boxes)[1] != 4):
-        raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {np.shape(boxes)}")
+    if boxes is None:
+        return
+    try:
+        table = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("boxes must be (N, 4) numbers x1, y1, x2, y2") from None
+    if table.size and (table.ndim != 2 or table.shape[1] != 4):
+        raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {table.shape}")
+    if not np.isfinite(table).all():
+        raise ValueError("boxes must be finite numbers")
 
 
 def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:

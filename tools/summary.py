@@ -38,6 +38,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="write a list of plain integers")
     parser.add_argument("--rois", type=int, help="people per image, for the one-stage model (10)")
     args, rest = parser.parse_known_args(argv)
+    if args.rois is not None and args.rois < 1:
+        parser.error(f"--rois wants a number of people from 1, got {args.rois}")
     if any(word.startswith("-") for word in rest):
         parser.error(f"unknown flag {rest[0]}")
     words = [*args.cfg, *rest]

@@ -1,6 +1,7 @@
 """Score a model: ``python tools/test.py --cfg experiments/....yaml TEST.MODEL_FILE w.pth``.
 
-Leaves results/ (predictions in the data set's format) and metrics.json in the run folder.
+Leaves results/ (predictions in the data set's format) and metrics.json in the run folder. Files of
+an earlier test that was another one move to earlier-<n>/ there.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from lib.evaluation.coco import prepare_poses
 from lib.evaluation.diagnosis import diagnose
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source
+from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
 
@@ -48,19 +52,81 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         setup_logging(rank=world.rank)
         weights = None if args.untrained else find_weights(cfg, folder)
         estimator = PoseEstimator.from_config(cfg, weights)
-        evaluation = estimator.evaluate(folder)
-        if world.is_main:
-            report = describe(cfg, estimator, evaluation, weights)
-            if args.per_joint:
-                report["per_joint"] = per_joint(cfg, estimator.skeleton, evaluation.files)
-            folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / "config.yaml").is_file():  # a training's own is not touched
-                save_config(cfg, folder / "config.yaml")
-            (folder / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
-            print(table(report))
-            files = [folder / "metrics.json", *evaluation.files]
-            logger.info("wrote %s", ", ".join(str(file) for file in files))
+        draft = folder / f"testing-{os.getpid()}"
+        try:
+            evaluation = estimator.evaluate(draft)
+            if world.is_main:
+                finish(cfg, args.per_joint, estimator, evaluation, weights, draft)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return evaluation.metrics
+
+
+def finish(
+    cfg: CfgNode,
+    with_joints: bool,
+    estimator: PoseEstimator,
+    evaluation: Evaluation,
+    weights: Path | None,
+    draft: Path,
+) -> None:
+    """Put the files of a finished test in their place, and print the scores.
+
+    Args:
+        cfg: the configuration.
+        with_joints: add a table by joint.
+        estimator: what was tested.
+        evaluation: what came out; its files lie in ``draft``.
+        weights: what was tested, None for the initialisation.
+        draft: a folder in the run folder.
+    """
+    folder = draft.parent
+    report = describe(cfg, estimator, evaluation, weights)
+    if with_joints:
+        report["per_joint"] = per_joint(cfg, estimator.skeleton, evaluation.files)
+    draft.mkdir(parents=True, exist_ok=True)
+    (draft / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+    save_config(cfg, draft / "config.yaml")
+    earlier = keep_earlier(folder, report)
+    if earlier is not None:
+        logger.warning("moved the files of an earlier, different test to %s", earlier)
+    files = publish(draft, folder)
+    print(table(report))
+    logger.info("wrote %s", ", ".join(str(file) for file in files))
+
+
+def keep_earlier(folder: Path, report: dict[str, Any]) -> Path | None:
+    """Move an earlier test aside unless it was the same; return where it went.
+
+    It takes a copy of ``config.yaml`` with it, so that its folder is a run folder, too.
+    """
+    try:
+        before = json.loads((folder / "metrics.json").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:  # damaged
+        before = None
+    passing = dict.fromkeys(("seconds", "per_joint"))  # not what was tested, nor what came out
+    if isinstance(before, dict) and {**before, **passing} == {**report, **passing}:
+        return None
+    earlier = set_aside(folder, ["metrics.json", "results", "pred.mat", "report.html", "pictures"])
+    if earlier is not None and (folder / "config.yaml").is_file():
+        shutil.copy2(folder / "config.yaml", earlier / "config.yaml")
+    return earlier
+
+
+def publish(draft: Path, folder: Path) -> list[Path]:
+    """Move the files of ``draft`` to ``folder`` and return their new names."""
+    trained = (folder / "metrics.jsonl").is_file()
+    moved = []
+    for file in sorted(path for path in draft.rglob("*") if path.is_file()):
+        target = folder / file.relative_to(draft)
+        if target.name == "config.yaml" and trained and target.is_file():
+            continue  # a training's own is not touched
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+        moved.append(target)
+    return moved
 
 
 def describe(

@@ -8,6 +8,7 @@ beside the prediction.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -56,16 +57,16 @@ def main(argv: list[str] | None = None) -> None:
     """
     args = parse_args(argv)
     dataset = read_ground_truth(args.gt_anno)
+    images = named_images(dataset, args)
     by_image = group_people(read_results(args.prediction), args.score_threshold)
     truths = _truths(dataset) if args.draw_gt else {}
     save_path = Path(args.save_path)
     drawn = 0
-    for image in sorted(dataset["images"], key=lambda entry: entry["id"]):
-        people = by_image.get(image["id"], [])
+    for image_id, name in images:
+        people = by_image.get(image_id, [])
         if not people or drawn >= args.limit:
             continue
         skeleton = _skeleton(dataset, len(people[0]["keypoints"]) // 3)
-        name = Path(image.get("file_name", f"{image['id']:012d}.jpg"))
         try:
             pixels = read_image(Path(args.image_path) / name)
         except DataError as error:
@@ -73,33 +74,102 @@ def main(argv: list[str] | None = None) -> None:
             continue
         picture = draw_people(pixels, people, skeleton, args)
         if args.draw_gt:
-            truth = _draw_truth(pixels, truths.get(image["id"], []), skeleton, args.style)
+            truth = _draw_truth(pixels, truths.get(image_id, []), skeleton, args.style)
             picture = join_panels([truth, picture], ["ground truth", "prediction"])
         mean = int(1000 * np.mean([person["score"] for person in people]))
-        file = save_path / f"score_{mean}_id_{image['id']}_{name.stem}.png"
+        file = save_path / f"score_{mean}_id_{image_id}_{name.stem}.png"
         save_picture(file, picture)
         drawn += 1
     if drawn == 0:
-        raise DataError(
-            f"Nothing drawn: no image of {args.image_path} has a person scored at least "
-            f"{args.score_threshold}; check --image-path, --gt-anno and --score-threshold."
-        )
+        raise DataError(_why_nothing(by_image, images, args))
     print(f"{drawn} pictures in {save_path}")
 
 
+def named_images(dataset: dict, args: argparse.Namespace) -> list[tuple[int, Path]]:
+    """Return number and file name of every image, in the order of the numbers.
+
+    Raises:
+        DataError: the folder of images is missing, or an image has no number.
+    """
+    if not Path(args.image_path).is_dir():
+        raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
+    images = []
+    for number, entry in enumerate(dataset["images"]):
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+            raise DataError(f"Image {number} of '{args.gt_anno}' has no whole number as 'id'.")
+        images.append((entry["id"], Path(str(entry.get("file_name", f"{entry['id']:012d}.jpg")))))
+    return sorted(images)
+
+
+def _why_nothing(
+    by_image: dict[int, Rows], images: list[tuple[int, Path]], args: argparse.Namespace
+) -> str:
+    """Return what to mend where no picture was drawn."""
+    if not by_image:
+        return (
+            f"Nothing drawn: '{args.prediction}' has nobody scored at least "
+            f"{args.score_threshold}; see --score-threshold."
+        )
+    if by_image.keys().isdisjoint(image_id for image_id, _ in images):
+        return (
+            f"Nothing drawn: no image of '{args.prediction}' is in '{args.gt_anno}'; do they "
+            "belong together?"
+        )
+    return (
+        f"Nothing drawn: none of the predicted images can be read in '{args.image_path}'; check "
+        "--image-path."
+    )
+
+
 def group_people(rows: Rows, score_threshold: float) -> dict[int, Rows]:
-    """Return the best 20 people of each image that score at least ``score_threshold``."""
+    """Return the best 20 people of each image that score at least ``score_threshold``.
+
+    Raises:
+        DataError: a row has no joints or score, or something else in their place.
+    """
     by_image: dict[int, Rows] = defaultdict(list)
     for number, row in enumerate(rows):
-        missing = {"image_id", "keypoints", "score"} - row.keys()
-        if missing:
-            raise DataError(f"Result {number} has no {sorted(missing)}: is this a results file?")
+        check_row(row, number)
         if row["score"] >= score_threshold:
             by_image[row["image_id"]].append(row)
     return {
         image_id: sorted(people, key=lambda row: -row["score"])[:MAX_PEOPLE]
         for image_id, people in by_image.items()
     }
+
+
+def check_row(row: dict, number: int) -> None:
+    """Check the values of a result that are drawn.
+
+    Raises:
+        DataError: one is missing or of another type.
+    """
+    missing = {"image_id", "keypoints", "score"} - row.keys()
+    if missing:
+        raise DataError(f"Result {number} has no {sorted(missing)}: is this a results file?")
+    wanted = {
+        "image_id": "a whole number",
+        "score": "a finite number",
+        "keypoints": "numbers x, y, score",
+    }
+    sizes = {"bbox": 4, "center": 2, "scale": 2}
+    good = {
+        "image_id": isinstance(row["image_id"], int),
+        "score": is_numbers([row["score"]]) and math.isfinite(row["score"]),
+        "keypoints": is_numbers(row["keypoints"]) and len(row["keypoints"]) % 3 == 0,
+    } | {key: is_numbers(row[key], size) for key, size in sizes.items() if key in row}
+    for key in (key for key, value in good.items() if not value):
+        raise DataError(
+            f"Result {number} has {str(row[key])[:60]!r} in '{key}', wanted "
+            f"{wanted.get(key) or f'{sizes[key]} numbers'}: is this a results file?"
+        )
+
+
+def is_numbers(value: object, count: int | None = None) -> bool:
+    """Return whether ``value`` is a list of numbers, ``count`` of them if given."""
+    if not isinstance(value, list) or (count is not None and len(value) != count):
+        return False
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
 
 
 def draw_people(
@@ -157,7 +227,9 @@ def _box(row: dict, triple: np.ndarray) -> np.ndarray:
 def _truths(dataset: dict) -> dict[int, Rows]:
     by_image: dict[int, Rows] = defaultdict(list)
     for row in dataset["annotations"] or []:
-        if row.get("num_keypoints", 1) and row.get("keypoints"):
+        if not isinstance(row, dict) or not is_numbers(row.get("keypoints") or []):
+            raise DataError(f"An annotation has other 'keypoints' than numbers: {str(row)[:80]}.")
+        if row.get("num_keypoints", 1) and row.get("keypoints") and "image_id" in row:
             by_image[row["image_id"]].append(row)
     return by_image
 

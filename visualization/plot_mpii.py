@@ -45,7 +45,9 @@ def main(argv: list[str] | None = None) -> None:
         DataError: a file is missing or damaged, or no picture could be drawn.
     """
     args = parse_args(argv)
-    records = read_json(args.gt_anno)
+    if not Path(args.image_path).is_dir():
+        raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
+    records = read_records(args.gt_anno)
     points, scores = read_predictions(args.prediction, len(records))
     save_path = Path(args.save_path)
     drawn = skipped = 0
@@ -70,7 +72,9 @@ def main(argv: list[str] | None = None) -> None:
         save_picture(file, picture)
         drawn += 1
     if drawn == 0:
-        raise DataError(f"Nothing drawn: none of the images is in '{args.image_path}'.")
+        raise DataError(
+            f"Nothing drawn: none of the {skipped} images can be read in '{args.image_path}'."
+        )
     print(f"{drawn} pictures in {save_path}" + (f", {skipped} without image" if skipped else ""))
 
 
@@ -88,20 +92,54 @@ def read_predictions(path: str | Path, people: int) -> tuple[np.ndarray, np.ndar
             "of --gt-anno."
         )
     scores = content.get("scores")
+    if scores is not None and scores.shape != preds.shape[:2]:
+        raise DataError(f"'{path}' has scores of {scores.shape}, wanted {preds.shape[:2]}.")
     return preds[..., :2] - 1, scores
+
+
+def read_records(path: str | Path) -> list[dict]:
+    """Return the records of ``valid.json``.
+
+    Raises:
+        DataError: the file is missing or is not such a list.
+    """
+    records = read_json(path)
+    if not isinstance(records, list):
+        raise DataError(f"'{path}' must be a list of records: is it valid.json?")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict) or not isinstance(record.get("image"), str):
+            raise DataError(f"Record {number} of '{path}' has no 'image': is it valid.json?")
+        if "joints" in record and not _is_annotated(record):
+            raise DataError(
+                f"Record {number} of '{path}' must have 16 'joints' x, y, as many 'joints_vis', "
+                "and a number as 'scale'."
+            )
+    return records
+
+
+def _is_annotated(record: dict) -> bool:
+    try:
+        joints = np.asarray(record["joints"], np.float64)
+        visible = np.asarray(record["joints_vis"], np.float64)
+        float(record["scale"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    count = SKELETON.num_joints
+    return joints.shape == (count, 2) and visible.shape == (count,)
 
 
 def _by_image(records: list[dict]) -> dict[str, list[int]]:
     """Return the record numbers of each image name, in the order of the file."""
     rows: dict[str, list[int]] = defaultdict(list)
     for number, record in enumerate(records):
-        if not isinstance(record, dict) or "image" not in record:
-            raise DataError(f"Record {number} of --gt-anno has no 'image': is it valid.json?")
         rows[record["image"]].append(number)
     return rows
 
 
 def _draw_truth(pixels: np.ndarray, records: list[dict], style: str) -> np.ndarray:
+    records = [record for record in records if "joints" in record]  # a test split has none
+    if not records:
+        return pixels.copy()
     points = np.array([record["joints"] for record in records], np.float64) - 1
     visible = np.array([record["joints_vis"] for record in records])
     return draw_poses(pixels, points, visible, SKELETON, palette=style, threshold=1)

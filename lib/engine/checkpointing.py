@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from lib.utils.aside import set_aside
 from lib.utils.errors import ConfigError, TrainingError, WeightsError
 
 logger = logging.getLogger(__name__)
@@ -151,18 +152,13 @@ class CheckpointStore:
 
         ``train.log`` stays: it is open already, and a log may well grow over several runs.
         """
-        names = [LATEST, BEST, FINAL, "metrics.jsonl", "results"]
-        if not any((self.folder / name).exists() for name in names) and not self._older():
+        older = [path.name for path in self._older()]
+        names = [LATEST, BEST, FINAL, "metrics.jsonl", "results", "pred.mat", *older]
+        if not any((self.folder / name).exists() for name in names):
             return None
-        names += ["config.yaml", "metrics.json", "report.html", "pictures"]
-        taken = [path.name.rpartition("-")[2] for path in self.folder.glob("earlier-*")]
-        number = 1 + max((int(name) for name in taken if name.isdigit()), default=0)
-        target = self.folder / f"earlier-{number}"
-        target.mkdir(parents=True)
-        for path in [self.folder / name for name in names] + self._older():
-            if path.exists():
-                path.rename(target / path.name)
-        return target
+        return set_aside(
+            self.folder, [*names, "config.yaml", "metrics.json", "report.html", "pictures"]
+        )
 
     def _write(self, payload: Payload, path: Path) -> None:
         kind = "optimizer" in payload

@@ -86,14 +86,17 @@ def read_mat(path: str | Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         content = loadmat(str(path))
     except (ValueError, NotImplementedError, OSError, TypeError) as error:
         raise DataError(f"'{path}' cannot be read ({error}): is it complete?") from error
-    missing = set(wanted) - content.keys()
-    if missing:
-        raise DataError(f"'{path}' has no field {sorted(missing)}: is it the right file?")
-    return {
+    fields = {
         name: field.astype(np.float64)
         for name, field in content.items()
         if isinstance(field, np.ndarray) and field.dtype.kind in "iufb"
     }
+    missing = set(wanted) - fields.keys()
+    if missing:
+        raise DataError(
+            f"'{path}' has no field {sorted(missing)} of numbers: is it the right file?"
+        )
+    return fields
 
 
 def evaluate_mpii(

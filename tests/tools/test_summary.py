@@ -50,3 +50,11 @@ def test_mistakes(summary, files, capsys):
         summary.main(["--cfg", "MODEL.NUM_JOINTS", "3"])
     with pytest.raises(SystemExit):
         summary.main(["--cfg", files[0], "--jsn"])
+
+
+@pytest.mark.parametrize("rois", ["-3", "0"])
+def test_a_number_of_people_below_one_is_refused(summary, files, capsys, rois):
+    with pytest.raises(SystemExit) as stop:
+        summary.main(["--cfg", files[0], "--rois", rois])
+    assert stop.value.code == 2
+    assert f"got {rois}" in capsys.readouterr().err

@@ -51,6 +51,38 @@ def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys):
     assert list((tmp_path / "pictures").iterdir())
 
 
+def test_an_earlier_test_with_other_settings_is_kept(tiny_config, tmp_path, caplog):
+    words = ["--cfg", str(tiny_config), "--untrained", "SEED", "3"]
+    folder = run_folder(tmp_path) / "untrained"
+    kept = ("metrics.json", "results/keypoints_val2017_results_0.json", "config.yaml")
+
+    def content(base):
+        return [(base / name).read_text() for name in kept]
+
+    torch.manual_seed(0)
+    score.main([*words, "TEST.FLIP_TEST", "true"])
+    first = content(folder)
+    torch.manual_seed(0)
+    score.main([*words, "TEST.FLIP_TEST", "true", "--per-joint"])  # the same once more
+    assert not list(folder.glob("earlier-*"))
+    torch.manual_seed(0)
+    score.main([*words, "TEST.FLIP_TEST", "false"])
+    earlier = folder / "earlier-1"
+    assert "different test" in caplog.text
+    assert content(earlier)[1:] == first[1:]
+    assert json.loads(content(earlier)[0])["flip"] is True
+    assert json.loads(content(folder)[0])["flip"] is False
+    assert "FLIP_TEST: false" in content(folder)[2]
+    assert not list(folder.glob("testing-*"))
+
+    (folder / "metrics.json").write_text("[")  # damaged: still kept
+    torch.manual_seed(0)
+    score.main(words)
+    assert (folder / "earlier-2/metrics.json").read_text() == "["
+    compare = load_script("visualization/compare.py")
+    compare.main([str(earlier), str(folder), "--resamples", "20"])  # both are run folders
+
+
 def test_the_resolved_file_of_a_run_tests_that_run(tiny_config, tmp_path):
     train.main(["--cfg", str(tiny_config), "TRAIN.END_EPOCH", "1", "TRAIN.LR_STEP", "[]"])
     config = run_folder(tmp_path) / "config.yaml"

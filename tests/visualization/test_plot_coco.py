@@ -93,6 +93,56 @@ def test_mistakes_are_one_sentence(run):
         call()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("score", "0.9", "'0.9' in 'score', wanted a finite number"),
+        ("score", None, "'None' in 'score'"),
+        ("score", float("inf"), "'inf' in 'score'"),
+        ("image_id", "5", "'5' in 'image_id', wanted a whole number"),
+        ("keypoints", {"nose": [1, 2]}, "in 'keypoints', wanted numbers x, y, score"),
+        ("keypoints", [[1, 2, 3]] * 9, "in 'keypoints'"),
+        ("keypoints", [1.0] * 26, "in 'keypoints'"),
+        ("bbox", [1, 2], "in 'bbox', wanted 4 numbers"),
+        ("center", "middle", "in 'center', wanted 2 numbers"),
+    ],
+)
+def test_values_of_another_type_are_named(run, key, value, message):
+    folder, call = run
+    rows = json.loads((folder / "rows.json").read_text())
+    rows[2] = {**rows[2], "bbox": [0, 0, 9, 9], "center": [4, 4], "scale": [1, 1], key: value}
+    (folder / "rows.json").write_text(json.dumps(rows))
+    with pytest.raises(DataError, match=f"Result 2 has .*{message}"):
+        call("--boxes")
+
+
+def test_every_reason_to_draw_nothing_is_told_apart(run):
+    folder, call = run
+    with pytest.raises(DataError, match=r"No folder '.*nowhere': give --image-path"):
+        call("--image-path", str(folder / "nowhere"))
+    (folder / "empty").mkdir()
+    with pytest.raises(DataError, match=r"can be read in '.*empty'; check --image-path"):
+        call("--image-path", str(folder / "empty"))
+    with pytest.raises(DataError, match=r"nobody scored at least 0.95; see --score-threshold"):
+        call("--score-threshold", "0.95")
+    rows = json.loads((folder / "rows.json").read_text())
+    (folder / "rows.json").write_text(json.dumps([{**row, "image_id": 99} for row in rows]))
+    with pytest.raises(DataError, match="belong together"):
+        call()
+    (folder / "gt.json").write_text(json.dumps({"images": [{"file_name": "a.jpg"}]}))
+    with pytest.raises(DataError, match="no whole number as 'id'"):
+        call()
+
+
+def test_annotations_of_another_type_are_named(run):
+    folder, call = run
+    content = json.loads((folder / "gt.json").read_text())
+    content["annotations"][0]["keypoints"] = "none"
+    (folder / "gt.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="other 'keypoints' than numbers"):
+        call("--draw-gt")
+
+
 def test_a_mistake_ends_with_code_two(tmp_path):
     command = [sys.executable, str(SCRIPT), "--prediction", "none.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

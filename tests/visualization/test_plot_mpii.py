@@ -72,3 +72,46 @@ def test_mistakes_are_one_sentence(run):
     (folder / "a.jpg").unlink()
     with pytest.raises(DataError, match="Nothing drawn"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": 5}, "no 'image'"),
+        ({"joints": [[1, 2]] * 15}, "must have 16 'joints'"),
+        ({"joints": "none"}, "must have 16 'joints'"),
+        ({"joints_vis": None}, "must have 16 'joints'"),
+        ({"scale": "large"}, "a number as 'scale'"),
+    ],
+)
+def test_records_of_another_type_are_named(run, change, message):
+    folder, call, _ = run
+    records = json.loads((folder / "valid.json").read_text())
+    records[1] |= change
+    (folder / "valid.json").write_text(json.dumps(records))
+    with pytest.raises(DataError, match=f"Record 1 of .*{message}"):
+        call("--draw-gt")
+
+
+def test_files_of_another_kind_are_named(run):
+    folder, call, points = run
+    with pytest.raises(DataError, match=r"No folder '.*nowhere': give --image-path"):
+        call("--image-path", str(folder / "nowhere"))
+    savemat(folder / "pred.mat", {"preds": points, "scores": points[:2, :, 0]})
+    with pytest.raises(DataError, match=r"scores of \(2, 16\), wanted \(3, 16\)"):
+        call()
+    savemat(folder / "pred.mat", {"preds": "text"})
+    with pytest.raises(DataError, match=r"no field \['preds'\] of numbers"):
+        call()
+    (folder / "valid.json").write_text('{"images": []}')
+    with pytest.raises(DataError, match="must be a list of records"):
+        call()
+
+
+def test_a_test_split_has_no_truth_to_draw(run):
+    folder, call, _ = run
+    records = json.loads((folder / "valid.json").read_text())
+    records = [{"image": record["image"]} for record in records]
+    (folder / "valid.json").write_text(json.dumps(records))
+    (file,) = call("--draw-gt")
+    assert file.name == "score_0_name_a.png"
