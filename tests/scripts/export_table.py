@@ -40,7 +40,7 @@ def main():
     for path in chosen(args.only):
         start = time.monotonic()
         size, words = smaller(path, args.side)
-        cells = [difference(path, words, name) for name in args.format]
+        cells = differences(path, words, args.format)
         row = [str(path.relative_to(EXPERIMENTS)), size, *cells, f"{time.monotonic() - start:.0f}"]
         print("| " + " | ".join(row) + " |", flush=True)
 
@@ -54,7 +54,8 @@ def chosen(words):
         for name in names
         if any(word in name for word in KEPT) or not any(word in name for word in LEFT_OUT)
     ]
-    kept.append(str(EXPERIMENTS / "keypoint_rcnn/r50_fpn_3x.yaml"))
+    kept.insert(0, str(EXPERIMENTS / "keypoint_rcnn/r50_fpn_3x.yaml"))
+    kept.sort(key=lambda name: "ablation" in name)  # last
     return [Path(name) for name in kept if not words or any(word in name for word in words)]
 
 
@@ -78,20 +79,22 @@ def smaller(path, side):
     return f"{height}x{width}", words
 
 
-def difference(path, words, name):
-    """Return the largest difference of one file, or the sentence that says why there is none."""
+def differences(path, words, formats):
+    """Return the largest difference per format, or the sentence that says why there is none."""
     words = [*words, "MODEL.INIT_WEIGHTS=false"]
     with tempfile.TemporaryDirectory() as folder:
         source = ["--untrained"]
         if RECIPES[load_config(path).MODEL.NAME].task != "rcnn":
             torch.save(random_weights(path, words), f"{folder}/random.pth")
             source = [f"TEST.MODEL_FILE={folder}/random.pth"]
-        command = [sys.executable, "tools/export.py", "--cfg", str(path), "--format", name]
-        command += ["--out", f"{folder}/model", *source, *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "tools/export.py", "--cfg", str(path), *source, *words]
+        command += ["--out", f"{folder}/model", "--format"]
+        done = subprocess.run([*command, *formats], capture_output=True, text=True, check=False)
+        found = [text.split()[0] for text in done.stdout.split("largest difference ")[1:]]
     if done.returncode:
-        return f"exit {done.returncode}, {done.stderr.strip().splitlines()[-1]}"
-    return done.stdout.split("largest difference ")[1].split()[0]
+        why = f"exit {done.returncode}, {done.stderr.strip().splitlines()[-1]}"
+        found += [why] * (len(formats) - len(found))
+    return found
 
 
 def random_weights(path, words):
