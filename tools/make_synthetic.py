@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from tqdm import tqdm
 
-from lib.datasets.synthetic import FORMATS, MOST_PEOPLE, Recipe, write_dataset
+from lib.datasets.synthetic import FORMATS, LEVELS, MOST_PEOPLE, Recipe, write_dataset
 from lib.datasets.synthetic.formats import Record
 from lib.utils.cli import run_tool
 
@@ -36,6 +36,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=(1, MOST_PEOPLE),
         metavar=("MIN", "MAX"),
         help=f"people per image, within 1 to {MOST_PEOPLE} (1 {MOST_PEOPLE})",
+    )
+    add(
+        "--level",
+        choices=LEVELS,
+        default="full",
+        help="easy: upright people who face the camera, nothing in front of them (full)",
     )
     add(
         "--size",
@@ -72,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
         size=(args.size[0], args.size[1]),
         people=(args.people[0], args.people[1]),
+        level=args.level,
         formats=tuple(style for style in FORMATS if style in args.format),
     )
     new = write_dataset(args.out, recipe, workers=args.workers, force=args.force, progress=_bar)

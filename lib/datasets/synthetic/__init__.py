@@ -1,10 +1,11 @@
 """``synthpose``: an embedded data set of procedurally drawn people, deterministic by seed.
 
-Image ``i`` of a split is a function of (seed, split, i, image size, people per image) alone; with
-the same NumPy and OpenCV, down to the byte.
+Image ``i`` of a split is a function of (seed, split, i, image size, people per image, level) alone;
+with the same NumPy and OpenCV, down to the byte.
 
 Files, in the order in which a picture comes to be:
     poses: activities, joint angles, anatomical limits.
+    level: how hard the pictures are.
     body: proportions, forward kinematics, projection.
     outfit: skin, hair, garments with woven patterns.
     canvas: anti-aliased polygons on colour, light and label sheets.
@@ -18,12 +19,14 @@ Files, in the order in which a picture comes to be:
 """
 
 from lib.datasets.synthetic.formats import FORMATS
+from lib.datasets.synthetic.level import LEVELS
 from lib.datasets.synthetic.scene import MOST_PEOPLE, Scene, render_scene, scene_rng
 from lib.datasets.synthetic.truth import Truth, find_truth
 from lib.datasets.synthetic.writer import Recipe, write_dataset
 
 __all__ = [
     "FORMATS",
+    "LEVELS",
     "MOST_PEOPLE",
     "Recipe",
     "Scene",

@@ -6,6 +6,7 @@ arms; sides are drawn as ``near``/``far`` and assigned to left and right by a co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,8 +161,7 @@ ARMS: dict[str, tuple[float, dict[str, float], dict[str, float]]] = {
     ),
 }
 
-LOOSE_SHARE = 0.12  # of the people move in no way that has a name:
-LOOSE_SPREAD = 2.2  # their spreads grow by this factor
+LOOSE_SPREAD = 2.2  # the spreads of people who move in no way that has a name grow by this
 
 
 @dataclass(frozen=True)
@@ -181,13 +181,21 @@ class Pose:
     right: dict[str, float]
 
 
-def sample_pose(rng: np.random.Generator) -> Pose:
-    """Draw an activity for the legs and one for the arms, spread the angles, clip to the limits."""
-    legs = _choose(rng, LEGS)
+def sample_pose(
+    rng: np.random.Generator, activities: Sequence[str] = tuple(LEGS), loose_share: float = 0.12
+) -> Pose:
+    """Draw an activity for the legs and one for the arms, spread the angles, clip to the limits.
+
+    Args:
+        rng: source of every choice.
+        activities: rows of ``LEGS`` to draw from.
+        loose_share: probability, 0 to 1, of a pose that has no name.
+    """
+    legs = _choose(rng, {name: LEGS[name] for name in activities})
     arms = _choose(rng, ARMS)
     _, trunk, leg_near, leg_far = LEGS[legs]
     _, arm_near, arm_far = ARMS[arms]
-    looseness = LOOSE_SPREAD if rng.random() < LOOSE_SHARE else 1.0
+    looseness = LOOSE_SPREAD if rng.random() < loose_share else 1.0
     if rng.random() < 0.5:
         arm_near, arm_far = arm_far, arm_near
     near = _spread(rng, LIMB, {**REST, **leg_near, **arm_near}, looseness)

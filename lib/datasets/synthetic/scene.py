@@ -18,6 +18,7 @@ from lib.datasets.synthetic.backdrop import (
 from lib.datasets.synthetic.body import pose_body, rotation, sample_build
 from lib.datasets.synthetic.canvas import Canvas
 from lib.datasets.synthetic.figure import paint_figure
+from lib.datasets.synthetic.level import LEVELS, Level
 from lib.datasets.synthetic.outfit import Outfit, sample_outfit
 from lib.datasets.synthetic.poses import Pose, sample_pose
 from lib.datasets.synthetic.solids import View
@@ -26,8 +27,8 @@ SPLITS = ("train", "val")
 LABELS_PER_PERSON = 32  # person p owns labels 1 + 32 p ... 32 + 32 p; 0 is everything else
 MOST_PEOPLE = 6
 CROWD_LABEL = 1 + LABELS_PER_PERSON * MOST_PEOPLE
-CROWD_SHARE = 0.08  # of the images
 NOISE_LENGTH = 1 << 19
+FULL = LEVELS["full"]
 
 
 @dataclass(frozen=True)
@@ -69,27 +70,30 @@ def scene_rng(seed: int, split: str, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, SPLITS.index(split), index])
 
 
-def render_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[int, int]) -> Scene:
+def render_scene(
+    rng: np.random.Generator, size: tuple[int, int], people: tuple[int, int], level: Level = FULL
+) -> Scene:
     """Compose and paint one image.
 
     Args:
         rng: source of every choice.
         size: ``(long, short)`` side in pixels; the image is upright or lying by a coin.
         people: lowest and highest number of people, 1 to ``MOST_PEOPLE``.
+        level: how hard the picture is.
     """
     width, height = size if rng.random() < 0.5 else (size[1], size[0])
     canvas = Canvas(sample_place(rng, (width, height)))
     lamp_angle = rng.uniform(-np.pi, 0.0)
     lamp = (float(np.cos(lamp_angle)), float(np.sin(lamp_angle)))
-    scatter_clutter(rng, canvas, int(rng.integers(0, 9)))
+    scatter_clutter(rng, canvas, int(rng.integers(0, level.clutter)))
     if rng.random() < 0.5:
         cv2.GaussianBlur(canvas.image, (0, 0), rng.uniform(0.6, 2.5), dst=canvas.image)
-    if rng.random() < CROWD_SHARE:
+    if rng.random() < level.crowd_share:
         _paint_crowd(rng, canvas, lamp)
-    views = _place_people(rng, canvas.size, people)
+    views = _place_people(rng, canvas.size, people, level)
     backdrop = tuple(int(value) for value in cv2.mean(canvas.image)[:3])
     painted = [
-        _paint_person(rng, canvas, view, pose, rank, backdrop, lamp)
+        _paint_person(rng, canvas, view, pose, rank, backdrop, lamp, level.occluder_share)
         for rank, (view, pose) in enumerate(views)
     ]
     image = _develop(rng, canvas)
@@ -97,23 +101,23 @@ def render_scene(rng: np.random.Generator, size: tuple[int, int], people: tuple[
 
 
 def _place_people(
-    rng: np.random.Generator, size: tuple[int, int], people: tuple[int, int]
+    rng: np.random.Generator, size: tuple[int, int], people: tuple[int, int], level: Level
 ) -> list[tuple[View, Pose]]:
     """Pose and place everybody, sorted back to front (nearly: small ones first)."""
     count = int(rng.integers(people[0], people[1] + 1))
     together = rng.random() < 0.45
     anchor = np.array([rng.uniform(0.3, 0.7), rng.uniform(0.45, 0.6)]) * size
-    base = _stature(rng, count, size)
+    base = _stature(rng, count, size, level)
     placed = []
     for _ in range(count):
-        stature = _stature(rng, count, size)
+        stature = _stature(rng, count, size, level)
         if together:  # a group of friends: much the same distance
             span = 30.0 * _zoom(size), 400.0 * _zoom(size)
             stature = float(np.clip(base * rng.lognormal(0, 0.15), *span))
-        pose = sample_pose(rng)
-        view = _sample_view(rng, pose, stature)
+        pose = sample_pose(rng, level.legs, level.loose_share)
+        view = _sample_view(rng, pose, stature, level)
         low, high = view.pixels.min(axis=0), view.pixels.max(axis=0)
-        goal = _goal(rng, size, high - low)
+        goal = _goal(rng, size, high - low, level.astray_share)
         if together:
             goal = anchor + rng.normal(0, (0.34, 0.08), 2) * stature
         shift = goal - (low + high) / 2
@@ -123,16 +127,16 @@ def _place_people(
     return placed
 
 
-def _stature(rng: np.random.Generator, count: int, size: tuple[int, int]) -> float:
+def _stature(rng: np.random.Generator, count: int, size: tuple[int, int], level: Level) -> float:
     """Draw a height in pixels; the more people, the smaller.
 
     It is 30 to 400 pixels in images with a short side of 240, and grows with the image.
     """
     kind = rng.random()
-    if kind < 0.10:
+    if kind < level.tiny_share:
         low, high = 30.0, 90.0
-    elif kind < 0.86 or count > 3:
-        low, high = (130.0, 290.0) if count < 4 else (95.0, 220.0)
+    elif kind < 1.0 - level.huge_share or count > 3:
+        low, high = level.stature if count < 4 else (95.0, 220.0)
     else:
         low, high = 290.0, 400.0
     return float(np.exp(rng.uniform(np.log(low), np.log(high)))) * _zoom(size)
@@ -143,9 +147,10 @@ def _zoom(size: tuple[int, int]) -> float:
     return min(size) / 240.0
 
 
-def _sample_view(rng: np.random.Generator, pose: Pose, stature: float) -> View:
+def _sample_view(rng: np.random.Generator, pose: Pose, stature: float, level: Level = FULL) -> View:
     """Turn a posed body before the camera; pelvis at the image origin."""
-    yaw = rng.normal(0, 45) if rng.random() < 0.6 else rng.uniform(-180, 180)
+    faces = rng.random() < 1.0 - level.turned_share
+    yaw = rng.normal(0, level.facing_spread) if faces else rng.uniform(-180, 180)
     roll, pitch = rng.normal(0, 4), float(np.clip(rng.normal(7, 8), -10, 40))
     if pose.legs == "lie":
         yaw = (-90.0, 90.0)[rng.integers(2)] + rng.normal(0, 25)
@@ -154,11 +159,13 @@ def _sample_view(rng: np.random.Generator, pose: Pose, stature: float) -> View:
     return View(body, (0.0, 0.0), stature, float(rng.uniform(0.0, 0.3)))
 
 
-def _goal(rng: np.random.Generator, size: tuple[int, int], extent: np.ndarray) -> np.ndarray:
+def _goal(
+    rng: np.random.Generator, size: tuple[int, int], extent: np.ndarray, astray_share: float
+) -> np.ndarray:
     """Draw where the middle of a person goes: inside if it fits, mostly."""
     room = np.array(size) - 1.12 * extent
     slack = np.maximum(room, 0.15 * np.array(size))
-    if rng.random() < 0.18:
+    if rng.random() < astray_share:
         slack = np.array(size) * 1.0  # anywhere, even half outside
     goal = np.array(size) / 2 + (rng.random(2) - 0.5) * slack
     if room[1] < 0:  # too tall for the image: rather lose the feet than the head
@@ -174,6 +181,7 @@ def _paint_person(
     rank: int,
     backdrop: tuple[int, ...],
     lamp: tuple[float, float],
+    occluder_share: float,
 ) -> Person:
     """Paint shadow, seat, person, and sometimes something in front."""
     outfit = sample_outfit(rng, (backdrop[0], backdrop[1], backdrop[2]))
@@ -184,7 +192,7 @@ def _paint_person(
     ground = np.array([feet[:, 0].mean(), feet[:, 1].max()])
     paint_shadow(canvas, ground, 0.16 * view.stature, float(rng.uniform(0.1, 0.5)))
     paint_figure(canvas, view, outfit, first_label, lamp)
-    if rng.random() < 0.16:
+    if rng.random() < occluder_share:
         target = view.pixels[rng.integers(5, 17)]
         paint_occluder(rng, canvas, target, view.stature)
     unlabelled = rng.random() < (0.5 if view.stature < 45 else 0.02)

@@ -27,6 +27,7 @@ from lib.datasets.synthetic.formats import (
     image_path,
     write_json,
 )
+from lib.datasets.synthetic.level import LEVELS
 from lib.datasets.synthetic.mpii_form import mpii_entries, write_mpii
 from lib.datasets.synthetic.scene import MOST_PEOPLE, SPLITS, render_scene, scene_rng
 from lib.datasets.synthetic.truth import find_truth
@@ -42,7 +43,7 @@ Progress = Callable[[Iterable[Record], int], Iterable[Record]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make. Image ``i`` of a split depends on seed, size and people only.
+    """What to make. Image ``i`` of a split depends on seed, size, people and level only.
 
     Attributes:
         train: number of training images.
@@ -50,6 +51,7 @@ class Recipe:
         seed: 0 or greater.
         size: ``(long, short)`` side of the images in pixels; half of them stand upright.
         people: fewest and most people per image.
+        level: how hard the pictures are, a name of ``LEVELS``.
         formats: some of ``FORMATS``.
     """
 
@@ -59,6 +61,7 @@ class Recipe:
     size: tuple[int, int] = (320, 240)
     people: tuple[int, int] = (1, MOST_PEOPLE)
     formats: tuple[str, ...] = FORMATS
+    level: str = "full"
 
     def check(self) -> None:
         """Raise ``DataError`` if this cannot be made."""
@@ -67,6 +70,8 @@ class Recipe:
                 raise DataError(f"{split} images must be 0 to {MOST_IMAGES}, got {count}.")
         if self.seed < 0:
             raise DataError(f"The seed must be 0 or greater, got {self.seed}.")
+        if self.level not in LEVELS:
+            raise DataError(f"The level must be one of {', '.join(LEVELS)}, got {self.level}.")
         fewest, most = self.people
         if not 1 <= fewest <= most <= MOST_PEOPLE:
             raise DataError(
@@ -174,7 +179,7 @@ def _make_image(index: int, *, out: Path, recipe: Recipe, split: str) -> Record:
     cv2.setNumThreads(1)
     rng = scene_rng(recipe.seed, split, index)
     image_id = FIRST_ID[split] + index
-    scene = render_scene(rng, recipe.size, recipe.people)
+    scene = render_scene(rng, recipe.size, recipe.people, LEVELS[recipe.level])
     truths = find_truth(scene)
     _write_image(out, recipe, split, image_id, scene.image, scene.quality)
     height, width = scene.labels.shape

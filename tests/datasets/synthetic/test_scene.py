@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from lib.datasets.synthetic import LEVELS
 from lib.datasets.synthetic.scene import (
     CROWD_LABEL,
     LABELS_PER_PERSON,
@@ -64,3 +65,26 @@ def test_smaller_images_hold_smaller_people():
 def test_some_images_hold_a_crowd():
     crowded = [(scene(index, size=(64, 64)).labels == CROWD_LABEL).any() for index in range(80)]
     assert 1 <= sum(crowded) <= 20
+
+
+def test_easy_people_stand_inside_and_face_the_camera():
+    scenes = [
+        render_scene(scene_rng(0, "train", index), (128, 96), (1, 1), LEVELS["easy"])
+        for index in range(30)
+    ]
+    full = [scene(index, people=(1, 1), size=(128, 96)) for index in range(30)]
+
+    def inside(scenes):
+        ends = [
+            (one.view.pixels, one_of.labels.shape) for one_of in scenes for one in one_of.people
+        ]
+        return np.mean([((p >= 0) & (p < (w, h))).all(axis=1).mean() for p, (h, w) in ends])
+
+    assert inside(scenes) > inside(full) + 0.05
+    assert not any((each.labels == CROWD_LABEL).any() for each in scenes)
+    assert all(
+        one.view.pixel("left_shoulder")[0] > one.view.pixel("right_shoulder")[0]
+        for each in scenes
+        for one in each.people
+    )
+    print(inside(scenes), inside(full))

@@ -111,6 +111,7 @@ def test_what_was_interrupted_is_made_anew(tmp_path):
         ({"people": (3, 2)}, "People per image"),
         ({"people": (1, 7)}, "People per image"),
         ({"size": (320, 20)}, "Image sides"),
+        ({"level": "hard"}, "level must be one of full, easy"),
     ],
 )
 def test_impossible_wishes_are_refused(tmp_path, change, message):
