@@ -37,13 +37,13 @@ test-all: $(STAMP) ## the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
 
 quickstart: $(STAMP) ## draw a data set, train a small model, score it, look at it
-	$(BIN)/python tools/make_synthetic.py --out data/synthpose --train 1000 --val 120 --people 1 2
+	$(BIN)/python tools/make_synthetic.py --out data/synthpose_easy --level easy --train 1000 --val 120 --people 1 2
 	$(BIN)/python tools/train.py --cfg $(QUICK)
 	$(BIN)/python tools/test.py --cfg $(QUICK) --untrained
 	$(BIN)/python tools/test.py --cfg $(QUICK)
 	$(BIN)/python visualization/plot_coco.py --prediction $(RUN)/results/keypoints_val2017_results_0.json \
-		--gt-anno data/synthpose/coco/annotations/person_keypoints_val2017.json \
-		--image-path data/synthpose/coco/images/val2017/ --save-path $(RUN)/pictures/ --limit 20
+		--gt-anno data/synthpose_easy/coco/annotations/person_keypoints_val2017.json \
+		--image-path data/synthpose_easy/coco/images/val2017/ --save-path $(RUN)/pictures/ --limit 20
 	$(BIN)/python visualization/report.py --run $(RUN)
 	@echo "Pictures: $(RUN)/pictures/"
 	@echo "Report:   $(RUN)/report.html"

@@ -20,14 +20,19 @@ from lib.models.registry import BACKBONES
 
 TAPS = (2, 4, 6)  # stages whose last block is an output, or the model of a branch
 STRIDES = (4, 8, 16)
+STAGES = 7
 
 
 class EffNet(nn.Module):
     """EfficientNet with a stem of stride 1 and three outputs.
 
     Args:
-        variant: ``b0`` ... ``b7``.
+        variant: timm's name of a network of EfficientNet's shape, as ``tf_efficientnet_b0`` or
+            ``mobilenetv2_050``: seven stages, two blocks or more in those that are tapped.
         drop_path: rate of stochastic depth that the last block would have; it grows linearly.
+
+    Raises:
+        ValueError: timm's network of that name has another shape.
 
     Attributes:
         out_channels: channels of the three maps.
@@ -38,9 +43,13 @@ class EffNet(nn.Module):
     size_multiple = STRIDES[-1]
     blocks: Any  # a sequence of stages, each a sequence of timm's blocks
 
-    def __init__(self, variant: str = "b0", drop_path: float = 0.2) -> None:
+    def __init__(self, variant: str = "tf_efficientnet_b0", drop_path: float = 0.2) -> None:
         super().__init__()
-        trunk: Any = timm.create_model(f"tf_efficientnet_{variant}", drop_path_rate=drop_path)
+        trunk: Any = timm.create_model(variant, drop_path_rate=drop_path)
+        if len(getattr(trunk, "blocks", ())) != STAGES:
+            raise ValueError(f"{variant} does not have EfficientNet's {STAGES} stages")
+        if min(len(trunk.blocks[tap]) for tap in TAPS[:-1]) < 2:
+            raise ValueError(f"{variant} has a single block in stage {TAPS[0]} or {TAPS[1]}")
         trunk.conv_stem.stride = (1, 1)  # its padding follows: it is computed from the stride
         self.conv_stem = trunk.conv_stem
         self.bn1 = trunk.bn1  # holds the activation as well
@@ -75,11 +84,11 @@ class EEffNet(EffNet):
     """EffNet whose tapped resolutions go on as branches beside the trunk.
 
     Args:
-        variant: ``b0`` ... ``b7``.
+        variant: as in ``EffNet``.
         drop_path: as in ``EffNet``; branches and fusions take the rates of the trunk beside them.
     """
 
-    def __init__(self, variant: str = "b0", drop_path: float = 0.2) -> None:
+    def __init__(self, variant: str = "tf_efficientnet_b0", drop_path: float = 0.2) -> None:
         super().__init__(variant, drop_path)
         self.extra: Any = nn.ModuleDict()  # stage -> branches beside the trunk
         self.fuse: Any = nn.ModuleDict()  # stage -> TotalFusion after it

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from lib.models.backbones.eeffnet import TAPS, EEffNet, EffNet
+from lib.models.backbones.eeffnet import STAGES, TAPS, EEffNet, EffNet
 from lib.models.heads.fahead import FAHead, SumHead
 from lib.models.necks.bifpn import BiFPN, plan
 from lib.models.necks.tfneck import TFNeck
@@ -25,15 +25,22 @@ from lib.models.posenet import PoseNet
 from lib.models.registry import RECIPES, PrefixMap, Recipe, StateDict
 from lib.utils.errors import ConfigError, did_you_mean
 
-EXTRA = CfgNode({"PRETRAINED_LAYERS": ["backbone"]})  # what MODEL.PRETRAINED may fill; '*' is all
+EXTRA = CfgNode(
+    {
+        "PRETRAINED_LAYERS": ["backbone"],  # what MODEL.PRETRAINED may fill; '*' is all
+        # '' and 0 take what MODEL.BACKBONE stands for:
+        "TRUNK": "",  # timm's name of a network of EfficientNet's shape
+        "NECK_CHANNELS": 0,
+        "NECK_REPEATS": 0,
+        "DROP_PATH": 0.2,
+    }
+)
 
 # EfficientDet -> trunk, channels and repeats of the neck.
 DETECTORS = {
-    "tf_efficientdet_d0_ap": ("b0", 64, 3),
-    "tf_efficientdet_d2_ap": ("b2", 112, 5),
+    "tf_efficientdet_d0_ap": ("tf_efficientnet_b0", 64, 3),
+    "tf_efficientdet_d2_ap": ("tf_efficientnet_b2", 112, 5),
 }
-DROP_PATH = 0.2
-STAGES = 7
 MAX_REPEATS = 8  # of EfficientDet-D7's neck, the deepest one
 LEVELS = 5  # of BiFPN
 
@@ -44,14 +51,16 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: an unknown detector or type, or an image size that the variant cannot take.
     """
-    if model.BACKBONE not in DETECTORS:
-        hint = did_you_mean(model.BACKBONE, DETECTORS)
-        raise ConfigError(f"MODEL.BACKBONE: no sizes are known for '{model.BACKBONE}'.{hint}")
-    variant, channels, repeats = DETECTORS[model.BACKBONE]
-    backbone = (EEffNet if _ours(model, "BACKBONE_TYPE") else EffNet)(variant, DROP_PATH)
+    variant, channels, repeats = _sizes(model)
+    drop_path = model.EXTRA.DROP_PATH
+    backbone_class = EEffNet if _ours(model, "BACKBONE_TYPE") else EffNet
+    try:
+        backbone = backbone_class(variant, drop_path)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"MODEL.EXTRA.TRUNK: {error}") from error
     sizes = backbone.out_channels, backbone.out_strides
     if _ours(model, "FPN_TYPE"):
-        neck = TFNeck(*sizes, channels=channels, repeats=repeats, drop_path=DROP_PATH)
+        neck = TFNeck(*sizes, channels=channels, repeats=repeats, drop_path=drop_path)
     else:
         neck = BiFPN(*sizes, channels=channels, repeats=repeats, levels=LEVELS)
     _check_size(model, neck.size_multiple)
@@ -61,6 +70,16 @@ def build(model: CfgNode) -> nn.Module:
         backbone.init_weights()
         neck.init_weights()
     return PoseNet(backbone, neck, head)
+
+
+def _sizes(model: CfgNode) -> tuple[str, int, int]:
+    """Return trunk, channels and repeats of the neck."""
+    if model.BACKBONE not in DETECTORS:
+        hint = did_you_mean(model.BACKBONE, DETECTORS)
+        raise ConfigError(f"MODEL.BACKBONE: no sizes are known for '{model.BACKBONE}'.{hint}")
+    variant, channels, repeats = DETECTORS[model.BACKBONE]
+    extra = model.EXTRA
+    return extra.TRUNK or variant, extra.NECK_CHANNELS or channels, extra.NECK_REPEATS or repeats
 
 
 def _ours(model: CfgNode, key: str) -> bool:

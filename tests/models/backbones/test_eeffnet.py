@@ -18,10 +18,10 @@ def count(part):
 @pytest.mark.parametrize(
     ("kind", "variant", "channels", "params"),
     [
-        (EffNet, "b0", (40, 112, 320), 3_595_388),
-        (EffNet, "b2", (48, 120, 352), 7_202_562),
-        (EEffNet, "b0", (40, 112, 320), 8_221_894),
-        (EEffNet, "b2", (48, 120, 352), 13_384_548),
+        (EffNet, "tf_efficientnet_b0", (40, 112, 320), 3_595_388),
+        (EffNet, "tf_efficientnet_b2", (48, 120, 352), 7_202_562),
+        (EEffNet, "tf_efficientnet_b0", (40, 112, 320), 8_221_894),
+        (EEffNet, "tf_efficientnet_b2", (48, 120, 352), 13_384_548),
     ],
 )
 def test_published_sizes(kind, variant, channels, params):
@@ -43,14 +43,14 @@ def test_published_sizes(kind, variant, channels, params):
     ],
 )
 def test_each_stage_has_its_published_size(stage, branches, trunk, fusion):
-    network = on_meta(EEffNet, "b0")
+    network = on_meta(EEffNet, "tf_efficientnet_b0")
     assert tuple(count(branch) for branch in network.extra[stage]) == branches
     assert count(network.blocks[int(stage)]) == trunk
     assert count(network.fuse[stage]) == fusion
 
 
 def test_branches_are_independent_copies_of_the_tapped_block():
-    network = EEffNet("b0")
+    network = EEffNet("tf_efficientnet_b0")
     model = network.blocks[2][-1].conv_dw.weight
     copies = [block.conv_dw.weight for block in network.extra["3"][0]]
     assert len(copies) == len(network.blocks[3])
@@ -59,7 +59,7 @@ def test_branches_are_independent_copies_of_the_tapped_block():
 
 
 def test_drop_path_grows_along_the_trunk_and_is_shared_with_branches_and_fusions():
-    network = on_meta(EEffNet, "b0", 0.2)
+    network = on_meta(EEffNet, "tf_efficientnet_b0", 0.2)
     rates = [getattr(b.drop_path, "drop_prob", 0.0) for stage in network.blocks for b in stage]
     assert rates == pytest.approx([0.2 * n / 16 for n in range(16)])
     for stage, branches in network.extra.items():
@@ -70,7 +70,7 @@ def test_drop_path_grows_along_the_trunk_and_is_shared_with_branches_and_fusions
 
 
 def test_batch_norm_of_trunk_and_branches():
-    network = on_meta(EEffNet, "b0")
+    network = on_meta(EEffNet, "tf_efficientnet_b0")
     for part in (network.bn1, network.blocks[6], network.extra["6"]):
         norms = [m for m in part.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         assert {(m.eps, m.momentum) for m in norms} == {(1e-3, 0.1)}

@@ -68,7 +68,7 @@ def test_every_experiment_has_its_published_size_and_cost(name, params, macs):
 
 
 def test_the_experiments_are_all_there():
-    files = {str(f.relative_to(EXPERIMENTS)) for f in EXPERIMENTS.glob("*/eeffpose/**/*.yaml")}
+    files = {str(f.relative_to(EXPERIMENTS)) for f in EXPERIMENTS.glob("[cm]*/eeffpose/**/*.yaml")}
     assert files == {f"{name}.yaml" for name, *_ in COSTS}
 
 
@@ -320,3 +320,22 @@ def test_two_images_are_learnt_in_twenty_steps():
     peaks = output.detach().flatten(2).argmax(-1)
     found = torch.stack([peaks % 32, peaks // 32], dim=-1)
     assert (found - centres).abs().max() <= 2
+
+
+def test_sizes_may_be_chosen():
+    small = {"TRUNK": "mobilenetv2_035", "NECK_CHANNELS": 24, "NECK_REPEATS": 1, "DROP_PATH": 0.0}
+    for bits in ("000", "111"):
+        with torch.device("meta"):
+            network = build_model(config(bits, size=(64, 128), extra=small))
+        assert set(network.neck.out_channels) == {24}
+        assert network(torch.empty(1, 3, 128, 64, device="meta")).shape == (1, 17, 32, 16)
+        assert sum(p.numel() for p in network.parameters()) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("trunk", "complaint"),
+    [("tinynet_e", "single block"), ("resnet18", "7 stages"), ("efficientnet_b99", "b99")],
+)
+def test_trunks_of_another_shape_are_refused(trunk, complaint):
+    with pytest.raises(ConfigError, match=rf"MODEL.EXTRA.TRUNK.*{complaint}"):
+        build(extra={"TRUNK": trunk})
