@@ -29,6 +29,7 @@ from lib.tasks.splits import build_source
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
+from lib.utils.numbers import number
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ def known(values: dict[str, Any], *names: str) -> dict[str, float | None]:
 def table(report: dict[str, Any]) -> str:
     """Return the scores as lines of text, with the box source beside them."""
     names = list(report["metrics"])
-    cells = [number(value) for value in report["metrics"].values()]
+    cells = [number(value, 4) for value in report["metrics"].values()]
     if not names:
         return f"{report['dataset']}: predictions written, not scored (there is no ground truth)"
     widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
@@ -178,15 +179,11 @@ def table(report: dict[str, Any]) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
     ]
     lines += [
-        f"{row['joint']:>16} {row['labelled']:6d} AP {number(row['AP'])}  PCK {number(row['PCK'])}"
+        f"{row['joint']:>16} {row['labelled']:6d} "
+        f"AP {number(row['AP'], 4)}  PCK {number(row['PCK'], 4)}"
         for row in report.get("per_joint", ())
     ]
     return "\n".join(lines)
-
-
-def number(value: float | None) -> str:
-    """Return a score as text."""
-    return "n/a" if value is None else f"{value:.4f}"
 
 
 if __name__ == "__main__":

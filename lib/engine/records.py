@@ -16,6 +16,7 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from lib.tasks.base import Metrics
+from lib.utils.numbers import number
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class RunRecords:
             return
         self._write({"kind": "val", "epoch": epoch, "step": step, **metrics, "seconds": seconds})
         self._scalars("val", metrics, step)
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        shown = ", ".join(f"{name} {number(value, 4)}" for name, value in metrics.items())
         logger.info(
             "epoch %d evaluated in %.1f s: %s", epoch, sum(seconds.values()), shown or "no metrics"
         )

@@ -13,12 +13,13 @@ from lib.evaluation.diagnosis import ImageErrors
 from lib.evaluation.matching import THRESHOLDS, precision_curves
 from lib.report.cases import Case, View, case_points, paint_found, paint_truth
 from lib.report.charts import Series, line_chart
-from lib.report.page import number, picture, section, table, warning
+from lib.report.page import picture, section, table, warning
 from lib.report.run import PoseAnalysis, Run
 from lib.report.sections import COST_NAMES, conditions
 from lib.structures.drawing import join_panels
 from lib.utils.errors import DataError
 from lib.utils.images import read_image
+from lib.utils.numbers import number
 
 Pair = tuple[PoseAnalysis, PoseAnalysis]
 

@@ -17,12 +17,13 @@ from lib.evaluation.mpii import (
 )
 from lib.report.cases import View
 from lib.report.charts import Series, line_chart
-from lib.report.page import number, picture, section, table
+from lib.report.page import picture, section, table
 from lib.report.run import Run
 from lib.structures.drawing import draw_poses, join_panels
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
 from lib.utils.images import read_image
+from lib.utils.numbers import number
 
 THRESHOLDS = np.linspace(0, 0.5, 51)
 

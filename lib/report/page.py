@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -147,10 +146,3 @@ def picture(image: np.ndarray, caption: str) -> str:
         f'<figure><img src="{source}" {size} loading="lazy" alt="{text}">'
         f"<figcaption>{text}</figcaption></figure>"
     )
-
-
-def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
-    """Return a number as text, ``n/a`` where there is none."""
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"

@@ -20,7 +20,6 @@ from lib.report.charts import Series, bar_chart, line_chart
 from lib.report.page import (
     chips,
     legend,
-    number,
     picture,
     section,
     stacked_bar,
@@ -29,6 +28,7 @@ from lib.report.page import (
     warning,
 )
 from lib.report.run import PoseAnalysis, Run
+from lib.utils.numbers import number
 
 KIND_MEANINGS = {
     "good": "good: on the spot",

@@ -40,12 +40,6 @@ def test_pictures_are_embedded():
     assert np.abs(decoded.astype(int) - image).max() < 8
 
 
-def test_numbers():
-    assert page.number(0.12345) == "0.123"
-    assert page.number(None) == page.number(float("nan")) == "n/a"
-    assert page.number(0.5, 1, sign=True) == "+0.5"
-
-
 def test_every_colour_has_a_light_and_a_dark_form():
     light, dark = (set(re.findall(r"--(\w+):", part)) for part in page.STYLE.split("@media")[:2])
     used = set(re.findall(r"var\(--(\w+)\)", page.STYLE))
