@@ -6,8 +6,7 @@
 Both forms must agree before anything is timed (exit code 1 if they do not). The textbook does what
 the HRNet family does, so the settings that it knows are used: Gaussian targets, flip test with a
 shift of one cell, quarter step, suppression by threshold. One thread; times on the CPU are
-processor
-time, those on a GPU wall clock.
+processor time, those on a GPU wall clock.
 """
 
 from __future__ import annotations

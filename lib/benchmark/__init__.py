@@ -5,5 +5,6 @@
 ``data``      stages that read images: training crops, test crops
 ``results``   stages after the network: decoding, grouping, suppression, scoring
 ``network``   forward pass, training step, a whole test
+``latency``   forms of one network: memory order, folded batch-norm, compiled (``tools/latency.py``)
 ``textbook``  the slow forms, also the oracles of the tests
 """

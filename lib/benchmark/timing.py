@@ -52,30 +52,47 @@ def measure(stage: Stage, rounds: int, device: torch.device) -> dict[str, Any]:
     """
     stage.check(stage.ours(), stage.textbook())
     forms = {"ours": stage.ours, "textbook": stage.textbook, **stage.extras}
-    seconds: dict[str, list[float]] = {name: [] for name in forms}
-    for number in range(rounds):
-        for name in list(forms) if number % 2 else list(forms)[::-1]:
-            seconds[name].append(_seconds(forms[name], device) / stage.units)
-    per_round = {name: np.array(values) for name, values in seconds.items()}
-    ratios = per_round["textbook"] / per_round["ours"]
-    row: dict[str, Any] = {name: float(np.median(values)) for name, values in per_round.items()}
-    row |= {"ratio": float(np.median(ratios)), "spread": np.percentile(ratios, [25, 75]).tolist()}
+    per_round = in_turns(forms, rounds, device)
+    row: dict[str, Any] = {
+        name: quartiles(values)[0] / stage.units for name, values in per_round.items()
+    }
+    row["ratio"], row["spread"] = quartiles(per_round["textbook"] / per_round["ours"])
     for name, (above, below) in stage.ratios.items():
-        row[name] = float(np.median(per_round[above] / per_round[below]))
+        row[name] = quartiles(per_round[above] / per_round[below])[0]
     return row | {"unit": stage.unit, "rounds": rounds}
 
 
+def in_turns(forms: dict[str, Run], rounds: int, device: torch.device) -> dict[str, np.ndarray]:
+    """Return (rounds,) seconds of every form; the order is turned round every time."""
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for number in range(rounds):
+        for name in list(forms) if number % 2 else list(forms)[::-1]:
+            seconds[name].append(_seconds(forms[name], device))
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def quartiles(values: np.ndarray) -> tuple[float, list[float]]:
+    """Return the median, and the lower and upper quartile."""
+    low, middle, high = np.percentile(values, [25, 50, 75]).tolist()
+    return middle, [low, high]
+
+
+def clock_name(device: torch.device) -> str:
+    """Return which time counts: that of the processor where it shares its one thread."""
+    on_one = device.type == "cpu" and torch.get_num_threads() == 1
+    return "processor time" if on_one else "wall clock"
+
+
 def _seconds(run: Run, device: torch.device) -> float:
-    """Time one run: processor time on the CPU (others may use it too), else until it is done."""
-    if device.type == "cpu":
-        start = time.process_time()
-        run()
-        return time.process_time() - start
-    torch.cuda.synchronize(device)
-    start = time.perf_counter()
+    """Time one run until it is done, by ``clock_name``."""
+    clock = time.process_time if clock_name(device) == "processor time" else time.perf_counter
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = clock()
     run()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return clock() - start
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
@@ -87,7 +104,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "device": name,
         "threads": torch.get_num_threads(),
-        "clock": "processor time" if device.type == "cpu" else "wall clock",
+        "clock": clock_name(device),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

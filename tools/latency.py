@@ -1,0 +1,114 @@
+"""Milliseconds per person of top-down networks: as built, channels-last, folded, compiled.
+
+    python tools/latency.py --cfg A.yaml B.yaml --batch 1 8 --threads 1 2
+
+Networks run with weights by chance on noise of the YAML's image size, without the flip test. All
+forms of a network must give the same heatmaps before any is timed (exit code 1 if not); they are
+timed in turns. With one thread on the CPU times are processor time, else wall clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib.benchmark.latency import FORMS, latency
+from lib.benchmark.timing import describe_machine
+from lib.config import load_config
+from lib.engine.device import setup_device
+from lib.models import build_model
+from lib.models.registry import RECIPES
+from lib.utils.cli import run_tool
+from lib.utils.errors import ConfigError
+
+COLUMNS = (
+    *("model", "params M", "MACs G", "threads", "batch", "form", "ms/person", "quartiles"),
+    "speedup",
+)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--cfg", nargs="+", required=True, metavar="FILE", help="YAMLs of top-down models")
+    add("--batch", nargs="+", type=_positive, default=[1, 8], help="people at once (1 8)")
+    add("--threads", nargs="+", type=_positive, default=[1], help="threads (1)")
+    add("--rounds", type=_positive, default=9, help="measurements of each form (9)")
+    add("--fold", action="store_true", help="batch-norm folded, in both memory orders")
+    add("--compile", action="store_true", help="torch.compile of the fastest of the others")
+    add("--json", action="store_true", help="write {machine, rows}")
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="configuration keys to override")
+    return parser.parse_args(argv)
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"wants a number from 1, got {word}")
+    return int(word)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Return ``machine``, and ``rows`` of all models."""
+    forms = [
+        form
+        for form in FORMS
+        if (args.fold or not form.startswith("folded")) and (args.compile or form != "compiled")
+    ]
+    rows = []
+    device = torch.device("cpu")
+    for path in args.cfg:
+        print(f"{path} ...", file=sys.stderr)
+        cfg = load_config(path, args.set)
+        if RECIPES[cfg.MODEL.NAME].task != "topdown":
+            raise ConfigError(f"{path}: {cfg.MODEL.NAME} does not see one person at a time.")
+        device = setup_device(cfg)[0]
+        torch.manual_seed(0)
+        width, height = cfg.MODEL.IMAGE_SIZE
+        times = latency(
+            build_model(cfg),
+            (height, width),
+            forms=forms,
+            batches=args.batch,
+            threads=args.threads,
+            rounds=args.rounds,
+            device=device,
+        )
+        rows += [{"cfg": path, "input": f"{height}x{width}", **row} for row in times]
+    machine = describe_machine(device)
+    del machine["threads"], machine["clock"]  # of a row
+    return {"machine": machine, "rows": rows}
+
+
+def format_table(report: dict[str, Any]) -> str:
+    """Return the rows as aligned text below a line about the machine."""
+    lines: list[tuple[str, ...]] = [COLUMNS]
+    for row in report["rows"]:
+        low, high = row["spread"]
+        costs = f"{row['params'] / 1e6:.3f}", f"{row['macs'] / 1e9:.3f}"
+        times = f"{row['milliseconds']:.2f}", f"{low:.2f}-{high:.2f}", f"{row['speedup']:.2f}"
+        where = str(row["threads"]), str(row["batch"]), row["form"]
+        lines.append((f"{Path(row['cfg']).stem} {row['input']}", *costs, *where, *times))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    machine = ", ".join(f"{key} {value}" for key, value in report["machine"].items())
+    words = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join([machine, *words])
+
+
+def main(argv: list[str] | None = None) -> dict[str, Any]:
+    """Measure, and print the table or JSON."""
+    args = parse_args(argv)
+    report = run(args)
+    print(json.dumps(report, indent=1) if args.json else format_table(report))
+    return report
+
+
+if __name__ == "__main__":
+    run_tool(main)
