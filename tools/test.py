@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 
 from lib.api import PoseEstimator
 from lib.config import save_config
-from lib.config.cli import config_parser, find_weights, parse_config, run_folders
+from lib.config.cli import UNTRAINED, config_parser, find_weights, parse_config, run_folders
 from lib.engine.distributed import session
 from lib.engine.inference import Evaluation
 from lib.evaluation.breakdown import joint_table
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     cfg, args = parse_config(parser, argv)
     folder, _ = run_folders(cfg, args.cfg)
     if args.untrained:
-        folder = folder / "untrained"
+        folder = folder / UNTRAINED
     with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
         setup_logging(rank=world.rank)
         weights = None if args.untrained else find_weights(cfg, folder)

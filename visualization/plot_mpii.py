@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from lib.evaluation.coco_files import read_json
+from lib.datasets.mpii import CROP_GROWTH, read_mpii
+from lib.datasets.tables import PersonTable
 from lib.evaluation.mpii import read_mat
 from lib.structures.drawing import PALETTES, draw_poses, join_panels, save_picture
 from lib.structures.skeleton import load_skeleton
@@ -47,15 +47,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if not Path(args.image_path).is_dir():
         raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
-    records = read_records(args.gt_anno)
-    points, scores = read_predictions(args.prediction, len(records))
+    people = read_mpii(args.gt_anno, f"{args.image_path}/")
+    points, scores = read_predictions(args.prediction, len(people))
     save_path = Path(args.save_path)
     drawn = skipped = 0
-    for name, rows in _by_image(records).items():
+    for rows in _by_image(people):
         if drawn >= args.limit:
             break
         try:
-            pixels = read_image(Path(args.image_path) / name)
+            pixels = read_image(people.image_path(rows[0]))
         except DataError as error:
             skipped += 1
             if skipped == 1:
@@ -66,9 +66,17 @@ def main(argv: list[str] | None = None) -> None:
             pixels, points[rows], seen, SKELETON, palette=args.style, threshold=args.threshold
         )
         if args.draw_gt:
-            truth = _draw_truth(pixels, [records[row] for row in rows], args.style)
+            truth = draw_poses(
+                pixels,
+                people.keypoints[rows],
+                people.visibility[rows],
+                SKELETON,
+                palette=args.style,
+                threshold=1,
+            )
             picture = join_panels([truth, picture], ["ground truth", "prediction"])
-        file = save_path / f"score_{_score(points, records, rows)}_name_{Path(name).stem}.png"
+        name = Path(people.image_path(rows[0])).stem
+        file = save_path / f"score_{_score(points, people, rows)}_name_{name}.png"
         save_picture(file, picture)
         drawn += 1
     if drawn == 0:
@@ -97,65 +105,22 @@ def read_predictions(path: str | Path, people: int) -> tuple[np.ndarray, np.ndar
     return preds[..., :2] - 1, scores
 
 
-def read_records(path: str | Path) -> list[dict]:
-    """Return the records of ``valid.json``.
-
-    Raises:
-        DataError: the file is missing or is not such a list.
-    """
-    records = read_json(path)
-    if not isinstance(records, list):
-        raise DataError(f"'{path}' must be a list of records: is it valid.json?")
-    for number, record in enumerate(records):
-        if not isinstance(record, dict) or not isinstance(record.get("image"), str):
-            raise DataError(f"Record {number} of '{path}' has no 'image': is it valid.json?")
-        if "joints" in record and not _is_annotated(record):
-            raise DataError(
-                f"Record {number} of '{path}' must have 16 'joints' x, y, as many 'joints_vis', "
-                "and a number as 'scale'."
-            )
-    return records
+def _by_image(people: PersonTable) -> list[np.ndarray]:
+    """Return the rows of each image, images and rows in the order of the file."""
+    images, first = np.unique(people.image_index, return_index=True)
+    return [np.nonzero(people.image_index == n)[0] for n in images[np.argsort(first)]]
 
 
-def _is_annotated(record: dict) -> bool:
-    try:
-        joints = np.asarray(record["joints"], np.float64)
-        visible = np.asarray(record["joints_vis"], np.float64)
-        float(record["scale"])
-    except (KeyError, TypeError, ValueError):
-        return False
-    count = SKELETON.num_joints
-    return joints.shape == (count, 2) and visible.shape == (count,)
-
-
-def _by_image(records: list[dict]) -> dict[str, list[int]]:
-    """Return the record numbers of each image name, in the order of the file."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for number, record in enumerate(records):
-        rows[record["image"]].append(number)
-    return rows
-
-
-def _draw_truth(pixels: np.ndarray, records: list[dict], style: str) -> np.ndarray:
-    records = [record for record in records if "joints" in record]  # a test split has none
-    if not records:
-        return pixels.copy()
-    points = np.array([record["joints"] for record in records], np.float64) - 1
-    visible = np.array([record["joints_vis"] for record in records])
-    return draw_poses(pixels, points, visible, SKELETON, palette=style, threshold=1)
-
-
-def _score(points: np.ndarray, records: list[dict], rows: list[int]) -> int:
+def _score(points: np.ndarray, people: PersonTable, rows: np.ndarray) -> int:
     """Return 1000 x (1 - mean distance in person sizes) of annotated joints, for sorting files."""
-    shares = []
-    for row in rows:
-        record = records[row]
-        if "joints" in record and np.any(record["joints_vis"]):
-            visible = np.asarray(record["joints_vis"]) > 0
-            truth = np.array(record["joints"], np.float64)[visible] - 1
-            distance = np.linalg.norm(points[row][visible] - truth, axis=1).mean()
-            shares.append(distance / max(200 * float(record["scale"]), 1.0))
-    return int(1000 * (1 - min(np.mean(shares), 1.0))) if shares else 0
+    distances = np.linalg.norm(points[rows] - people.keypoints[rows], axis=2)
+    sizes = people.crops[rows, 2:3] / CROP_GROWTH
+    shares = [
+        (distance / size)[seen].mean()
+        for distance, size, seen in zip(distances, sizes, people.visibility[rows] > 0, strict=True)
+        if seen.any()
+    ]
+    return round(1000 * (1 - min(np.mean(shares), 1.0))) if shares else 0
 
 
 if __name__ == "__main__":

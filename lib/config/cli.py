@@ -10,6 +10,8 @@ from yacs.config import CfgNode
 from lib.config.loader import load_config
 from lib.utils.errors import WeightsError
 
+UNTRAINED = "untrained"  # folder of the scores of the initialisation, inside a run's
+
 # Flags of older launchers: flag -> the key that it sets, None where it has nothing to say here.
 _LEGACY = {
     "--modelDir": "OUTPUT_DIR",
@@ -63,10 +65,10 @@ def parse_config(
     unknown = [word for word in rest if word.startswith("--")]
     if unknown:
         parser.error(f"unknown flag {unknown[0]}")
-    legacy = [
+    legacy = [  # an empty value is the old launchers' own default: nothing was asked for
         f"{key}={value}"
         for flag, key in _LEGACY.items()
-        if key and (value := getattr(args, flag.strip("-").replace("-", "_"))) is not None
+        if key and (value := getattr(args, flag.strip("-").replace("-", "_")))
     ]
     keys = getattr(args, "keys", None) or []
     return load_config(args.cfg, [*legacy, *args.overrides, *rest, *keys]), args
@@ -76,14 +78,13 @@ def run_folders(cfg: CfgNode, cfg_file: str | Path) -> tuple[Path, Path]:
     """Return the folders of a run's results and of its TensorBoard files.
 
     ``<OUTPUT_DIR>/<dataset>/<model>/<name of the YAML>`` and the same below ``LOG_DIR``. The
-    resolved ``config.yaml`` of a run leads back to its folder.
+    resolved ``config.yaml`` of a run, or of its ``untrained`` folder, leads back to the run.
     """
     path = Path(cfg_file)
-    if path.name == "config.yaml" and path.parent.parts[-3:-1] == (
-        cfg.DATASET.DATASET,
-        cfg.MODEL.NAME,
-    ):
-        name = path.parent.name
+    run = path.parent.parent if path.parent.name == UNTRAINED else path.parent
+    is_resolved = path.name == "config.yaml"
+    if is_resolved and run.parts[-3:-1] == (cfg.DATASET.DATASET, cfg.MODEL.NAME):
+        name = run.name
     else:
         name = path.stem
     below = Path(cfg.DATASET.DATASET) / cfg.MODEL.NAME / name

@@ -9,15 +9,19 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from lib.config.document import Written, plain
+
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def coerce(value: Any, default: Any) -> Any:
-    """Return ``value`` with the type of ``default``.
+    """Return ``value`` with the type of ``default``; a text as it was written.
 
     Raises:
         ValueError: it cannot be read as that type; the message says what was wanted.
     """
+    if isinstance(value, Written):
+        value = value.text if isinstance(default, str) else value.value
     if isinstance(default, bool):
         return _to_bool(value)
     if isinstance(default, int):
@@ -80,7 +84,7 @@ def _to_sequence(value: Any, default: list[Any] | tuple[Any, ...]) -> Any:
             items = [coerce(item, default[0]) for item in items]
         except ValueError as error:
             raise ValueError(f"a list, each entry {error}") from None
-    return type(default)(items)
+    return type(default)(plain(items))
 
 
 def _literal(text: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.config.document import plain
 from lib.utils.errors import ConfigError
 
 # Old path -> ours. A whole node cannot be renamed, only its keys.
@@ -56,8 +57,8 @@ def modernise(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for key, value in flat.items():
         if _is_dropped(key):
             continue
-        if key == "DATASET.FLIP" and isinstance(value, bool):
-            value = 0.5 if value else 0.0
+        if key == "DATASET.FLIP" and isinstance(plain(value), bool):
+            value = 0.5 if plain(value) else 0.0
         if key == "MODEL.TARGET_TYPE" and str(value).lower() == "gaussian":
             value = "gaussian"
         kept[ALIASES.get(key, key)] = value

@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from lib.config.coerce import coerce
 from lib.config.defaults import default_config
+from lib.config.document import BAD_YAML, plain, read_document, read_word
 from lib.config.legacy import modernise, unflatten
 from lib.config.validate import validate
 from lib.utils.errors import ConfigError, did_you_mean
@@ -77,7 +78,7 @@ def _file_layers(path: Path, children: tuple[Path, ...]) -> list[Layer]:
     if path.resolve() in children:
         raise ConfigError(f"{path}: _BASE_ leads back to the file itself; remove the cycle.")
     tree = _read_yaml(path)
-    bases = tree.pop("_BASE_", [])
+    bases = plain(tree.pop("_BASE_", []))
     if isinstance(bases, str):
         bases = [bases]
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
@@ -93,13 +94,15 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         siblings = [str(file) for file in path.parent.glob("*.yaml")] if path.parent else []
         raise ConfigError(f"No configuration file {path}.{did_you_mean(str(path), siblings)}")
     try:
-        tree = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        tree = read_document(path.read_text())
+    except BAD_YAML as error:
+        raise ConfigError(
+            f"{path} cannot be read as YAML: {' '.join(str(error).split())}"
+        ) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold keys and values, got a {type(tree).__name__}.")
+        raise ConfigError(f"{path} must hold keys and values, got {plain(tree)!r:.100}.")
     return tree
 
 
@@ -118,10 +121,7 @@ def _override_layers(words: Sequence[str]) -> list[Layer]:
             if not queue:
                 raise ConfigError(f"Override '{key}' has no value; write {key} VALUE.")
             text = queue.pop(0)
-        try:
-            flat[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            flat[key] = text
+        flat[key] = read_word(text)
     return [("command line", unflatten(flat))] if flat else []
 
 
@@ -132,13 +132,14 @@ def _merge(node: CfgNode, tree: dict[str, Any], source: str, prefix: str) -> Non
         if key not in node:
             if not node.is_new_allowed():
                 raise ConfigError(f"{source}: unknown key {path}.{_nearest(path, node, prefix)}")
-            node[key] = CfgNode(value, new_allowed=True) if isinstance(value, dict) else value
+            new = plain(value)
+            node[key] = CfgNode(new, new_allowed=True) if isinstance(new, dict) else new
         elif isinstance(node[key], CfgNode):
             if value is not None and not isinstance(value, dict):
                 raise ConfigError(f"{source}: {path} must hold keys of its own, got {value!r}.")
             _merge(node[key], value or {}, source, f"{path}.")
         elif node.is_new_allowed():
-            node[key] = value
+            node[key] = plain(value)
         else:
             node[key] = _coerced(value, node[key], source, path)
 

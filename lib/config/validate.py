@@ -7,6 +7,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from lib.config.bounds import check_bounds
 from lib.utils.errors import ConfigError
 
 CHOICES = {
@@ -21,29 +22,6 @@ CHOICES = {
     "TEST.FLIP_ALIGN": ("", "none", "integer", "exact"),
     "TEST.EVALUATOR": ("auto", "pycocotools", "fast"),
     "TEST.MATCHER": ("munkres", "scipy"),
-}
-AT_LEAST = {
-    "WORKERS": 0,
-    "PRINT_FREQ": 1,
-    "MODEL.NUM_JOINTS": 1,
-    "LOSS.TOPK": 1,
-    "DATASET.FLIP": 0,
-    "DATASET.MAX_NUM_PEOPLE": 1,
-    "DATASET.INPUT_SIZE": 32,
-    "TRAIN.BATCH_SIZE_PER_GPU": 1,
-    "TRAIN.BEGIN_EPOCH": 0,
-    "TRAIN.MAX_ITER": 0,
-    "TRAIN.LR": 0,
-    "TRAIN.WD": 0,
-    "TRAIN.ADAM_WD": 0,
-    "TRAIN.ACCUMULATE": 1,
-    "TRAIN.CLIP_NORM": 0,
-    "TRAIN.EMA": 0,
-    "TRAIN.EVAL_PERIOD": 0,
-    "TRAIN.CHECKPOINT_PERIOD": 1,
-    "TRAIN.KEEP_LAST": 0,
-    "TEST.BATCH_SIZE_PER_GPU": 1,
-    "TEST.SOFT_ARGMAX_BETA": 0,
 }
 
 
@@ -67,22 +45,11 @@ def _choices(cfg: CfgNode) -> str | None:
     return None
 
 
-def _bounds(cfg: CfgNode) -> str | None:
-    for path, least in AT_LEAST.items():
-        value = _get(cfg, path)
-        if value < least:
-            return f"{path} must be at least {least}, got {value}."
-    for path in ("DATASET.FLIP", "DATASET.PROB_HALF_BODY", "TRAIN.EMA"):
-        if _get(cfg, path) > 1:
-            return f"{path} must be at most 1, got {_get(cfg, path)}."
-    return None
-
-
 def _sizes(cfg: CfgNode) -> str | None:
     for path in ("MODEL.IMAGE_SIZE", "MODEL.HEATMAP_SIZE"):
         size = _get(cfg, path)
-        if len(size) != 2 or min(size) < 1:
-            return f"{path} must be [width, height] in pixels, both positive, got {size}."
+        if len(size) != 2:
+            return f"{path} must be [width, height] in pixels, got {size}."
     return None
 
 
@@ -111,8 +78,22 @@ def _schedule(cfg: CfgNode) -> str | None:
 
 
 def _sigma(cfg: CfgNode) -> str | None:
-    if cfg.MODEL.SIGMA <= 0:
-        return f"MODEL.SIGMA must be above 0 heatmap cells, got {cfg.MODEL.SIGMA}."
+    sigma = cfg.DATASET.SIGMA
+    if sigma != -1 and sigma <= 0:
+        return f"DATASET.SIGMA must be above 0 cells, or -1 for size / 64, got {sigma:g}."
+    return None
+
+
+def _scales(cfg: CfgNode) -> str | None:
+    least, most = cfg.DATASET.MIN_SCALE, cfg.DATASET.MAX_SCALE
+    if least > most:
+        return f"DATASET.MAX_SCALE must be at least MIN_SCALE {least:g}, got {most:g}."
+    return None
+
+
+def _gpus(cfg: CfgNode) -> str | None:
+    if len(set(cfg.GPUS)) < len(cfg.GPUS):
+        return f"GPUS must name each GPU once, got {tuple(cfg.GPUS)}."
     return None
 
 
@@ -147,11 +128,13 @@ def _joints(cfg: CfgNode) -> str | None:
 
 RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _choices,
-    _bounds,
+    check_bounds,
     _sizes,
     _strides,
     _schedule,
     _sigma,
+    _scales,
+    _gpus,
     _topk,
     _decoder,
     _joints,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lib.datasets.columns import column, is_number, refuse_duplicates, require_rows
 from lib.datasets.tables import ImageTable, PersonTable
 from lib.structures.skeleton import Skeleton, load_skeleton, skeleton_from_category
 from lib.utils.errors import DataError
+from lib.utils.files import read_json
 
 logger = logging.getLogger(__name__)
 
 PERSON = 1  # COCO's category id
+ADVICE = "check DATASET.ROOT and the set's name"
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,19 @@ def read_annotations(
         DataError: the file is missing, not JSON, lacks keys, has ids twice, boxes that are not
             finite or negative, or another number of joints than the skeleton.
     """
-    content = _read_json(path, "annotation")
+    content = read_json(path, "annotation", ADVICE)
     if images_only and isinstance(content, dict):
         content.setdefault("annotations", [])
         skeleton = skeleton or load_skeleton("coco")
     if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
         raise DataError(f"{path} must hold 'images' and 'annotations', as COCO's files do.")
     for key in ("images", "annotations", "categories"):
-        _require_rows(content.get(key, []), key, path)
+        require_rows(content.get(key, []), key, path)
     images = _image_table(content["images"], image_folder, path)
     skeleton = skeleton or _category_skeleton(content, path)
     rows = content["annotations"]
-    ids = _column(rows, "id", np.int64, path)
-    _refuse_duplicates(ids, "annotation", path)
+    ids = column(rows, "id", np.int64, path)
+    refuse_duplicates(ids, "annotation", path)
     image_index = _image_index(rows, images, path)
     # A stable sort: people of an image keep the order of the file.
     order = np.argsort(image_index, kind="stable")
@@ -94,8 +96,8 @@ def read_annotations(
     )
     return CocoAnnotations(
         people=people,
-        is_crowd=np.array([bool(row.get("iscrowd", 0)) for row in rows], bool),
-        num_keypoints=np.array([row.get("num_keypoints", 0) for row in rows], np.int32),
+        is_crowd=column(rows, "iscrowd", np.int32, path, default=0) > 0,
+        num_keypoints=column(rows, "num_keypoints", np.int32, path, default=0),
         segmentations=_outlines(rows) if with_segmentation else np.zeros(0, object),
         skeleton=skeleton,
     )
@@ -107,7 +109,7 @@ def read_images(path: str | Path, image_folder: str) -> ImageTable:
     Raises:
         DataError: the file is missing, not JSON, lacks 'images', or has ids twice.
     """
-    content = _read_json(path, "annotation")
+    content = read_json(path, "annotation", ADVICE)
     if not isinstance(content, dict) or "images" not in content:
         raise DataError(f"{path} must hold 'images', as COCO's files do.")
     return _image_table(content["images"], image_folder, path)
@@ -146,7 +148,7 @@ def read_detections(
     Raises:
         DataError: missing, not JSON, not such a list, or a box that is not finite or is negative.
     """
-    content = _read_json(path, "detector")
+    content = read_json(path, "detector", "check TEST.COCO_BBOX_FILE")
     if not isinstance(content, list):
         raise DataError(f"{path} must hold a list of detections, as COCO's result files do.")
     for row in content:
@@ -186,64 +188,41 @@ def read_detections(
 
 def _check_detection(row: Any, path: str | Path) -> None:
     keys = ("image_id", "category_id", "score")
-    numbers = isinstance(row, dict) and all(_is_number(row, key) for key in keys)
-    if not numbers or "bbox" not in row or not math.isfinite(row["score"]):
+    numbers = isinstance(row, dict) and all(is_number(row.get(key)) for key in keys)
+    if not numbers or "bbox" not in row:
         raise DataError(
             f"{path}: a detection must have numbers 'image_id', 'category_id' and 'score', and a "
             f"'bbox', got {row!r:.200}."
         )
 
 
-def _read_json(path: str | Path, kind: str) -> Any:
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"No {kind} file {path}; check DATASET.ROOT and the set's name.")
-    try:
-        return json.loads(file.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"The {kind} file {path} is not JSON: {error}.") from None
-
-
-def _require_rows(rows: Any, key: str, path: str | Path) -> None:
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{path}: '{key}' must be a list of entries, got {rows!r:.100}.")
-
-
 def _image_table(rows: list[dict[str, Any]], folder: str, path: str | Path) -> ImageTable:
-    ids = _column(rows, "id", np.int64, path)
-    _refuse_duplicates(ids, "image", path)
-    names = [str(row.get("file_name", "")) for row in rows]
-    if not all(names):
-        raise DataError(f"{path}: every image needs a 'file_name'.")
+    ids = column(rows, "id", np.int64, path)
+    refuse_duplicates(ids, "image", path)
+    names = [_file_name(row, path).encode() for row in rows]
     sizes = np.stack(
-        [_column(rows, "width", np.int32, path), _column(rows, "height", np.int32, path)], axis=1
+        [column(rows, "width", np.int32, path), column(rows, "height", np.int32, path)], axis=1
     ).reshape(-1, 2)
-    return ImageTable(folder, np.array([n.encode() for n in names], np.bytes_), ids, sizes)
-
-
-def _column(rows: list[dict[str, Any]], key: str, dtype: Any, path: str | Path) -> np.ndarray:
-    try:
-        return np.array([row[key] for row in rows], dtype)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        bad = next((i for i, row in enumerate(rows) if not _is_number(row, key)), 0)
+    empty = (sizes <= 0).any(axis=1)
+    if empty.any():
+        row = rows[int(empty.argmax())]
         raise DataError(
-            f"{path}: entry {bad} needs a number '{key}': {rows[bad]!r:.200}."
-        ) from None
+            f"{path}: 'width' and 'height' of image {row['id']} must be above 0, got "
+            f"{row['width']} and {row['height']}."
+        )
+    return ImageTable(folder, np.array(names, np.bytes_), ids, sizes)
 
 
-def _is_number(row: Any, key: str) -> bool:
-    return isinstance(row, dict) and isinstance(row.get(key), (int, float))
-
-
-def _refuse_duplicates(ids: np.ndarray, kind: str, path: str | Path) -> None:
-    values, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
-        raise DataError(f"{path}: {kind} id {values[counts > 1][0]} stands there twice.")
+def _file_name(row: dict[str, Any], path: str | Path) -> str:
+    name = row.get("file_name")
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(f"{path}: 'file_name' of image {row['id']} must be a name, got {name!r}.")
+    return name
 
 
 def _image_index(rows: list[dict[str, Any]], images: ImageTable, path: str | Path) -> np.ndarray:
     place = {int(image): index for index, image in enumerate(images.ids)}
-    wanted = _column(rows, "image_id", np.int64, path)
+    wanted = column(rows, "image_id", np.int64, path)
     for row, image in zip(rows, wanted, strict=True):
         if int(image) not in place:
             raise DataError(f"{path}: annotation {row['id']} is of image {image}, not listed.")
@@ -306,11 +285,17 @@ def _boxes(rows: list[dict[str, Any]], path: str | Path) -> np.ndarray:
 
 def _areas(rows: list[dict[str, Any]], boxes: np.ndarray, path: str | Path) -> np.ndarray:
     """(N,) annotated areas; a file without them (CrowdPose) gives those of the boxes."""
-    sides = boxes[:, 2:].prod(axis=1)
-    areas = [
-        {"area": row.get("area", side)} for row, side in zip(rows, sides.tolist(), strict=True)
-    ]
-    return _column(areas, "area", np.float32, path)
+    areas = np.where(
+        ["area" in row for row in rows],
+        column(rows, "area", np.float32, path, default=0),
+        boxes[:, 2:].prod(axis=1),
+    ).astype(np.float32)
+    if (areas < 0).any():
+        row = rows[int((areas < 0).argmax())]
+        raise DataError(
+            f"{path}: 'area' of annotation {row['id']} must be at least 0, got {row['area']}."
+        )
+    return areas
 
 
 def _drop_outside(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import numpy as np
 
 from lib.datasets.tables import ImageTable, PersonTable
 from lib.utils.errors import DataError
+from lib.utils.files import read_json
 
 SCALE_UNIT = 200  # MPII states a person's height in units of 200 pixels
+CROP_GROWTH = 1.25
 NUM_JOINTS = 16
 
 
@@ -24,7 +25,8 @@ def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
 
     Raises:
         DataError: missing, not JSON, or an entry without the keys ``image``, ``center``, ``scale``,
-            or with joints of another shape than (16, 2).
+            without a file name, of a scale that is not above 0, or with joints of another shape
+            than (16, 2).
     """
     rows = _rows(path)
     count = len(rows)
@@ -33,13 +35,15 @@ def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
     for i, row in enumerate(rows):
         centres[i] = _numbers(row["center"], (2,), f"{path}: 'center' of entry {i}")
         scales[i] = _numbers(row["scale"], (), f"{path}: 'scale' of entry {i}")
+        if scales[i] <= 0:
+            raise DataError(f"{path}: 'scale' of entry {i} must be above 0, got {row['scale']}.")
     known = centres[:, 0] != -1
     centres[known, 1] += 15 * scales[known]
-    scales[known] *= 1.25
+    scales[known] *= CROP_GROWTH
     centres -= 1
     sides = np.repeat(scales[:, None] * SCALE_UNIT, 2, axis=1)
     keypoints, visibility = _joints(rows, path)
-    names = [str(row["image"]).encode() for row in rows]
+    names = [row["image"].encode() for row in rows]
     files, image_index = np.unique(np.array(names, np.bytes_), return_inverse=True)
     images = ImageTable(
         image_folder, files, np.arange(len(files)), np.zeros((len(files), 2), np.int32)
@@ -58,18 +62,16 @@ def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
 
 
 def _rows(path: str | Path) -> list[dict]:
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"No MPII annotation file {path}; check DATASET.ROOT and the set's name.")
-    try:
-        rows = json.loads(file.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"The MPII annotation file {path} is not JSON: {error}.") from None
+    rows = read_json(path, "MPII annotation", "check DATASET.ROOT and the set's name")
     if not isinstance(rows, list):
         raise DataError(f"{path} must hold a list of people, as the HRNet family's MPII files do.")
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or not {"image", "center", "scale"} <= row.keys():
             raise DataError(f"{path}: entry {number} needs 'image', 'center' and 'scale'.")
+        if not isinstance(row["image"], str) or not row["image"].strip():
+            raise DataError(
+                f"{path}: 'image' of entry {number} must be a file name, got {row['image']!r:.100}."
+            )
     return rows
 
 

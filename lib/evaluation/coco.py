@@ -20,7 +20,7 @@ import numpy as np
 
 from lib.evaluation.coco_files import (
     Rows,
-    check_lengths,
+    check_numbers,
     check_results,
     complete_poses,
     pose_skeleton,
@@ -101,7 +101,7 @@ def evaluate_coco_boxes(
     rows = [dict(row) for row in read_results(results_json_or_list)]
     check_results(rows, {image["id"] for image in dataset["images"]})
     if iou_type == "bbox":
-        check_lengths(rows, "bbox", 4)
+        check_numbers(rows, "bbox", 4)
     annotations = [
         {**row, "id": number + 1, "iscrowd": row.get("iscrowd", 0)}
         for number, row in enumerate(dataset["annotations"])
@@ -129,10 +129,10 @@ def prepare_poses(
     annotations = [a for a in dataset["annotations"] if a.get("category_id") in poses]
     rows = [dict(row) for row in read_results(results_json_or_list)]
     check_results(rows, {image["id"] for image in dataset["images"]})
-    check_lengths(rows, "keypoints", 3 * joints)
+    check_numbers(rows, "keypoints", 3 * joints)
     if rows and not rows[0].get("bbox"):  # pycocotools, too, asks the first row only
         _add_extents(rows)
-    check_lengths(rows, "bbox", 4)
+    check_numbers(rows, "bbox", 4)
     completed = {**dataset, "annotations": complete_poses(annotations, joints)}
     return completed, rows, np.asarray(sigmas, np.float64)
 

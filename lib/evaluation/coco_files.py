@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from lib.structures.skeleton import Skeleton, load_skeleton, skeleton_from_category
 from lib.utils.errors import DataError
+from lib.utils.files import read_json
 
 CROWDPOSE_AREA = 0.53  # share of its box a person covers, where a file gives no areas
 Rows = list[dict[str, Any]]
-
-
-def read_json(path: str | Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        DataError: the file is missing, unreadable or not JSON.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"No file '{file}': check the path.")
-    try:
-        return json.loads(file.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"'{file}' is not JSON ({error}): is it complete?") from error
 
 
 def read_ground_truth(source: str | Path | dict[str, Any]) -> dict[str, Any]:
@@ -76,26 +62,27 @@ def complete_poses(annotations: Rows, joints: int) -> Rows:
     labelled. Ids count from 1: pycocotools takes a match with id 0 for none.
 
     Raises:
-        DataError: a key is missing, or a row has another number of joints.
+        DataError: a key is missing, a row has another number of joints, or a number is not finite.
     """
+    hint = f"check 'categories' and the file ({joints} joints of x, y, v; boxes of x, y, w, h)."
     completed = []
     for number, row in enumerate(annotations):
+        name = f"Annotation {row.get('id', number)}"
         keypoints = row.get("keypoints") or [0] * (3 * joints)
-        if len(keypoints) != 3 * joints:
-            raise DataError(
-                f"Annotation {row.get('id', number)} has {len(keypoints)} keypoint numbers, wanted "
-                f"{3 * joints} (x, y, v of {joints} joints): check 'categories' and the file."
-            )
-        box = _entry(row, "bbox", f"Annotation {row.get('id', number)}")
+        _require_numbers(keypoints, 3 * joints, "keypoints", name, hint)
+        box = _entry(row, "bbox", name)
+        _require_numbers(box, 4, "bbox", name, hint)
+        area = row.get("area", CROWDPOSE_AREA * box[2] * box[3])
+        _require_numbers([area], 1, "area", name, hint)
         completed.append(
             {
                 **row,
                 "id": number + 1,
-                "image_id": _entry(row, "image_id", f"Annotation {row.get('id', number)}"),
-                "category_id": _entry(row, "category_id", f"Annotation {row.get('id', number)}"),
+                "image_id": _entry(row, "image_id", name),
+                "category_id": _entry(row, "category_id", name),
                 "keypoints": keypoints,
                 "iscrowd": row.get("iscrowd", 0),
-                "area": row.get("area", CROWDPOSE_AREA * box[2] * box[3]),
+                "area": area,
                 "num_keypoints": row.get("num_keypoints", sum(v > 0 for v in keypoints[2::3])),
             }
         )
@@ -134,19 +121,28 @@ def check_results(rows: Rows, image_ids: set[int]) -> None:
             raise DataError(f"{name} has the score {score!r}, wanted a finite number.")
 
 
-def check_lengths(rows: Rows, key: str, length: int) -> None:
-    """Check that every row has ``length`` numbers under ``key``.
+def check_numbers(rows: Rows, key: str, length: int) -> None:
+    """Check that every row has ``length`` finite numbers under ``key``.
 
     Raises:
-        DataError: the key is missing, or has another count.
+        DataError: the key is missing, or holds something else.
     """
+    hint = "was it made for another data set?"
     for number, row in enumerate(rows):
-        found = len(_entry(row, key, f"Result {number}"))
-        if found != length:
-            raise DataError(
-                f"Result {number} has {found} numbers in '{key}', wanted {length}: was it made "
-                "for another data set?"
-            )
+        name = f"Result {number}"
+        _require_numbers(_entry(row, key, name), length, key, name, hint)
+
+
+def _require_numbers(value: Any, length: int, key: str, name: str, hint: str) -> None:
+    count = len(value) if isinstance(value, Collection) else "no"
+    if count != length:
+        raise DataError(f"{name} has {count} numbers in '{key}', wanted {length}: {hint}")
+    try:
+        finite = math.isfinite(sum(value))  # one term that is not makes the sum so, too
+    except TypeError:
+        finite = False
+    if not finite:
+        raise DataError(f"'{key}' of {name} must be finite numbers, got {value!r:.200}.")
 
 
 def _entry(row: dict[str, Any], key: str, name: str) -> Any:

@@ -38,7 +38,7 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
     if model.get("TASK", "topdown") != "topdown":  # whole images have sizes of their own
         return
     size = list(model.IMAGE_SIZE)
-    multiple = max(getattr(part, "size_multiple", 1) for part in (network.backbone, network.neck))
+    multiple = max(_size_multiple(part) for part in (network.backbone, network.neck))
     if any(side % multiple for side in size):
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
     stride = network.head.out_stride
@@ -48,3 +48,9 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
             f"MODEL.HEATMAP_SIZE {list(model.HEATMAP_SIZE)} must be MODEL.IMAGE_SIZE / {stride} = "
             f"{wanted}: the network's heatmaps have stride {stride}."
         )
+
+
+def _size_multiple(part: nn.Module) -> int:
+    """Return what the image's sides must be multiples of: else maps would not double exactly."""
+    strides: tuple[int, ...] = getattr(part, "out_strides", (1,))
+    return getattr(part, "size_multiple", strides[-1])

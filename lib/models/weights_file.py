@@ -7,6 +7,7 @@ tensors (a NumPy scalar for the best score, a configuration node); exactly those
 from __future__ import annotations
 
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,12 +59,12 @@ def read_checkpoint(path: str | Path) -> tuple[StateDict, Payload]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is damaged or holds objects that are not weights, which could run code, so it "
-            f"is not read ({_first_line(error)}). Save its state_dict alone, where you trust it."
+            f"{path} is damaged or holds objects that are not weights{_object(error)}, which could "
+            "run code, so it is not read. Save its state_dict alone, where you trust it."
         ) from None
     except Exception as error:  # damaged bytes make the unpickler raise anything
         raise WeightsError(
-            f"{path} is damaged or no PyTorch file ({_first_line(error)})."
+            f"{path} is damaged or no PyTorch file{_reason(error)}; copy or download it again."
         ) from None
     return unwrap(content, str(path))
 
@@ -96,5 +97,13 @@ def _all_start(names: Iterable[str], prefix: str) -> bool:
     return all(name.startswith(prefix) for name in names)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _reason(error: Exception) -> str:
+    """Return the words of PyTorch's own file reader; those of a lost unpickler say nothing."""
+    words = str(error).strip().partition("\n")[0].rstrip(".")
+    return f" ({words})" if isinstance(error, RuntimeError) and words else ""
+
+
+def _object(error: Exception) -> str:
+    """Return the name of the refused object in brackets, if the error gives it."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f" ({found[1]})" if found else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.evaluation.coco_files import read_json
+from lib.datasets.mpii import read_mpii
 from lib.evaluation.mpii import (
     MpiiTruth,
     head_distances,
@@ -59,13 +59,13 @@ def analyse_mpii(run: Run) -> MpiiAnalysis | None:
         return None
     truth = read_mpii_truth(truth_file)
     points = read_mat(run.results, ("preds",))["preds"][..., :2] - 1
-    records = read_json(source.annotation)
-    if len(points) != len(truth) or len(records) != len(truth):
+    people = read_mpii(source.annotation, source.images)
+    if len(points) != len(truth) or len(people) != len(truth):
         raise DataError(
-            f"{run.results} has {len(points)} people, {source.annotation} {len(records)}, "
+            f"{run.results} has {len(points)} people, {source.annotation} {len(people)}, "
             f"{truth_file} {len(truth)}: do they belong together?"
         )
-    files = [source.images + str(record["image"]) for record in records]
+    files = [people.image_path(row) for row in range(len(people))]
     return MpiiAnalysis(truth, points, head_distances(points, truth), files)
 
 

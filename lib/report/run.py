@@ -10,12 +10,13 @@ from typing import Any
 from lib.config import load_config
 from lib.datasets.sources import Source
 from lib.evaluation.coco import prepare_poses
-from lib.evaluation.coco_files import pose_skeleton, read_ground_truth, read_json
+from lib.evaluation.coco_files import pose_skeleton, read_ground_truth
 from lib.evaluation.crowdpose import use_box_areas
 from lib.evaluation.diagnosis import Diagnosis, diagnose
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source, task_skeleton
 from lib.utils.errors import DataError
+from lib.utils.files import read_json
 
 
 @dataclass

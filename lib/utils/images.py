@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,17 +40,33 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return the bytes of a file or of a member of an archive (``archive.zip@name``)."""
+    """Return the bytes of a file or of a member of an archive (``archive.zip@name``).
+
+    COCO's own archives keep their members in a folder named like the archive
+    (``val2017.zip`` holds ``val2017/000000000139.jpg``), the HRNet family's at the top: a name is
+    looked for in both places.
+
+    Raises:
+        DataError: there is no such file, archive or member.
+    """
     archive, mark, member = path.partition(_ZIP_MARK)
     try:
         if mark:
-            return _open_zip(archive + ".zip").read(member)
+            return _read_member(Path(f"{archive}.zip"), member)
         return Path(path).read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"Image {path} cannot be read: {reason}.") from None
 
 
+def _read_member(archive: Path, name: str) -> bytes:
+    file = _open_zip(archive, os.getpid())
+    below = f"{archive.stem}/{name}"
+    return file.read(below if below in file.NameToInfo else name)
+
+
 @lru_cache(maxsize=8)
-def _open_zip(path: str) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
+def _open_zip(archive: Path, process: int) -> zipfile.ZipFile:
+    """Open an archive; a loader process must not move the file position of another's."""
+    del process
+    return zipfile.ZipFile(archive)

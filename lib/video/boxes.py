@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from torchvision.models import detection
 
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError, WeightsError
+from lib.utils.files import read_json
 from lib.video.sources import Frame
 
 PERSON = 1  # COCO's category, and torchvision's label
@@ -59,7 +59,7 @@ class FileBoxes:
 
     def __init__(self, path: str | Path, min_score: float) -> None:
         self._by_name: dict[str | int, list[list[float]]] = {}
-        content = _read_json(Path(path))
+        content = read_json(path, "box")
         try:
             for name, category, box in _rows(content):
                 if category == PERSON and box[4] >= min_score:
@@ -118,15 +118,6 @@ class TorchvisionDetector:
         keep = (found["labels"] == PERSON) & (found["scores"] >= self._min_score)
         table = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)[keep]
         return table.float().cpu().numpy()
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"The box file {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise DataError(f"The box file {path} is not JSON: {error}.") from None
 
 
 def _rows(content: list[dict[str, Any]] | dict[str, list[list[float]]]) -> list[tuple]:

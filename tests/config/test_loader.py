@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from lib.config import ConfigError, load_config, save_config
-from lib.config.cli import config_parser, parse_config
+from lib.config.cli import config_parser, parse_config, run_folders
 
 # The shape of the files that users bring: HRNet's, and PoseResNet's first code base.
 HRNET = """
@@ -128,7 +130,7 @@ def test_saved_file_loads_to_the_same_tree(write, tmp_path):
         ("DATASET: {NUM_JOINTS: 14}", "differ"),
         ("DATASET: {FLIP: 1.5}", "at most 1"),
         ("- a\n- b", "must hold keys and values"),
-        ("a: b: c", "is not YAML"),
+        ("a: b: c", "cannot be read as YAML"),
         ("_BASE_: a.yaml", "leads back"),
         ("_BASE_: 3", "path or a list"),
         ("_BASE_: b.yaml", r"No configuration file .*b\.yaml"),
@@ -159,6 +161,20 @@ def test_command_line(write):
     words += ["--modelDir", "elsewhere", "TRAIN.WD=0.25"]
     cfg, _ = parse_config(config_parser("x"), words)
     assert (cfg.TRAIN.LR, cfg.TRAIN.WD, cfg.OUTPUT_DIR) == (0.5, 0.25, "elsewhere")
+
+
+def test_empty_flags_of_old_launchers_ask_for_nothing(write):
+    words = ["--cfg", str(write(HRNET)), "--modelDir", "", "--logDir", "", "--dataDir", ""]
+    cfg, _ = parse_config(config_parser("x"), words)
+    assert (cfg.OUTPUT_DIR, cfg.LOG_DIR, cfg.DATA_DIR) == ("output", "log", "")
+
+
+def test_run_folders(write):
+    cfg = load_config(write(HRNET))
+    run = Path("output/coco/pose_hrnet/small")
+    for file in ("x/small.yaml", run / "config.yaml", run / "untrained" / "config.yaml"):
+        assert run_folders(cfg, file) == (run, Path("log/coco/pose_hrnet/small")), file
+    assert run_folders(cfg, "x/config.yaml")[0] == run.with_name("config")
 
 
 def test_unknown_flag_leaves_with_two(write, capsys):

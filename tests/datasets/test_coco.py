@@ -36,6 +36,12 @@ def content(*annotations):
     }
 
 
+def image(**changes):
+    data = content(annotation())
+    data["images"][0].update(changes)
+    return data
+
+
 @pytest.fixture
 def write(tmp_path):
     def to_file(data):
@@ -106,15 +112,29 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
         (content(annotation(keypoints=["a"] * 9)), "must list numbers"),
         (content(annotation(keypoints=7)), "must list numbers"),
         (content(annotation(keypoints=[1, 2, 300] * 3)), "not 0, 1 or 2"),
-        (content(annotation(area="x")), "needs a number 'area'"),
-        (content(annotation(number=10**30)), "needs a number 'id'"),
+        (content(annotation(area="x")), "needs a finite number 'area'"),
+        (content(annotation(area=float("nan"))), "needs a finite number 'area'"),
+        (content(annotation(area=None)), "needs a finite number 'area'"),
+        (content(annotation(area=-1)), "'area' of annotation 1 must be at least 0, got -1"),
+        (content(annotation(number=10**30)), "'id' 10+ is too large"),
+        (content(annotation(number=1.5)), "needs a whole number 'id'"),
+        (content(annotation(bbox=[0, 0, 4, float("inf")])), "finite"),
+        (content(annotation(iscrowd="no")), "needs a whole number 'iscrowd'"),
+        (content(annotation(num_keypoints=None)), "needs a whole number 'num_keypoints'"),
+        (image(file_name=None), "'file_name' of image 7 must be a name, got None"),
+        (image(file_name=" "), "'file_name' of image 7 must be a name"),
+        (image(file_name=12), "'file_name' of image 7 must be a name, got 12"),
+        (image(width=0), "'width' and 'height' of image 7 must be above 0, got 0 and 30"),
+        (image(height=-30), "'width' and 'height' of image 7 must be above 0, got 40 and -30"),
+        (image(height=float("nan")), "entry 0 needs a whole number 'height'"),
+        (image(width=None), "entry 0 needs a whole number 'width'"),
         ({**content(), "images": None}, "'images' must be a list"),
         ({**content(), "annotations": [3]}, "'annotations' must be a list"),
         ({**content(), "categories": ["x"]}, "'categories' must be a list"),
         (content(annotation(image=99)), "image 99, not listed"),
         (content(annotation(keypoints=[1, 2, 2] * 4)), "has 4 joints, the skeleton 'toy' has 3"),
         (content(annotation(keypoints=[float("inf"), 2, 2] * 3)), "finite number"),
-        ({"images": [{"file_name": "a.jpg"}], "annotations": []}, "needs a number 'id'"),
+        ({"images": [{"file_name": "a.jpg"}], "annotations": []}, "needs a whole number 'id'"),
     ],
 )
 def test_bad_annotations_are_named(write, change, message):

@@ -47,6 +47,10 @@ def test_a_test_set_has_no_joints(tmp_path):
         ({"center": None}, "'center' of entry 0"),
         ({"scale": float("nan")}, "'scale' of entry 0 must be one finite"),
         ({"joints_vis": None}, "'joints_vis' of entry 0"),
+        ({"scale": 0}, "'scale' of entry 0 must be above 0, got 0"),
+        ({"scale": -1.5}, "'scale' of entry 0 must be above 0, got -1.5"),
+        ({"image": ""}, "'image' of entry 0 must be a file name, got ''"),
+        ({"image": None}, "'image' of entry 0 must be a file name, got None"),
     ],
 )
 def test_bad_rows_are_named(tmp_path, change, message):

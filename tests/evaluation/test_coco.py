@@ -142,7 +142,7 @@ def test_bad_files_are_named(tmp_path):
         coco.evaluate_coco(tmp_path / "no_such.json", rows)
     broken = tmp_path / "broken.json"
     broken.write_text(good.read_text()[:-9])
-    with pytest.raises(DataError, match=r"broken\.json' is not JSON"):
+    with pytest.raises(DataError, match=r"broken\.json is not JSON"):
         coco.evaluate_coco(broken, rows)
     with pytest.raises(DataError, match="list 'images'"):
         coco.evaluate_coco({}, rows)
@@ -163,13 +163,33 @@ def test_bad_files_are_named(tmp_path):
         ({"image_id": -5}, "image -5, which the ground truth does not have"),
         ({"score": float("nan")}, "score nan"),
         ({"score": "high"}, "score 'high'"),
-        ({"score": None}, "score None"),
+        ({"score": None}, "Result 4.*score None"),
+        ({"keypoints": 7}, "no numbers in 'keypoints', wanted 51"),
+        ({"keypoints": [1.0] * 50 + ["x"]}, "must be finite numbers"),
+        ({"keypoints": [1.0] * 50 + [float("nan")]}, "must be finite numbers"),
     ],
 )
 def test_bad_results_are_named(change, message):
     dataset, rows = random_coco(0)
     rows[4] |= change
-    with pytest.raises(DataError, match=f"Result 4.*{message}"):
+    with pytest.raises(DataError, match=message):
+        coco.evaluate_coco(dataset, rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"area": float("nan")}, "'area' of Annotation 2 must be finite"),
+        ({"area": None}, "'area' of Annotation 2 must be finite"),
+        ({"bbox": [1, 2, 3]}, "Annotation 2 has 3 numbers in 'bbox', wanted 4"),
+        ({"bbox": [1, 2, 3, float("inf")]}, "'bbox' of Annotation 2 must be finite"),
+        ({"keypoints": ["x"] * 51}, "'keypoints' of Annotation 2 must be finite"),
+    ],
+)
+def test_bad_ground_truth_is_named(change, message):
+    dataset, rows = random_coco(0)
+    dataset["annotations"][1] |= change
+    with pytest.raises(DataError, match=message):
         coco.evaluate_coco(dataset, rows)
 
 
@@ -193,7 +213,7 @@ def test_a_result_without_a_key_and_an_annotation_with_too_few_joints():
     with pytest.raises(DataError, match="Result 2 has no 'category_id'"):
         coco.evaluate_coco(dataset, rows)
     dataset["annotations"][1]["keypoints"] = [1, 2, 2]
-    with pytest.raises(DataError, match="Annotation 2 has 3 keypoint numbers, wanted 51"):
+    with pytest.raises(DataError, match="Annotation 2 has 3 numbers in 'keypoints', wanted 51"):
         coco.evaluate_coco(dataset, [])
 
 

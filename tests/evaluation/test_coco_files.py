@@ -30,11 +30,3 @@ def test_unnamed_joints_are_known_by_their_count():
     dataset["annotations"].append({"keypoints": [0] * 6})
     with pytest.raises(DataError, match="no names"):
         coco_files.pose_skeleton(dataset)
-
-
-def test_files_that_are_not_there_or_not_text(tmp_path):
-    with pytest.raises(DataError, match="No file"):
-        coco_files.read_json(tmp_path)
-    (tmp_path / "a.json").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(DataError, match="is not JSON"):
-        coco_files.read_json(tmp_path / "a.json")

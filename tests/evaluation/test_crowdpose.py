@@ -5,10 +5,10 @@ import pytest
 from textbook.random_coco import random_coco
 
 from lib.evaluation import CrowdPoseEvaluator, evaluate_crowdpose
-from lib.evaluation.coco_files import read_json
 from lib.structures.results import Poses
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
+from lib.utils.files import read_json
 
 CROWDPOSE = load_skeleton("crowdpose")
 

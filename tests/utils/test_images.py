@@ -1,3 +1,4 @@
+import multiprocessing
 import zipfile
 
 import cv2
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
+from lib.utils.images import read_bytes, read_image
 
 
 @pytest.fixture
@@ -28,6 +29,39 @@ def test_reads_members_of_archives(jpeg, tmp_path):
     np.testing.assert_array_equal(read_image(f"{tmp_path}/set.zip@b.jpg"), read_image(jpeg))
     with pytest.raises(DataError, match="cannot be read"):
         read_image(f"{tmp_path}/set.zip@nothing.jpg")
+
+
+def test_archives_as_coco_publishes_them(jpeg, tmp_path):
+    with zipfile.ZipFile(tmp_path / "val2017.zip", "w") as archive:
+        archive.mkdir("val2017")
+        archive.write(jpeg, "val2017/b.jpg")
+    image = read_image(f"{tmp_path}/val2017.zip@b.jpg")
+    np.testing.assert_array_equal(image, read_image(jpeg))
+    with pytest.raises(DataError, match=r"val2017\.zip@c\.jpg cannot be read: .*c\.jpg"):
+        read_image(f"{tmp_path}/val2017.zip@c.jpg")
+
+
+def test_a_damaged_member_is_named(jpeg, tmp_path):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(jpeg, "b.jpg")
+    data = bytearray(path.read_bytes())
+    data[60:80] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_image(f"{path}@b.jpg")
+
+
+def test_processes_that_fork_do_not_share_a_file_position(tmp_path):
+    names = [f"{n}.bin" for n in range(40)]
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for n, name in enumerate(names):
+            archive.writestr(name, bytes([n]) * 200_000)
+    paths = [f"{tmp_path}/set.zip@{name}" for name in names]
+    assert read_bytes(paths[0])[0] == 0  # open in the parent
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        contents = pool.map(read_bytes, paths * 3)
+    assert [set(data) for data in contents] == [{n} for n in range(40)] * 3
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_other_files_are_refused(tmp_path, content):
 
 
 def test_missing_and_damaged_files(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="No box file"):
         FileBoxes(tmp_path / "none.json", 0.3)
     (tmp_path / "b.json").write_text("{")
     with pytest.raises(DataError, match="not JSON"):

@@ -106,7 +106,7 @@ def test_an_mpii_run(tmp_path):
     heads[1] = 40.0
     fields = {"jnt_missing": np.zeros((16, 3)), "headboxes_src": heads}
     savemat(tmp_path / "gt_valid.mat", fields | {"pos_gt_src": points.transpose(1, 2, 0)})
-    records = [{"image": "none.jpg"}] * 3
+    records = [{"image": "none.jpg", "center": [20, 20], "scale": 0.5}] * 3
     (tmp_path / "valid.json").write_text(json.dumps(records))
     folder = tmp_path / "run"
     folder.mkdir()

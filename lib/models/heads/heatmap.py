@@ -22,6 +22,9 @@ class HeatmapHead(nn.Module):
 
     Attributes:
         out_stride: stride of the heatmaps in input pixels.
+
+    Raises:
+        ValueError: there is no such map.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class HeatmapHead(nn.Module):
         level: int = 0,
     ) -> None:
         super().__init__()
+        if not -len(in_channels) <= level < len(in_channels):
+            raise ValueError(f"level must be one of {len(in_channels)} maps, got {level}")
         self.level = level
         self.out_stride = in_strides[level]
         self.final_layer = nn.Conv2d(in_channels[level], num_joints, kernel, padding=kernel // 2)

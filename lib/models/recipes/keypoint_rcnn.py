@@ -186,6 +186,13 @@ def check(extra: CfgNode) -> None:
         if node[name] not in known:
             wanted = ", ".join(str(value) for value in known)
             raise ConfigError(f"MODEL.EXTRA.{path} must be one of {wanted}, got {node[name]}.")
+    for key in ("MEAN", "STD"):
+        if len(extra.INPUT[key]) != 3:
+            raise ConfigError(
+                f"MODEL.EXTRA.INPUT.{key} must have one entry per colour, got {extra.INPUT[key]}."
+            )
+    if not extra.INPUT.MIN_TRAIN:
+        raise ConfigError("MODEL.EXTRA.INPUT.MIN_TRAIN must list at least one size, got none.")
     head = extra.KEYPOINT
     if not head.LEVELS or list(head.LEVELS) != [n for n in LEVELS if n in head.LEVELS]:
         raise ConfigError(

@@ -72,7 +72,7 @@ def _make(
             )
     try:
         return make(*sizes, **kwargs)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise ConfigError(f"MODEL.EXTRA.{part}: {error}") from error
 
 

@@ -223,6 +223,8 @@ def test_proposals_number():
         ({"KEYPOINT": {"DIM": 510}}, "DIM 510 must be a multiple"),
         ({"KEYPOINT": {"LOSS_NORM": "mean"}}, "visible, static"),
         ({"TEST": {"DECODE": "slow"}}, "bicubic, fast"),
+        ({"INPUT": {"MEAN": [0.5]}}, "INPUT.MEAN must have one entry per colour"),
+        ({"INPUT": {"MIN_TRAIN": []}}, "at least one size"),
     ],
 )
 def test_wrong_switches_name_the_key(extra, message):

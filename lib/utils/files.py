@@ -1,0 +1,32 @@
+"""Files -> their content, with one sentence for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lib.utils.errors import DataError
+
+
+def read_json(path: str | Path, kind: str = "", advice: str = "check the path") -> Any:
+    """Return the content of a JSON file.
+
+    Args:
+        path: the file.
+        kind: what it is, for messages (``annotation``).
+        advice: what to do if it is not there.
+
+    Raises:
+        DataError: the file is missing, unreadable or not JSON.
+    """
+    file = Path(path)
+    name = f"{kind} file {file}".strip()
+    if not file.is_file():
+        raise DataError(f"No {name}; {advice}.")
+    try:
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise DataError(f"The {name} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, nested without end
+        raise DataError(f"The {name} is not JSON ({error}); is it complete?") from None
