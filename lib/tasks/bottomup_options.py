@@ -39,10 +39,6 @@ def check_config(cfg: CfgNode) -> None:
             f"TEST.NMS_KERNEL must be odd and TEST.NMS_PADDING half of it rounded down, "
             f"got {kernel} and {padding}."
         )
-    if cfg.TEST.DETECTION_THRESHOLD < 0:
-        raise ConfigError(
-            f"TEST.DETECTION_THRESHOLD must be at least 0, got {cfg.TEST.DETECTION_THRESHOLD}."
-        )
 
 
 def _check_stages(cfg: CfgNode) -> None:
@@ -74,8 +70,8 @@ def _check_sizes(cfg: CfgNode) -> None:
 
 def _check_scales(cfg: CfgNode) -> None:
     scales = list(cfg.TEST.SCALE_FACTOR)
-    if not scales or min(scales) <= 0:
-        raise ConfigError(f"TEST.SCALE_FACTOR must list factors above 0, got {scales}.")
+    if not scales:
+        raise ConfigError("TEST.SCALE_FACTOR must list at least one factor.")
     if len(scales) > 1 and 1 not in scales:
         raise ConfigError(
             f"TEST.SCALE_FACTOR {scales} lacks 1: tags are taken at scale 1 only, so nobody could "
