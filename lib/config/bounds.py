@@ -123,7 +123,7 @@ EXTRA = {
     **dict.fromkeys(("NMS", "POS_FRACTION", "FG_IOU", "SCORE_THRESH", "OKS_NMS"), SHARE),
     **dict.fromkeys(("ENLARGE", "STD", "MLP_RATIO", "NUM_MLP_RATIOS"), POSITIVE),
     "LEVEL": Bounds(),  # counted from the last map below 0
-    "NUM_BASIC_BLOCKS": NATURAL,
+    **dict.fromkeys(("NUM_BASIC_BLOCKS", "NECK_CHANNELS", "NECK_REPEATS"), NATURAL),
 }
 EXTRA_COUNTS = (  # what layers are made of: endings of names
     *("CHANNELS", "BLOCKS", "MODULES", "HEADS", "SIZES", "SIZE", "FILTERS", "KERNELS", "KERNEL"),

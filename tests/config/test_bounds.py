@@ -8,6 +8,7 @@ import yaml
 from lib.config import ConfigError, load_config
 from lib.config.bounds import ANY, KEYS, Bounds, numbers
 from lib.config.defaults import default_config
+from lib.models.recipes import RECIPES
 
 OWN = {"BACKBONE": "hrnet", "HEAD": "heatmap"}
 
@@ -32,6 +33,12 @@ def test_every_number_has_bounds():
 def test_defaults_lie_inside():
     for path, value in numbers(default_config()):
         assert path in ANY or KEYS[path].holds(value), path
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_defaults_of_every_model_lie_inside(tmp_path, name):
+    parts = OWN if name == "posenet" else {}
+    load(tmp_path, "PRINT_FREQ", 1, name, **parts)
 
 
 @pytest.mark.parametrize(
