@@ -18,13 +18,19 @@ class _LevelHead(nn.Module):
         in_channels: channels of the maps, fine to coarse.
         in_strides: their strides in input pixels, each a multiple of the one before.
         num_joints: heatmaps to predict.
+        scale: weight that the last batch-norms start with; 1 as published. A small one starts near
+            constant heatmaps, which short trainings without pretrained weights need.
 
     Attributes:
         out_stride: stride of the heatmaps in input pixels.
     """
 
     def __init__(
-        self, in_channels: Sequence[int], in_strides: Sequence[int], num_joints: int
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        num_joints: int,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.out_stride = in_strides[0]
@@ -36,6 +42,8 @@ class _LevelHead(nn.Module):
             )
             for width in in_channels
         )
+        for _, norm in self.layers:
+            nn.init.constant_(norm.weight, scale)
 
     def init_weights(self) -> None:
         """Keep PyTorch's default: batch-norm follows at once, so the scale does not matter."""

@@ -33,6 +33,7 @@ EXTRA = CfgNode(
         "NECK_CHANNELS": 0,
         "NECK_REPEATS": 0,
         "DROP_PATH": 0.2,
+        "HEAD_SCALE": 1.0,  # what the last batch-norms start with
     }
 )
 
@@ -65,7 +66,9 @@ def build(model: CfgNode) -> nn.Module:
         neck = BiFPN(*sizes, channels=channels, repeats=repeats, levels=LEVELS)
     _check_size(model, neck.size_multiple)
     head_class = FAHead if _ours(model, "FINAL_TYPE") else SumHead
-    head = head_class(neck.out_channels, neck.out_strides, model.NUM_JOINTS)
+    head = head_class(
+        neck.out_channels, neck.out_strides, model.NUM_JOINTS, scale=model.EXTRA.HEAD_SCALE
+    )
     if model.INIT_WEIGHTS:
         backbone.init_weights()
         neck.init_weights()

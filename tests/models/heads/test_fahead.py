@@ -43,3 +43,12 @@ def test_both_heads_have_one_size_and_their_batch_norm(kind):
     assert sum(p.numel() for p in head.parameters()) == 3_366
     assert {(layer[1].eps, layer[1].momentum) for layer in head.layers} == {(1e-3, 0.01)}
     assert all(layer[0].bias is None for layer in head.layers)
+
+
+@pytest.mark.parametrize(("head", "start"), [(FAHead, 0.25), (SumHead, 0.0)])
+def test_a_small_scale_starts_near_constant_heatmaps(head, start):
+    torch.manual_seed(0)
+    maps = [torch.randn(2, 5, 8, 4), torch.randn(2, 6, 4, 2)]
+    heatmaps = head((5, 6), (4, 8), 3, scale=1e-4)(maps)
+    assert (heatmaps - start).abs().max() < 1e-2
+    assert head((5, 6), (4, 8), 3)(maps).std() > 0.05
