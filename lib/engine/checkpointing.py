@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 from yacs.config import CfgNode
 
 from lib.utils.aside import set_aside
@@ -33,6 +33,7 @@ BEST = "model_best.pth"
 FINAL = "final_state.pth"
 
 _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
+_LEARNED = ("running_mean", "running_var")
 _NOT_PART_OF_A_RUN = (
     "MODEL.PRETRAINED",
     *("DATASET.ROOT", "DATASET.ANNOTATION", "DATASET.ANNOTATION_TEST", "DATASET.DATA_FORMAT"),
@@ -207,9 +208,13 @@ def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: P
         )
 
 
-def all_finite(state: dict[str, Tensor]) -> bool:
-    """Return whether no tensor holds NaN or infinity."""
-    flags = [tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point()]
+def all_finite(network: nn.Module) -> bool:
+    """Return whether no parameter or batch statistic holds NaN or infinity.
+
+    Other buffers may: attention masks hold minus infinity.
+    """
+    statistics = [b for name, b in network.named_buffers() if name.rpartition(".")[2] in _LEARNED]
+    flags = [tensor.isfinite().all() for tensor in (*network.parameters(), *statistics)]
     return not flags or bool(torch.stack(flags).all())  # asks the device once, not per tensor
 
 

@@ -79,11 +79,21 @@ def choose_gpus(gpus: Sequence[int], world: World) -> list[int]:
 
 
 def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
-    """Apply the ``CUDNN`` flags and return this process's device and its GPU numbers."""
+    """Apply the ``CUDNN`` flags and return this process's device and its GPU numbers.
+
+    Raises:
+        ConfigError: there are more processes than GPUs on this machine.
+    """
     torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
     torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
     torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
-    gpus = choose_gpus(cfg.GPUS, current_world())
+    world, count = current_world(), torch.cuda.device_count()
+    if count and world.local_size > count and cfg.DIST_BACKEND != "gloo":
+        raise ConfigError(
+            f"{world.local_size} processes cannot share {count} GPUs; start torchrun with "
+            f"--nproc_per_node {count}."
+        )
+    gpus = choose_gpus(cfg.GPUS, world)
     return torch.device("cuda", gpus[0]) if gpus else torch.device("cpu"), gpus
 
 

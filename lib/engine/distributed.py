@@ -77,7 +77,7 @@ def session(backend: str = "", timeout_s: float = 1800.0) -> Iterator[World]:
     if not backend:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_s))
     yield current_world()
     # Not after an error: the others may be waiting in a collective, and the launcher ends us all.

@@ -70,8 +70,7 @@ class TrainState:
         Raises:
             TrainingError: a weight is not finite.
         """
-        state = self.network.state_dict()
-        if not all_finite(state):
+        if not all_finite(self.network):
             raise TrainingError(
                 f"After step {self.step} some weights are not finite, though the loss was: "
                 "gradients overflowed. The last checkpoint is from before; lower TRAIN.LR or set "
@@ -79,7 +78,7 @@ class TrainState:
             )
         return {
             "format": FORMAT,
-            "state_dict": state,
+            "state_dict": self.network.state_dict(),
             "meta": {**self.meta, "step": self.step},
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,13 +17,13 @@ class _BarFriendlyHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record to standard error."""
         try:
-            tqdm.write(self.format(record), file=None, end="\n")
+            tqdm.write(self.format(record), file=sys.stderr)
         except Exception:  # logging must never stop a run
             self.handleError(record)
 
 
 def setup_logging(folder: Path | None = None, *, rank: int = 0) -> None:
-    """Send log lines of level INFO to the console, and with ``folder`` also to ``train.log``.
+    """Send log lines of level INFO to standard error, and with ``folder`` also to ``train.log``.
 
     Only rank 0 writes the file; the other ranks show warnings, marked with their number. A second
     call replaces the handlers of the first.
@@ -33,13 +34,15 @@ def setup_logging(folder: Path | None = None, *, rank: int = 0) -> None:
             root.removeHandler(handler)
             handler.close()
     mark = "" if rank == 0 else f"[rank {rank}] "
-    formatter = logging.Formatter(_FORMAT.replace("%(message)s", mark + "%(message)s"), "%H:%M:%S")
-    handlers: list[logging.Handler] = [_BarFriendlyHandler()]
+    layout = _FORMAT.replace("%(message)s", mark + "%(message)s")
+    console: logging.Handler = _BarFriendlyHandler()
+    console.setFormatter(logging.Formatter(layout, "%H:%M:%S"))
+    handlers: list[logging.Handler] = [console]
     if folder is not None and rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(folder / "train.log"))
+        handlers[-1].setFormatter(logging.Formatter(layout, "%Y-%m-%d %H:%M:%S"))
     for handler in handlers:
-        handler.setFormatter(formatter)
         handler.setLevel(logging.INFO if rank == 0 else logging.WARNING)
         handler.efepose = True  # pyright: ignore[reportAttributeAccessIssue]
         root.addHandler(handler)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 import torch
-from toys.toy_task import toy_config
+from toys.toy_task import ToyNet, toy_config
 
 from lib.engine import checkpointing
 from lib.engine.checkpointing import (
@@ -183,10 +183,15 @@ def test_lists_and_tuples_have_one_fingerprint():
 
 
 def test_all_finite():
-    state = {"a": torch.ones(3), "n": torch.tensor(4)}
-    assert all_finite(state)
-    assert all_finite({})
-    assert not all_finite({**state, "b": torch.tensor([1.0, float("inf")])})
+    network = ToyNet()
+    network.register_buffer("mask", torch.tensor(float("-inf")))
+    assert all_finite(network)
+    assert all_finite(torch.nn.Identity())
+    for name in ("out.bias", "norm.running_var"):
+        network = ToyNet()
+        with torch.no_grad():
+            network.state_dict()[name][0] = float("inf")
+        assert not all_finite(network)
 
 
 def test_module_names_match_the_table_of_tools():

@@ -5,12 +5,14 @@ import torch
 from torch import nn
 from toys.toy_task import ToyNet, toy_config
 
+from lib.engine import device
 from lib.engine.device import (
     Precision,
     build_precision,
     check_global_batch,
     choose_gpus,
     place,
+    setup_device,
     to_device,
 )
 from lib.engine.distributed import World
@@ -61,6 +63,13 @@ def test_gpus_that_are_not_there_are_left_out(monkeypatch, caplog):
     caplog.clear()
     assert choose_gpus([1], World()) == [1]
     assert not caplog.text
+
+
+def test_more_processes_than_gpus_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(device, "current_world", lambda: World(local_rank=2, size=3, local_size=3))
+    with pytest.raises(ConfigError, match="--nproc_per_node 2"):
+        setup_device(toy_config())
 
 
 def test_no_gpu_is_worth_a_word_only_if_several_were_wanted(monkeypatch, caplog):

@@ -92,6 +92,11 @@ def test_gathered_people_are_in_the_order_of_samples(monkeypatch):
     assert everyone.scores.tolist() == [0, 0, 1, 1, 2, 2]  # of one sample, in their own order
 
 
+def test_people_of_one_image_keep_their_order():
+    everyone = gather_poses(poses([5] * 300 + [4] * 300), 1)
+    assert everyone.scores.tolist() == [*range(300, 600), *range(300)]
+
+
 def test_overlapping_shards_are_an_error(monkeypatch):
     monkeypatch.setattr(inference, "gather_objects", lambda part: [part, poses([2, 5])])
     with pytest.raises(RuntimeError, match=r"\[2\] were predicted by more than one rank"):

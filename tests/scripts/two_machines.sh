@@ -14,6 +14,9 @@ cd "$(dirname "$0")/../.."
 
 WORK=$(mktemp -d)
 export PYTHONPATH=$PWD OMP_NUM_THREADS=1 GLOO_SOCKET_IFNAME=cable PYTHONUNBUFFERED=1
+# torchrun tells a machine that joins later nothing of the address of rank 0 unless this is set: it
+# publishes that once only, and not again for the group that the new machine belongs to.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 export PATH="$(dirname "$(command -v python)"):$PATH"
 
 address() { echo "10.77.0.$1"; }
@@ -93,7 +96,8 @@ build_machines
 (cd tests/scripts && python - "$WORK" <<'PYTHON'
 import sys
 from pathlib import Path
-from kill_resume import Recipe, write_config, write_dataset
+from killing import write_config
+from lib.datasets.synthetic import Recipe, write_dataset
 folder = Path(sys.argv[1])
 write_dataset(folder, Recipe(train=8, val=3, seed=3, size=(160, 120)), workers=1)
 for name in ("peace", "accidents"):

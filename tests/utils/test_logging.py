@@ -21,7 +21,9 @@ def test_lines_go_to_console_and_file(tmp_path, capsys):
     setup_logging(tmp_path / "run")
     logging.getLogger("lib.x").info("hello")
     assert "I hello" in (tmp_path / "run" / "train.log").read_text()
-    assert "I hello" in "".join(capsys.readouterr())
+    shown = capsys.readouterr()
+    assert "I hello" in shown.err
+    assert not shown.out  # tools print results there
 
 
 def test_a_second_call_does_not_double_lines(tmp_path):

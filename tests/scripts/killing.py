@@ -1,0 +1,231 @@
+"""Training runs that are killed at random moments and compared with runs left in peace."""
+
+import json
+import os
+import signal
+import time
+from importlib.util import module_from_spec, spec_from_file_location
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+import yaml
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+FORK = get_context("forkserver")  # imports this file and what it needs once, for all runs
+FORK.set_forkserver_preload([__name__])
+
+
+def load_tool():
+    spec = spec_from_file_location("train_tool", ROOT / "tools" / "train.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TOOL = load_tool()
+STAGES = {
+    "STAGE1": {"NUM_BLOCKS": [1], "NUM_CHANNELS": [4]},
+    "STAGE2": {"NUM_MODULES": 1, "NUM_BRANCHES": 2, "NUM_BLOCKS": [1] * 2, "NUM_CHANNELS": [4, 8]},
+    "STAGE3": {
+        "NUM_MODULES": 1, "NUM_BRANCHES": 3, "NUM_BLOCKS": [1] * 3, "NUM_CHANNELS": [4, 8, 8]
+    },
+    "STAGE4": {
+        "NUM_MODULES": 1, "NUM_BRANCHES": 4, "NUM_BLOCKS": [1] * 4, "NUM_CHANNELS": [4, 8, 8, 8]
+    },
+}  # fmt: skip
+TRAIN = {
+    "BATCH_SIZE_PER_GPU": 3,
+    "ACCUMULATE": 2,
+    "EMA": 0.99,
+    "CLIP_NORM": 1.0,
+    "EVAL_PERIOD": 6,
+    "CHECKPOINT_ITERS": 2,
+    "KEEP_LAST": 1,
+}
+CONFIGS = {
+    "topdown": {
+        "MODEL": {
+            "NAME": "pose_hrnet",
+            "IMAGE_SIZE": [64, 96],
+            "HEATMAP_SIZE": [16, 24],
+            "SIGMA": 1,
+            "EXTRA": STAGES,
+        },
+        "TRAIN": {**TRAIN, "END_EPOCH": 16, "LR_STEP": [9]},
+        "TEST": {"USE_GT_BBOX": True},
+    },
+    "bottomup": {
+        "MODEL": {
+            "NAME": "pose_higher_hrnet",
+            "EXTRA": {
+                **STAGES,
+                "DECONV": {
+                    "NUM_DECONVS": 1, "NUM_CHANNELS": [4], "KERNEL_SIZE": [4],
+                    "NUM_BASIC_BLOCKS": 1, "CAT_OUTPUT": [True],
+                },
+            },
+        },
+        "DATASET": {"INPUT_SIZE": 64, "OUTPUT_SIZE": [16, 32], "SIGMA": 2},
+        "LOSS": {
+            "NUM_STAGES": 2, "AE_LOSS_TYPE": "exp",
+            "WITH_HEATMAPS_LOSS": [True, True], "HEATMAPS_LOSS_FACTOR": [1.0, 1.0],
+            "WITH_AE_LOSS": [True, False], "PUSH_LOSS_FACTOR": [0.001, 0.001],
+            "PULL_LOSS_FACTOR": [0.001, 0.001],
+        },
+        "TRAIN": {**TRAIN, "END_EPOCH": 32, "LR_STEP": [18]},
+        "TEST": {"WITH_HEATMAPS": [True, True], "WITH_AE": [True, False]},
+    },
+}  # fmt: skip
+
+
+def compare(task, folder, moments, rng, **train):
+    """Kill a run at ``moments``, print a table; return whether it ended as one left in peace.
+
+    Args:
+        task: a key of ``CONFIGS``.
+        folder: holds the data set, gets the runs.
+        moments: of each kill: ``start`` (within a second), ``step`` (some time after a checkpoint),
+            ``save`` (while a checkpoint is being written).
+        rng: draws the times.
+        train: TRAIN keys of both runs.
+    """
+    whole, parts = (write_config(task, folder, name, **train) for name in ("whole", "parts"))
+    if finish(begin(whole)) != 0:
+        raise SystemExit(f"{task}: the run in peace failed")
+    total = steps(whole)
+    print(f"\n{task}: {total} steps", flush=True)
+    print(f"{'kill':>4} {'at':>8} {'after':>8}  {'steps saved':>11}  {'half-written file':>17}")
+    count = 0
+    for left in range(len(moments), 0, -1):
+        # So far that the kills to come find steps as well.
+        reach = steps(parts) + rng.uniform(0.0, (total - steps(parts)) / (left + 1))
+        done = kill_once(parts, moments[-left], reach, rng)
+        if done is None:
+            break
+        count += 1
+        print(f"{count:>4} {done[0]:>8} {done[1]:7.2f}s  {done[2]:>11}  {done[3]:>17}", flush=True)
+    code = finish(begin(parts))
+    differing = differences(whole, parts)
+    print(f"{count} kills, then the run ended with exit code {code}; ", end="")
+    print(f"DIFFERENT: {differing[:5]}" if differing else "equal bit for bit", flush=True)
+    return code == 0 and not differing and count == len(moments)
+
+
+def write_config(task, folder, name, **train):
+    """Write ``<task>_<name>.yaml`` for the data set in ``folder``; keywords set TRAIN keys."""
+    settings = {
+        "WORKERS": 1,
+        "AUTO_RESUME": True,
+        "PRINT_FREQ": 2,
+        "OUTPUT_DIR": str(folder / "output"),
+        "LOG_DIR": str(folder / "log"),
+        **{key: dict(value) for key, value in CONFIGS[task].items()},
+    }
+    settings.setdefault("DATASET", {}).update(DATASET="coco", ROOT=str(folder / "coco"))
+    settings["MODEL"]["INIT_WEIGHTS"] = False
+    settings["TRAIN"].update(train)
+    path = folder / f"{task}_{name}.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def run_folder(config):
+    return next((config.parent / "output").glob(f"*/*/{config.stem}"), None)
+
+
+def begin(config):
+    # The server does not take over the import path, and would silently preload nothing.
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (HERE, HERE.parent, ROOT)))
+    process = FORK.Process(target=train, args=(str(config),))
+    process.start()
+    return process
+
+
+def train(config):
+    """Run tools/train.py in this process, which leads a group of its own."""
+    os.setsid()
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    torch.set_num_threads(1)
+    TOOL.main(["--cfg", config])
+
+
+def finish(process):
+    process.join()
+    return process.exitcode
+
+
+def kill_once(config, moment, reach, rng):
+    """Start the run and kill it after ``reach`` steps; return what was seen, None if it ended."""
+    process = begin(config)
+    start = time.monotonic()
+    if moment == "start":
+        time.sleep(rng.uniform(0.0, 1.0))
+    elif wait(process, lambda: steps(config) > reach) and moment == "step":
+        time.sleep(rng.uniform(0.0, 0.5))
+    elif moment == "save":
+        wait(process, lambda: half_written(config))
+    if not process.is_alive():
+        return None
+    os.killpg(process.pid, signal.SIGKILL) if moved(process) else process.kill()
+    seconds = time.monotonic() - start
+    process.join()
+    return moment, seconds, steps(config), "yes" if half_written(config) else "no"
+
+
+def moved(process):
+    """Whether the child leads its own group already."""
+    return os.getpgid(process.pid) == process.pid
+
+
+def wait(process, condition):
+    while process.is_alive():
+        if condition():
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def half_written(config):
+    folder = run_folder(config)
+    return folder is not None and any(folder.glob("checkpoint*.part"))
+
+
+def steps(config):
+    """Optimiser steps in the newest checkpoint: its numbered name says so."""
+    folder = run_folder(config)
+    names = [] if folder is None else folder.glob("checkpoint_*.pth")
+    return max((int(name.stem.rpartition("_")[2]) for name in names), default=0)
+
+
+def differences(left, right):
+    """Names of what differs between the last files of two runs."""
+    found = []
+    for name in ("checkpoint.pth", "model_best.pth", "final_state.pth"):
+        pair = [torch.load(run_folder(c) / name, weights_only=True) for c in (left, right)]
+        found += unequal(*pair, name)
+    return found + ["metrics.jsonl"] * (scores(left) != scores(right))
+
+
+def unequal(left, right, path):
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return [] if torch.equal(left, right) else [path]
+    if isinstance(left, dict) and isinstance(right, dict):
+        names = sorted({*left, *right} - {"config"}, key=str)  # it names the output folder
+        return [n for k in names for n in unequal(left.get(k), right.get(k), f"{path}.{k}")]
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        return [
+            n
+            for i, pair in enumerate(zip(left, right, strict=True))
+            for n in unequal(*pair, f"{path}[{i}]")
+        ]
+    return [] if left == right else [path]
+
+
+def scores(config):
+    lines = (run_folder(config) / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [{**row, "seconds": None} for row in rows if row["kind"] == "val"]
