@@ -18,7 +18,7 @@ from lib.datasets.transforms import keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop
 from lib.utils.images import read_image
-from lib.utils.workers import init_worker
+from lib.utils.workers import limit_workers, worker_options
 
 Sample = dict[str, Any]
 MIN_SIGMA = 0.5  # cells; a person without a box would have a point for a Gaussian
@@ -196,9 +196,8 @@ class ImageLoader:
             images,
             batch_size=None,
             sampler=list(shard),
-            num_workers=min(workers, len(shard)),
-            worker_init_fn=init_worker,
             collate_fn=_untouched,
+            **worker_options(min(limit_workers(workers), len(shard))),
         )
 
     def __len__(self) -> int:

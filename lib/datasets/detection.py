@@ -24,7 +24,7 @@ from lib.datasets.unreadable import Unreadable
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError
 from lib.utils.images import read_image
-from lib.utils.workers import init_worker
+from lib.utils.workers import limit_workers, worker_options
 
 logger = logging.getLogger(__name__)
 
@@ -206,9 +206,8 @@ def image_loader(
         images,
         batch_size=batch_size,
         sampler=shard,
-        num_workers=min(workers, len(shard)),
-        worker_init_fn=init_worker,
         collate_fn=collate_images,
+        **worker_options(min(limit_workers(workers), len(shard))),
     )
 
 

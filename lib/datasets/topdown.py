@@ -15,7 +15,7 @@ from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
 from lib.utils.images import read_image
-from lib.utils.workers import init_worker, limit_workers
+from lib.utils.workers import limit_workers, worker_options
 
 Sample = dict[str, Any]
 
@@ -111,9 +111,8 @@ def crop_loader(
         crops,
         batch_size=None,  # one image is one item; batches are cut afterwards
         sampler=shard,
-        num_workers=min(limit_workers(workers), len(shard)),
-        worker_init_fn=init_worker,
         collate_fn=_untouched,
+        **worker_options(min(limit_workers(workers), len(shard))),
     )
     count = int((crops.ends - crops.starts)[shard].sum())
     return CropLoader(loader, count, batch_size)

@@ -173,7 +173,7 @@ def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> 
         world=world.size,
         groups=task.group_ids(),
     )
-    workers = limit_workers(cfg.WORKERS, world.local_size)
+    workers = limit_workers(cfg.WORKERS)
     pin = cfg.PIN_MEMORY and device.type == "cuda"
     return TrainStream(task, data, sampler, workers=workers, pin=pin)
 

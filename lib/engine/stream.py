@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from lib.engine.sampling import EpochSampler, Key
 from lib.tasks.base import Batch, Task, TrainData
 from lib.utils.errors import DataError, UserError
-from lib.utils.workers import init_worker, worker_died
+from lib.utils.workers import worker_died, worker_options
 
 logger = logging.getLogger(__name__)
 
@@ -91,12 +91,11 @@ class TrainStream:
             "dataset": _Keyed(data),
             "batch_sampler": sampler,
             "collate_fn": _Collate(task.collate),
-            "num_workers": workers,
             "pin_memory": pin,
-            "worker_init_fn": init_worker,
             "persistent_workers": workers > 0,
             # Its own generator: otherwise each pass would draw from the model's random numbers.
             "generator": torch.Generator().manual_seed(sampler.seed % 2**63),
+            **worker_options(workers),
         }
         self._loader: DataLoader[Any] | None = None
 

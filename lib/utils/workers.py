@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import torch
@@ -34,24 +36,41 @@ def available_cpus() -> int:
         return cores
 
 
-def limit_workers(requested: int, processes: int = 1) -> int:
+def limit_workers(requested: int) -> int:
     """Return ``requested`` loader processes, or this process's share of the cores if smaller.
 
     Args:
-        requested: ``WORKERS``; 0 loads in the training process itself.
-        processes: training processes on this machine.
+        requested: ``WORKERS``; 0 loads in the training process itself. The processes that torchrun
+            started on this machine share its cores.
     """
-    share = max(1, available_cpus() // processes)
-    if requested <= share:
-        return requested
+    share = max(1, available_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    if requested > share:
+        _warn_of_limit(requested, share)
+    return min(requested, share)
+
+
+@functools.cache  # once, not with every evaluation
+def _warn_of_limit(requested: int, share: int) -> None:
     logger.warning(
         "WORKERS %d is more than the %d cores of this process; using %d.", requested, share, share
     )
-    return share
+
+
+def worker_options(count: int) -> dict[str, Any]:
+    """Return what ``DataLoader`` must know about its ``count`` processes.
+
+    On Linux they are forked, and so share the annotations with the training process. Python 3.14
+    would start them afresh instead (seconds), and send each its own copy.
+    """
+    return {
+        "num_workers": count,
+        "worker_init_fn": init_worker,
+        "multiprocessing_context": "fork" if count and sys.platform == "linux" else None,
+    }
 
 
 def init_worker(worker_id: int) -> None:
-    """Prepare a loader process; give it to ``DataLoader(worker_init_fn=...)``.
+    """Prepare a loader process, see ``worker_options``.
 
     One thread each: parallelism comes from the number of workers, and OpenCV's own pool in each of
     them would fight for the same cores. Ctrl-C reaches the whole process group, but only the

@@ -1,20 +1,36 @@
+import multiprocessing
 import os
 
 import pytest
+from torch.utils.data import DataLoader
 
 from lib.utils import workers
 from lib.utils.errors import DataError
-from lib.utils.workers import available_cpus, limit_workers, readable
+from lib.utils.workers import available_cpus, limit_workers, readable, worker_options
 
 
 def test_workers_are_limited_to_the_cores_of_the_process(monkeypatch, caplog):
+    workers._warn_of_limit.cache_clear()
     monkeypatch.setattr(workers, "available_cpus", lambda: 8)
-    assert limit_workers(4, processes=2) == 4
-    assert limit_workers(0, processes=20) == 0
+    assert limit_workers(8) == 8
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert limit_workers(4) == 4
+    assert limit_workers(0) == 0
     assert not caplog.text
-    assert limit_workers(16, processes=2) == 4
-    assert limit_workers(16, processes=20) == 1
-    assert "WORKERS 16" in caplog.text
+    for _ in range(3):
+        assert limit_workers(16) == 4
+    assert caplog.text.count("WORKERS 16") == 1
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "20")
+    assert limit_workers(16) == 1
+
+
+def test_workers_are_forked_whatever_python_would_do(monkeypatch):
+    monkeypatch.setattr(multiprocessing.context._default_context, "_actual_context", None)
+    multiprocessing.set_start_method("forkserver")
+    data = [lambda: 5]  # cannot be sent to another process
+    loader = DataLoader(data, collate_fn=lambda items: items[0](), **worker_options(1))
+    assert list(loader) == [5]
+    assert worker_options(0)["multiprocessing_context"] is None
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("150000 100000", 2), ("max 100000", 6), ("", 6)])
