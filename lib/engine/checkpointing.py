@@ -70,7 +70,7 @@ def save_atomically(payload: Payload, path: Path, *, check_types: bool = True) -
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise TrainingError(
-            f"Cannot write {path}: {' '.join(str(error).split())}. "
+            f"Cannot write {path}: {_reason(error)}. "
             f"{'The file from before is intact' if path.exists() else 'Nothing was written'}; "
             "free some space and resume."
         ) from error
@@ -240,6 +240,16 @@ def _verify(path: Path, *, check_types: bool) -> None:
         raise WeightsError(f"{path} is damaged ({reason}).") from error
     if damaged is not None:
         raise WeightsError(f"{path} is damaged (checksum of {damaged}).")
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a file was not written: torch hides a full disk behind an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.strerror or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(error).split())
 
 
 def _alias(source: Path, target: Path) -> None:

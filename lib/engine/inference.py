@@ -121,6 +121,7 @@ def evaluate(
     precision: Precision,
     *,
     folder: Path | None = None,
+    keep_going: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Predict the test split on all ranks, score it on rank 0, tell all.
@@ -131,6 +132,7 @@ def evaluate(
         device: where to compute.
         precision: number format.
         folder: rank 0 writes the predictions there; None writes nothing.
+        keep_going: a disk that cannot take them is worth an error line only.
         should_stop: asked before each batch, see Raises.
 
     Raises:
@@ -145,7 +147,10 @@ def evaluate(
     result = None
     if everyone is not None:
         with watch("evaluate"):
-            result = _score(task.build_evaluator(), everyone, folder)
+            evaluator = task.build_evaluator()
+            result = _score(evaluator, everyone)
+            if folder is not None:
+                result.files = _write(evaluator, folder, keep_going=keep_going)
         result.seconds.update(watch.seconds)
     result = broadcast_object(result)
     assert result is not None  # rank 0 always has one
@@ -178,7 +183,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _score(evaluator: Evaluator, poses: Poses, folder: Path | None) -> Evaluation:
+def _score(evaluator: Evaluator, poses: Poses) -> Evaluation:
     evaluator.update(poses)
     metrics = evaluator.compute()
     return Evaluation(
@@ -186,8 +191,17 @@ def _score(evaluator: Evaluator, poses: Poses, folder: Path | None) -> Evaluatio
         score=float(metrics.get(evaluator.primary, math.nan)),
         seconds={},
         people=len(poses),
-        files=evaluator.write(folder) if folder is not None else [],
     )
+
+
+def _write(evaluator: Evaluator, folder: Path, *, keep_going: bool) -> list[Path]:
+    try:
+        return evaluator.write(folder)
+    except OSError as error:
+        if not keep_going:
+            raise
+        logger.error("Cannot write the predictions below %s: %s.", folder, error.strerror)
+        return []
 
 
 def _check_disjoint(indices: list[np.ndarray]) -> None:

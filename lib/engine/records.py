@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
 import math
+import os
 import re
 import sys
 import time
@@ -12,7 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import (
+    Event,  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+    SessionLog,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorboardX.summary import scalar
 from tqdm import tqdm
 
 from lib.tasks.base import Metrics
@@ -25,6 +33,8 @@ METRICS = "metrics.jsonl"
 
 class RunRecords:
     """Writes the records of a run, on rank 0; on other ranks every call does nothing.
+
+    A disk that takes no more costs records, with a warning, but not the run.
 
     Args:
         folder: run folder; ``metrics.jsonl`` gets one JSON object per line.
@@ -40,14 +50,14 @@ class RunRecords:
         self.active = active
         self.total = total
         self._path = folder / METRICS
-        self._board: SummaryWriter | None = None
+        self._board: _Board | None = None
         self._bar = tqdm(
             total=total, initial=step, unit="step", disable=not (active and sys.stderr.isatty())
         )
         if active:
             folder.mkdir(parents=True, exist_ok=True)
             if log_folder is not None:
-                self._board = SummaryWriter(str(log_folder), purge_step=step or None)
+                self._board = _Board(log_folder, step)
 
     def advance(self) -> None:
         """Count one step on the bar."""
@@ -77,8 +87,7 @@ class RunRecords:
             return
         line = {"kind": "train", "epoch": epoch, "step": step, **values}
         line |= {"lr": lr, "samples_per_s": round(rate, 3)}
-        self._write(line)
-        self._scalars("train", {**values, "lr": lr, "samples_per_s": rate}, step)
+        self._keep(line, step, {**values, "lr": lr, "samples_per_s": rate})
         self._bar.set_postfix(epoch=epoch, loss=f"{values['loss']:.4g}", refresh=False)
         if self._bar.disable:
             shown = " ".join(f"{name.lstrip('_')} {value:.4g}" for name, value in values.items())
@@ -92,29 +101,65 @@ class RunRecords:
         """Record an evaluation and its time per stage."""
         if not self.active:
             return
-        self._write({"kind": "val", "epoch": epoch, "step": step, **metrics, "seconds": seconds})
-        self._scalars("val", metrics, step)
+        line = {"kind": "val", "epoch": epoch, "step": step, **metrics, "seconds": seconds}
+        self._keep(line, step, metrics)
         shown = ", ".join(f"{name} {number(value, 4)}" for name, value in metrics.items())
         logger.info(
             "epoch %d evaluated in %.1f s: %s", epoch, sum(seconds.values()), shown or "no metrics"
         )
 
     def close(self) -> None:
-        """Flush and close all files."""
+        """Close the bar and the files."""
         self._bar.close()
         if self._board is not None:
             self._board.close()
 
-    def _write(self, line: dict[str, Any]) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps({key: _plain(value) for key, value in line.items()}) + "\n")
+    def _keep(self, line: dict[str, Any], step: int, values: dict[str, float]) -> None:
+        try:
+            append_line(self._path, json.dumps({k: _plain(v) for k, v in line.items()}))
+            if self._board is not None:
+                self._board.add(line["kind"], values, step)
+        except OSError as error:
+            logger.warning(
+                "The records of step %d are not complete (%s); training goes on.",
+                *(step, error.strerror),
+            )
 
-    def _scalars(self, prefix: str, values: dict[str, float], step: int) -> None:
-        if self._board is not None:
-            for name, value in values.items():
-                tag = re.sub(r"[^\w.]+", "_", name).strip("_")  # TensorBoard takes no spaces
-                self._board.add_scalar(f"{prefix}/{tag}", value, step)
-            self._board.flush()
+
+class _Board:
+    """TensorBoard scalars, written when they come.
+
+    ``tensorboardX.SummaryWriter`` writes in a thread, which a full disk ends; its queue would then
+    fill up and hold the training for ever.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = EventsWriter(str(folder / "events"))
+        if step:  # TensorBoard forgets what an earlier process wrote about the steps to come
+            self._put(step, session_log=SessionLog(status=SessionLog.START))
+        self._file.flush()
+
+    def add(self, prefix: str, values: dict[str, float], step: int) -> None:
+        """Write ``values`` by name.
+
+        Raises:
+            OSError: the disk takes no more.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                continue
+            tag = re.sub(r"[^\w.]+", "_", name).strip("_")  # TensorBoard takes no spaces
+            self._put(step, summary=scalar(f"{prefix}/{tag}", value))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):  # said before
+            self._file.close()
+
+    def _put(self, step: int, **content: Any) -> None:
+        self._file.write_event(Event(wall_time=time.time(), step=step, **content))
 
 
 class RateMeter:
@@ -138,6 +183,20 @@ class RateMeter:
         result = self._samples / spent, spent / max(self._steps, 1)
         self.reset()
         return result
+
+
+def append_line(path: Path, text: str) -> None:
+    """Append ``text`` and a line break to a file: all of it, or nothing.
+
+    Raises:
+        OSError: the disk takes no more; the file is as it was.
+    """
+    data = text.encode() + b"\n"
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        if file.write(data) < len(data):
+            file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def trim_metrics(folder: Path, step: int, *, evaluated: bool) -> None:

@@ -161,6 +161,7 @@ class Trainer:
             result = evaluate(
                 *(self.task, state.scored, state.device, self.train_step.precision),
                 folder=self.store.folder,
+                keep_going=True,
                 should_stop=lambda: self.stop.requested,
             )
         self.evaluation = result

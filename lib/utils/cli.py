@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -19,10 +20,15 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
-    except OSError as error:  # a file or folder that cannot be read or made
-        if error.filename is None:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            advice = "free some space, and start again"
+        elif error.filename is not None:  # a file or folder that cannot be read or made
+            advice = "check the path"
+        else:
             raise
-        sys.stderr.write(f"error: {error.filename}: {error.strerror}; check the path.\n")
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {place}{error.strerror}; {advice}.\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -2,6 +2,7 @@ import os
 
 import pytest
 import torch
+from toys.disk import full_disk
 from toys.toy_task import ToyNet, toy_config
 
 from lib.engine import checkpointing
@@ -45,12 +46,15 @@ def test_failure_keeps_the_old_file_and_no_remains(tmp_path, monkeypatch):
     assert [item.name for item in tmp_path.iterdir()] == ["a.pth"]
 
 
-def test_real_full_disk(tmp_path):
-    if not os.path.exists("/dev/full"):  # noqa: PTH110
-        pytest.skip("needs /dev/full")
-    (tmp_path / "a.pth.part").symlink_to("/dev/full")
-    with pytest.raises(TrainingError, match="No space left"):
-        save_atomically(payload(6), tmp_path / "a.pth")
+@pytest.mark.parametrize("size", [1, 10**6])
+def test_real_full_disk(tmp_path, size):
+    """The failure comes with the last bytes, or in the midst of the file, where torch hides it."""
+    path = tmp_path / "a.pth"
+    save_atomically(payload(5), path)
+    with full_disk(), pytest.raises(TrainingError, match=r"File too large.*intact"):
+        save_atomically({"weight": torch.ones(size)}, path)
+    assert value_of(path) == 5
+    assert [item.name for item in tmp_path.iterdir()] == ["a.pth"]
 
 
 def test_kill_while_writing_leaves_the_old_file(tmp_path):

@@ -1,10 +1,13 @@
+import contextlib
 import json
 import logging
 import math
 
 import pytest
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from toys.disk import full_disk
 
-from lib.engine.records import RateMeter, RunRecords, trim_metrics
+from lib.engine.records import RateMeter, RunRecords, append_line, trim_metrics
 
 
 def write(folder, rows, tail=""):
@@ -60,9 +63,50 @@ def test_other_ranks_write_nothing(tmp_path):
 
 def test_tensorboard_files_only_with_a_folder(tmp_path):
     records = RunRecords(tmp_path / "run", tmp_path / "log", total=2, step=0, active=True)
-    records.val(1, 0, {"AP": 1.0}, {})
+    records.val(1, 0, {"AP (M)": 0.25, "AP (L)": math.nan}, {})
     records.close()
-    assert len(list((tmp_path / "log").iterdir())) == 1
+    assert scalars(tmp_path / "log") == [("val/AP_M", 1, 0.25)]
+
+
+def test_tensorboard_forgets_the_steps_that_a_resumed_run_repeats(tmp_path):
+    records = RunRecords(tmp_path / "run", tmp_path / "log", total=9, step=4, active=True)
+    records.close()
+    starts = [e.step for e in events(tmp_path / "log") if e.session_log.status == SessionLog.START]
+    assert starts == [4]
+
+
+def events(folder):
+    """Read TensorBoard files: each record has its length, a checksum, the event, a checksum."""
+    found = []
+    for file in folder.iterdir():
+        data = file.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")
+            found.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return found
+
+
+def scalars(folder):
+    return [(v.tag, e.step, v.simple_value) for e in events(folder) for v in e.summary.value]
+
+
+def test_full_disk_costs_records_only_and_leaves_no_half_lines(tmp_path, caplog):
+    records = RunRecords(tmp_path, tmp_path / "log", total=9, step=0, active=True)
+    for step in (1, 2, 3):
+        with full_disk() if step == 2 else contextlib.nullcontext():
+            records.val(step, 0, {"AP": 0.5}, {})
+    records.close()
+    assert steps(tmp_path) == [("val", 1), ("val", 3)]
+    assert "step 2 are not complete (File too large); training goes on" in caplog.text
+
+
+def test_line_that_was_cut_off_is_taken_back(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    append_line(path, "one")
+    with full_disk(limit=7), pytest.raises(OSError, match="No space left"):
+        append_line(path, "two and more")
+    assert path.read_text() == "one\n"
 
 
 def test_rate_counts_since_the_last_reading(monkeypatch):

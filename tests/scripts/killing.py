@@ -87,7 +87,7 @@ def compare(task, folder, moments, rng, **train):
         task: a key of ``CONFIGS``.
         folder: holds the data set, gets the runs.
         moments: of each kill: ``start`` (within a second), ``step`` (some time after a checkpoint),
-            ``save`` (while a checkpoint is being written).
+            ``save`` (while a checkpoint is being written); ``stop`` sends SIGTERM, not SIGKILL.
         rng: draws the times.
         train: TRAIN keys of both runs.
     """
@@ -164,15 +164,17 @@ def kill_once(config, moment, reach, rng):
     start = time.monotonic()
     if moment == "start":
         time.sleep(rng.uniform(0.0, 1.0))
-    elif wait(process, lambda: steps(config) > reach) and moment == "step":
+    elif wait(process, lambda: steps(config) > reach) and moment in ("step", "stop"):
         time.sleep(rng.uniform(0.0, 0.5))
     elif moment == "save":
         wait(process, lambda: half_written(config))
     if not process.is_alive():
         return None
-    os.killpg(process.pid, signal.SIGKILL) if moved(process) else process.kill()
+    number = signal.SIGTERM if moment == "stop" else signal.SIGKILL
+    os.killpg(process.pid, number) if moved(process) else process.kill()
     seconds = time.monotonic() - start
-    process.join()
+    if finish(process) != (0 if moment == "stop" else -signal.SIGKILL):
+        raise SystemExit(f"{config}: exit code {process.exitcode} after {number.name}")
     return moment, seconds, steps(config), "yes" if half_written(config) else "no"
 
 

@@ -74,8 +74,8 @@ wait_for() {
 show_logs() {
     for n in 1 2; do
         echo "--- machine $n"
-        grep -hE "process\(es\)|resumed|stopped|finished|Error|error:|Traceback" \
-            "$WORK/$1.machine$n.log" | cut -c1-150 | tail -20 || true
+        grep -hE "[0-9] process\(es\)$|resumed after|(finished|stopped) after|[eE]rror: |signal" \
+            "$WORK/$1.machine$n.log" | cut -c1-150 | tail -40 || true
     done
 }
 

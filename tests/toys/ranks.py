@@ -27,14 +27,19 @@ def free_port() -> int:
         return opened.getsockname()[1]
 
 
-def launch(function, world, *args, timeout=60):
-    """Run ``function(*args)`` in ``world`` ranks; return what each returned, or its exception."""
+def launch(function, world, *args, timeout=60, environment=None):
+    """Run ``function(*args)`` in ``world`` ranks; return what each returned, or its exception.
+
+    ``environment`` comes on top of what torchrun sets.
+    """
     # The server does not take over the import path, and would silently preload nothing.
     os.environ["PYTHONPATH"] = f"{TESTS}{os.pathsep}{TESTS.parent}"
     port = free_port()
     queue = _CONTEXT.SimpleQueue()
     processes = [
-        _CONTEXT.Process(target=_rank, args=(queue, function, rank, world, port, args))
+        _CONTEXT.Process(
+            target=_rank, args=(queue, function, rank, world, port, args, environment or {})
+        )
         for rank in range(world)
     ]
     for process in processes:
@@ -51,7 +56,7 @@ def launch(function, world, *args, timeout=60):
     return [results.get(rank, "no answer") for rank in range(world)]
 
 
-def _rank(queue, function, rank, world, port, args):
+def _rank(queue, function, rank, world, port, args, environment):
     os.environ.update(
         RANK=str(rank),
         WORLD_SIZE=str(world),
@@ -59,6 +64,7 @@ def _rank(queue, function, rank, world, port, args):
         LOCAL_WORLD_SIZE=str(world),
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
+        **environment,
     )
     torch.set_num_threads(1)
     try:
