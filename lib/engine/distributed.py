@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -78,16 +81,55 @@ def session(backend: str = "", timeout_s: float = 1800.0) -> Iterator[World]:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_s))
+    _warn_of_machines_that_return()
+    timeout = datetime.timedelta(seconds=timeout_s)
+    dist.init_process_group(backend, timeout=timeout, **_meeting_point(timeout))
     yield current_world()
     # Not after an error: the others may be waiting in a collective, and the launcher ends us all.
     dist.destroy_process_group()
 
 
+def _meeting_point(timeout: datetime.timedelta) -> dict[str, Any]:
+    """Return where the processes of this start find each other; nothing chooses torch's default.
+
+    One torchrun serves the same store before and after a restart, and torch (2.15) reads there the
+    addresses of processes that are gone. Several machines need not agree about the count.
+    """
+    if not _launcher_serves_store() or _machines() > 1:
+        return {}
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(host, port, is_master=False, timeout=timeout)
+    return {
+        "store": dist.PrefixStore(f"start-{_own_restart_count()}", store),
+        "rank": int(os.environ["RANK"]),
+        "world_size": int(os.environ["WORLD_SIZE"]),
+    }
+
+
+def _warn_of_machines_that_return() -> None:
+    restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0))
+    if _launcher_serves_store() and _machines() > 1 and restarts and os.environ["RANK"] == "0":
+        logger.warning(
+            "A machine that fails and comes back can join only if torchrun was started with "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 on every machine."
+        )
+
+
+def _launcher_serves_store() -> bool:
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _machines() -> int:
+    return int(os.environ.get("GROUP_WORLD_SIZE", 1))
+
+
+def _own_restart_count() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+
+
 def restart_count() -> int:
     """Return how often the launcher has restarted the group, the largest count of all ranks."""
-    count = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
-    return max(gather_objects_everywhere(count))
+    return max(gather_objects_everywhere(_own_restart_count()))
 
 
 def gather_objects_everywhere(value: T) -> list[T]:

@@ -1,10 +1,18 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
-from toys.ranks import launch, share_bytes, train
+from scripts.killing import write_config
+from toys import elastic
+from toys.ranks import TESTS, gradients_and_results, launch, share_bytes, train
 from toys.same import assert_same
 from toys.toy_task import ToyTask, toy_config
 
-from lib.engine import fit
+from lib.engine import distributed, fit
 from lib.engine.distributed import (
     World,
     broadcast_bytes,
@@ -49,6 +57,30 @@ def test_two_ranks_equal_one_process_with_the_whole_batch(tmp_path, task, config
         for name, value in (one[kind] or {}).items():
             torch.testing.assert_close(two[kind][name], value, rtol=1e-5, atol=1e-6)
     assert one["best"] == two["best"]
+
+
+@pytest.mark.parametrize("task", ["topdown", "bottomup"])
+def test_ranks_have_gradients_and_predictions_of_one_process(synthpose, tmp_path, task):
+    """A network and data as users have: 3 ranks, 4 test images of 1 to 6 people."""
+    config = write_config(task, tmp_path, "ranks")
+    keys = ["DATASET.ROOT", str(synthpose / "coco"), "WORKERS", "0", "TRAIN.BATCH_SIZE_PER_GPU"]
+    wanted = gradients_and_results(config, tmp_path / "one", *keys, "6")
+    answers = launch(gradients_and_results, 3, config, tmp_path / "three", *keys, "2")
+    for found in answers:
+        assert found.keys() == wanted.keys()
+        for name, gradient in wanted.items():
+            np.testing.assert_allclose(found[name], gradient, rtol=1e-3, atol=1e-5)
+    one, three = (results(tmp_path / name) for name in ("one", "three"))
+    assert [row["image_id"] for row in three] == [row["image_id"] for row in one]
+    np.testing.assert_allclose(numbers(three), numbers(one), rtol=1e-4, atol=1e-3)
+
+
+def results(folder):
+    return json.loads(next((folder / "results").glob("*.json")).read_text())
+
+
+def numbers(rows):
+    return [[row["score"], *row["keypoints"]] for row in rows]
 
 
 @pytest.mark.parametrize("size", [1, 7])
@@ -106,6 +138,35 @@ def test_restart_by_the_launcher_resumes_untold(tmp_path, count):
     answers = launch(train, 2, tmp_path, {}, {"END_EPOCH": 2}, environment=environment)
     assert [answer[:2] for answer in answers] == [(True, 6)] * 2
     assert (tmp_path / "earlier-1").exists() is (count == "0")
+
+
+@pytest.mark.slow
+def test_torchrun_starts_again_what_was_killed(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "1"]
+    command += ["--nproc-per-node", "2", elastic.__file__, str(tmp_path / "parts")]
+    path = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "resumed after 6 of 12 steps" in done.stderr
+    launch(train, 2, tmp_path / "whole", {}, {})
+    assert_same(read(tmp_path / "parts"), read(tmp_path / "whole"))
+
+
+def test_several_machines_are_told_how_one_can_return(monkeypatch, caplog):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    for machines in ("1", "2"):
+        monkeypatch.setenv("GROUP_WORLD_SIZE", machines)
+        distributed._warn_of_machines_that_return()
+        assert ("TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in caplog.text) is (machines == "2")
 
 
 def test_other_number_of_processes_can_resume(tmp_path):

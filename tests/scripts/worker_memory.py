@@ -4,9 +4,11 @@
 
 Writes a COCO file of so many people (as many as train2017 has), all in one small picture, and loads
 top-down training samples through the engine's stream. For every number of processes, in a fresh
-process each: seconds until the data set is read, seconds to the first batch, the largest resident
-set of any one process (shared pages counted in each), the private memory of each loader process
-after many batches, and how much that grew since its first batches.
+process each: processor seconds until the data set is read, seconds to the first batch, the largest
+resident set of the training process (while it reads the file) and that of a loader process (pages
+shared with the training process included), the memory of all processes together after many batches
+(every page counted once), the private memory of each loader process, and how much that grew since
+its first batches.
 """
 
 import argparse
@@ -41,18 +43,22 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         size = write_people(Path(folder), args.people)
         print(f"{args.people} people, annotation file of {size / 2**20:.0f} MB")
-        print("workers  read  first batch  largest RSS  private per worker  growth per worker")
+        print(
+            "workers  read  first batch  peak main  peak worker  all together  "
+            "private per worker  growth per worker"
+        )
         for count in args.workers:
             row = in_fresh_process(folder, count, args.samples)
             print(
-                f"{count:>7}  {row['read']:3.0f}s  {row['first']:10.1f}s  {row['rss']:8.0f} MB  "
+                f"{count:>7}  {row['read']:3.0f}s  {row['first']:10.1f}s  "
+                f"{row['main']:6.0f} MB  {row['worker']:8.0f} MB  {row['together']:9.0f} MB  "
                 f"{row['private']:15.1f} MB  {row['growth']:14.1f} MB",
                 flush=True,
             )
 
 
 def in_fresh_process(folder, workers, samples):
-    command = [sys.executable, __file__, "--child", folder, "--workers", workers]
+    command = [sys.executable, "-W", "ignore", __file__, "--child", folder, "--workers", workers]
     command += ["--samples", samples]
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -82,9 +88,9 @@ def measure(folder, workers, samples):
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     task = TopDownTask(configuration(folder))
-    start = time.perf_counter()
+    start = time.process_time()
     data = task.build_train_dataset()
-    read = time.perf_counter() - start
+    read = time.process_time() - start
     sampler = EpochSampler(len(data), 32, seed=0)
     stream = TrainStream(task, data, sampler, workers=workers, pin=False)
     start = time.perf_counter()
@@ -97,10 +103,13 @@ def measure(folder, workers, samples):
     for _ in range(samples // 32 - 10 * workers):
         next(batches)
     after = private(children())
+    everyone = ["self", *children()]
     return {
         "read": read,
         "first": first,
-        "rss": max(peak(pid) for pid in ["self", *children()]) / MB,
+        "main": peak("self") / MB,
+        "worker": max(map(peak, children())) / MB,
+        "together": sum(field(f"/proc/{p}/smaps_rollup", "Pss:") for p in everyone) / MB,
         "private": float(np.mean(after)) / MB,
         "growth": (float(np.mean(after)) - float(np.mean(before))) / MB,
     }

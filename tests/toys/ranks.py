@@ -12,8 +12,11 @@ from pathlib import Path
 import torch
 from toys.toy_task import ToyTask, toy_config
 
-from lib.engine import distributed, fit
+from lib.config import load_config
+from lib.engine import distributed, evaluate, fit
 from lib.engine.distributed import current_world, session
+from lib.engine.fit import build_trainer
+from lib.tasks import build_task
 
 # Forked from a server that has imported torch: a rank starts in 0.1 s instead of 5 s.
 _CONTEXT = get_context("forkserver")
@@ -116,6 +119,21 @@ def train(folder, task, config, own_folder=False, stop_rank=None, stop_at=None):
     folder = Path(folder) / f"rank{rank}" if own_folder else Path(folder)
     result = fit(toy_config(**config), ToyTask(**task), folder)
     return result.finished, result.step, result.evaluation, lines.lines
+
+
+def gradients_and_results(config, folder, *keys):
+    """Return the gradients of the first batch, and let rank 0 write the predictions of a split.
+
+    Batch norm runs as when testing: its statistics would be each rank's own.
+    """
+    cfg = load_config(config, keys)
+    trainer = build_trainer(cfg, build_task(cfg), Path(folder))
+    network, step = trainer.state.network, trainer.train_step
+    evaluate(trainer.task, network, step.device, step.precision, folder=Path(folder))
+    for module in network.modules():
+        module.train(not isinstance(module, torch.nn.BatchNorm2d))
+    step([next(iter(trainer.stream.batches(0))).batch], 1)
+    return {name: weight.grad.numpy() for name, weight in network.named_parameters()}
 
 
 def share_bytes():
