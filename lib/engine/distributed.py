@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +99,9 @@ def _meeting_point(timeout: datetime.timedelta) -> dict[str, Any]:
     if not _launcher_serves_store() or _machines() > 1:
         return {}
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(host, port, is_master=False, timeout=timeout)
+    store = TCPStore(host, port, is_master=False, timeout=timeout)
     return {
-        "store": dist.PrefixStore(f"start-{_own_restart_count()}", store),
+        "store": PrefixStore(f"start-{_own_restart_count()}", store),
         "rank": int(os.environ["RANK"]),
         "world_size": int(os.environ["WORLD_SIZE"]),
     }
