@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from toys.disk import full_disk
 from toys.toy_task import ToyNet, ToyTask
 
 from lib.engine import inference
@@ -42,6 +43,16 @@ def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert evaluate(ToyTask(), ToyNet(), CPU, Precision()).files == []
     assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_is_an_error_unless_told_to_go_on(tmp_path, caplog):
+    with full_disk():
+        result = evaluate(ToyTask(), ToyNet(), CPU, Precision(), folder=tmp_path, keep_going=True)
+        with pytest.raises(OSError, match="File too large"):
+            evaluate(ToyTask(), ToyNet(), CPU, Precision(), folder=tmp_path)
+    assert result.people == 7
+    assert result.files == []
+    assert "Cannot write the predictions" in caplog.text
 
 
 def test_network_predicts_in_evaluation_mode_and_gets_its_modes_back():

@@ -1,0 +1,32 @@
+import errno
+import os
+
+import pytest
+
+from lib.utils.cli import run_tool
+from lib.utils.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (DataError("No file a."), 2, "error: No file a.\n"),
+        (FileNotFoundError(2, "No such file", "a"), 2, "error: a: No such file; check the path.\n"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 2, "free some space"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_mistakes_of_users_are_one_sentence(error, code, text, capsys):
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: fail(error))
+    assert left.value.code == code
+    assert text in capsys.readouterr().err
+
+
+def test_faults_of_ours_keep_their_traceback():
+    with pytest.raises(OSError, match="broken pipe of ours"):
+        run_tool(lambda: fail(OSError("broken pipe of ours")))
+
+
+def fail(error):
+    raise error
