@@ -22,8 +22,9 @@ from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
 from lib.datasets.tables import PersonTable
 from lib.datasets.topdown import TrainCrops, cut_crops, person_crops
-from lib.structures.drawing import PALETTES, draw_label, draw_poses, overlay_heatmaps, save_picture
+from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps, save_picture
 from lib.structures.geometry import Size, apply_affine, image_to_crop_affine
+from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source
 from lib.tasks.topdown import build_augmentation, build_codec

@@ -21,7 +21,8 @@ from yacs.config import CfgNode
 from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.config.cli import config_parser, find_weights, parse_config, run_folders
-from lib.structures.drawing import PALETTES, draw_poses
+from lib.structures.drawing import draw_poses
+from lib.structures.palettes import PALETTES
 from lib.structures.results import PoseResult
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, DataError

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from lib.evaluation.coco_files import Rows, pose_skeleton, read_ground_truth, read_results
-from lib.structures.drawing import PALETTES, draw_poses, join_panels, save_picture
+from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.geometry import xywh_to_xyxy
+from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError

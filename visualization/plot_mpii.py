@@ -14,7 +14,8 @@ import numpy as np
 from lib.datasets.mpii import CROP_GROWTH, read_mpii
 from lib.datasets.tables import PersonTable
 from lib.evaluation.mpii import read_mat
-from lib.structures.drawing import PALETTES, draw_poses, join_panels, save_picture
+from lib.structures.drawing import draw_poses, join_panels, save_picture
+from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import load_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError

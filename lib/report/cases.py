@@ -11,7 +11,8 @@ import numpy as np
 
 from lib.evaluation.diagnosis import JOINT_ERRORS, ImageErrors
 from lib.report.run import PoseAnalysis
-from lib.structures.drawing import Color, draw_poses, join_panels
+from lib.structures.drawing import draw_poses, join_panels
+from lib.structures.palettes import Color
 from lib.utils.errors import DataError
 from lib.utils.images import read_image
 

@@ -1,65 +1,19 @@
-"""Paint skeletons, boxes, labels and heatmaps onto pictures (OpenCV; blue-green-red uint8).
-
-Palettes colour a joint by the body part its name tells. ``safe`` uses the colours of Okabe and Ito
-(2008), told apart by every common kind of colour blindness: blues on the left, oranges on the
-right. ``openpose`` walks the colour wheel in the joint order of OpenPose (Cao et al. 2017).
-"""
+"""Paint skeletons, boxes, labels and heatmaps onto pictures (OpenCV; blue-green-red uint8)."""
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from lib.structures.palettes import Color, skeleton_colors
 from lib.structures.skeleton import Skeleton
-from lib.utils.errors import ConfigError, DataError, did_you_mean
+from lib.utils.errors import DataError
 
-Color = tuple[int, int, int]  # blue, green, red: Python integers, which OpenCV 5 insists on
-
-# Red, green, blue of each body part.
-PART_COLORS: dict[str, dict[str, Color]] = {
-    "coco": {
-        "face": (240, 2, 127),
-        "torso": (165, 104, 210),
-        "left_arm": (255, 255, 0),
-        "right_arm": (169, 209, 142),
-        "left_leg": (252, 176, 243),
-        "right_leg": (0, 176, 240),
-    },
-    "xiaochu": {
-        "face": (240, 2, 127),
-        "torso": (255, 255, 51),
-        "left_arm": (254, 153, 41),
-        "right_arm": (44, 127, 184),
-        "left_leg": (228, 26, 28),
-        "right_leg": (49, 163, 84),
-    },
-    "safe": {
-        "face": (204, 121, 167),
-        "torso": (0, 158, 115),
-        "left_arm": (86, 180, 233),
-        "right_arm": (230, 159, 0),
-        "left_leg": (0, 114, 178),
-        "right_leg": (213, 94, 0),
-    },
-}
-ALIASES = {"chunhua": "coco"}  # the published scripts' name of their default
-PALETTES = (*PART_COLORS, "openpose", *ALIASES)
-_PART_WORDS = {
-    "face": ("nose", "eye", "ear", "mouth"),
-    "arm": ("shoulder", "elbow", "wrist", "hand", "arm"),
-    "leg": ("hip", "knee", "ankle", "foot", "toe", "heel", "leg"),
-    "torso": ("neck", "head", "thorax", "pelvis", "spine", "chest"),
-}
-_OPENPOSE_ORDER = (
-    *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist"),
-    *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle"),
-    *("left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear"),
-)
+FAINTEST = 0.25  # opacity of a joint of score 0
 _SUBPIXEL_BITS = 3  # OpenCV takes fixed-point coordinates: 1/8 pixel
 _FAR = 1 << 20  # beyond it fixed-point coordinates would overflow
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -76,6 +30,7 @@ def draw_poses(
     width: int | None = None,
     labels: Sequence[str] | None = None,
     boxes: np.ndarray | None = None,
+    fade: bool = False,
 ) -> np.ndarray:
     """Return a copy of ``image`` with people painted on it.
 
@@ -90,6 +45,7 @@ def draw_poses(
         width: line width in pixels; by default from the sizes of image and person.
         labels: N texts to write above the people.
         boxes: (N, 4) ``x1, y1, x2, y2`` to outline.
+        fade: paint joints the fainter the lower they score, limbs like the weaker of their ends.
 
     Raises:
         ConfigError: unknown palette.
@@ -103,28 +59,22 @@ def draw_poses(
     if keypoint_scores is not None:
         shown &= keypoint_scores >= threshold
     joint_colors, limb_colors = skeleton_colors(skeleton, palette)
+    if keypoint_scores is None or not fade:
+        opacity = np.ones(shown.shape)
+    else:
+        opacity = FAINTEST + (1 - FAINTEST) * np.clip(keypoint_scores, 0, 1)
     for n in range(count):
         line = width or line_width(image.shape, keypoints[n][shown[n]])
         if boxes is not None:
             draw_box(canvas, boxes[n], joint_colors[0], (line + 1) // 2)
-        _draw_limbs(canvas, keypoints[n], shown[n], skeleton.limbs, limb_colors, line)
-        _draw_joints(canvas, keypoints[n], shown[n], joint_colors, line)
+        person = keypoints[n], np.where(shown[n], opacity[n], 0.0)
+        _draw_limbs(canvas, *person, skeleton.limbs, limb_colors, line)
+        _draw_joints(canvas, *person, joint_colors, line)
         if labels is not None:
             anchor = _label_anchor(keypoints[n][shown[n]], None if boxes is None else boxes[n])
             if anchor is not None:
                 draw_label(canvas, labels[n], anchor)
     return canvas
-
-
-def skeleton_colors(skeleton: Skeleton, palette: str) -> tuple[list[Color], list[Color]]:
-    """Return the colours of the K joints and of the limbs, blue-green-red.
-
-    A skeleton most of whose joints have no known body part is coloured by joint number.
-
-    Raises:
-        ConfigError: unknown palette.
-    """
-    return _colors(skeleton, ALIASES.get(palette, palette))
 
 
 def line_width(shape: Sequence[int], points: np.ndarray) -> int:
@@ -151,7 +101,7 @@ def draw_label(canvas: np.ndarray, text: str, anchor: tuple[int, int]) -> None:
     The strip is moved inside the picture where it would leave it.
     """
     height, width = canvas.shape[:2]
-    scale = max(0.35, 0.0008 * (height * width) ** 0.5)
+    scale = max(0.45, 0.0009 * (height * width) ** 0.5)
     line = max(1, round(1.6 * scale))
     (text_width, text_height), base = cv2.getTextSize(text, _FONT, scale, line)
     x = int(np.clip(anchor[0], 0, max(width - text_width - 4, 0)))
@@ -201,75 +151,55 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
         raise DataError(f"Cannot write '{path}': is the disk full, or the folder read-only?")
 
 
-@lru_cache(maxsize=32)
-def _colors(skeleton: Skeleton, palette: str) -> tuple[list[Color], list[Color]]:
-    if palette not in PALETTES:
-        raise ConfigError(f"No palette '{palette}'.{did_you_mean(palette, PALETTES)}")
-    parts = [_joint_part(name) for name in skeleton.joints]
-    if palette == "openpose" or sum(part is None for part in parts) * 2 > len(parts):
-        return _wheel_colors(skeleton)
-    table = {part: (b, g, r) for part, (r, g, b) in PART_COLORS[palette].items()}
-    joints = [table[part or "torso"] for part in parts]
-    limbs = [table[_limb_part(parts[a], parts[b])] for a, b in skeleton.limbs]
-    return joints, limbs
-
-
-def _wheel_colors(skeleton: Skeleton) -> tuple[list[Color], list[Color]]:
-    """Colour joints around the wheel, red first; a limb takes its later joint's colour."""
-    known = [name for name in _OPENPOSE_ORDER if name in skeleton.joints]
-    order = known + [name for name in skeleton.joints if name not in known]
-    place = [order.index(name) for name in skeleton.joints]
-    wheel = [_hue(i / len(order)) for i in range(len(order))]
-    joints = [wheel[i] for i in place]
-    return joints, [wheel[max(place[a], place[b])] for a, b in skeleton.limbs]
-
-
-def _hue(share: float) -> Color:
-    red, green, blue = colorsys.hsv_to_rgb(share, 1.0, 1.0)
-    return round(255 * blue), round(255 * green), round(255 * red)
-
-
-def _joint_part(name: str) -> str | None:
-    """Return the body part a joint's name tells, None if it tells nothing."""
-    lowered = name.lower()
-    side = next((word for word in ("left", "right") if word in lowered), None)
-    for part in ("arm", "leg", "torso", "face"):  # the face last: "forearm" contains "ear"
-        if any(word in lowered for word in _PART_WORDS[part]):
-            if part in ("arm", "leg"):
-                return f"{side}_{part}" if side else "torso"
-            return part
-    return None
-
-
-def _limb_part(first: str | None, second: str | None) -> str:
-    if first == second and first is not None:
-        return first
-    return "face" if "face" in (first, second) else "torso"
-
-
 def _draw_limbs(
     canvas: np.ndarray,
     points: np.ndarray,
-    shown: np.ndarray,
+    opacity: np.ndarray,
     limbs: Sequence[tuple[int, int]],
     colors: Sequence[Color],
     width: int,
 ) -> None:
+    """Draw the limbs both of whose ends have an opacity (K,) above 0."""
     for (a, b), color in zip(limbs, colors, strict=True):
-        if shown[a] and shown[b]:
+        if opacity[a] > 0 and opacity[b] > 0:
             ends = _fixed(points[a]), _fixed(points[b])
-            cv2.line(canvas, *ends, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+            with _blended(canvas, points[[a, b]], width + 2, min(opacity[a], opacity[b])):
+                cv2.line(canvas, *ends, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _draw_joints(
-    canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, colors: Sequence[Color], width: int
+    canvas: np.ndarray,
+    points: np.ndarray,
+    opacity: np.ndarray,
+    colors: Sequence[Color],
+    width: int,
 ) -> None:
     radius = (width << _SUBPIXEL_BITS) + 4  # a little wider than the limbs
-    for k in np.nonzero(shown)[0].tolist():
+    for k in np.nonzero(opacity)[0].tolist():
         centre = _fixed(points[k])
-        cv2.circle(canvas, centre, radius, colors[k], cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
-        if width > 1:  # a dark ring keeps joints apart from limbs of the same colour
-            cv2.circle(canvas, centre, radius, (0, 0, 0), 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        with _blended(canvas, points[[k]], width + 3, opacity[k]):
+            cv2.circle(canvas, centre, radius, colors[k], cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
+            if width > 1:  # a dark ring keeps joints apart from limbs of the same colour
+                cv2.circle(canvas, centre, radius, (0, 0, 0), 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+@contextmanager
+def _blended(canvas: np.ndarray, points: np.ndarray, margin: int, opacity: float) -> Iterator[None]:
+    """Blend what the block paints on ``canvas`` with what was there.
+
+    It must paint within ``margin`` pixels of the box around ``points`` (P, 2).
+    """
+    if opacity >= 1:
+        yield
+        return
+    end = canvas.shape[1::-1]
+    left, top = np.clip(points.min(axis=0) - margin, 0, end).astype(int).tolist()
+    right, bottom = np.clip(points.max(axis=0) + margin + 1, 0, end).astype(int).tolist()
+    part = canvas[top:bottom, left:right]
+    before = part.copy()
+    yield
+    if part.size:
+        part[:] = cv2.addWeighted(before, 1 - opacity, part, opacity, 0)
 
 
 def _label_anchor(points: np.ndarray, box: np.ndarray | None) -> tuple[int, int] | None:

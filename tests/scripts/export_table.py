@@ -101,6 +101,12 @@ def random_weights(path, words):
     """Return a state dict whose every part matters to the output."""
     torch.manual_seed(0)
     network = build_model(load_config(path, words))
+    shake(network)
+    return network.state_dict()
+
+
+def shake(network):
+    """Give a network weights and statistics whose every part matters to the output."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight)
@@ -109,7 +115,6 @@ def random_weights(path, words):
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    return network.state_dict()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@ import pytest
 
 from lib.structures import drawing
 from lib.structures.skeleton import load_skeleton, skeleton_from_dict
-from lib.utils.errors import ConfigError
 
 COCO = load_skeleton("coco")
 TOY = skeleton_from_dict({"name": "toy", "joints": ["a", "b"], "limbs": [[0, 1]]}, "toy")
@@ -32,43 +31,25 @@ def test_joints_below_the_threshold_and_not_finite_are_left_out():
     assert not drawing.draw_poses(blank, points, scores, TOY, labels=["x"]).any()
 
 
-@pytest.mark.parametrize("name", drawing.PALETTES)
-@pytest.mark.parametrize("skeleton", ["coco", "mpii", "crowdpose"])
-def test_palettes_cover_every_skeleton(name, skeleton):
-    known = load_skeleton(skeleton)
-    joints, limbs = drawing.skeleton_colors(known, name)
-    assert len(joints) == known.num_joints
-    assert len(limbs) == len(known.limbs)
-    assert all(type(v) is int and 0 <= v <= 255 for color in joints + limbs for v in color)
-    left, right = known.flip_pairs[-1]
-    assert joints[left] != joints[right]
-
-
-def test_parts_by_name():
-    joints, limbs = drawing.skeleton_colors(COCO, "safe")
-    parts = {part: rgb[::-1] for part, rgb in drawing.PART_COLORS["safe"].items()}
-    named = dict(zip(COCO.joints, joints, strict=True))
-    assert named["left_ear"] == parts["face"]
-    assert named["left_wrist"] == parts["left_arm"]
-    assert named["right_hip"] == parts["right_leg"]
-    limb = dict(zip(COCO.limbs, limbs, strict=True))
-    assert limb[(5, 11)] == limb[(11, 12)] == limb[(5, 6)] == parts["torso"]
-    assert limb[(7, 9)] == parts["left_arm"]
-    mpii, _ = drawing.skeleton_colors(load_skeleton("mpii"), "safe")
-    assert mpii[9] == parts["torso"]  # head_top is no ear
-
-
-def test_unknown_names_get_different_colors():
-    nine = skeleton_from_dict({"name": "bird", "joints": list("abcdefghi")}, "bird")
-    joints, _ = drawing.skeleton_colors(nine, "coco")
-    assert len(set(joints)) == 9
-
-
-def test_unknown_palette_and_wrong_shape():
-    with pytest.raises(ConfigError, match="Did you mean safe"):
-        drawing.skeleton_colors(COCO, "saef")
+def test_wrong_shape():
     with pytest.raises(ValueError, match=r"\(N, 17, 2\)"):
         drawing.draw_poses(np.zeros((5, 5, 3), np.uint8), np.zeros((1, 3, 2)), None, COCO)
+
+
+def test_unsure_joints_are_faint_where_that_is_asked_for():
+    blank = np.zeros((60, 90, 3), np.uint8)
+    points = np.array([[[10, 20], [70, 20]], [[10, 45], [70, 45]]], np.float32)
+    scores = np.array([[1.0, 1.0], [1.0, 0.4]])
+    plain = drawing.draw_poses(blank, points, scores, TOY, threshold=0.1, width=3)
+    faint = drawing.draw_poses(blank, points, scores, TOY, threshold=0.1, width=3, fade=True)
+    assert (faint[:30] == plain[:30]).all()  # sure of everything
+    share = drawing.FAINTEST + 0.4 * (1 - drawing.FAINTEST)
+    limb = plain[45, 40].astype(float)  # as faint as the weaker of its ends
+    np.testing.assert_allclose(faint[45, 40], share * limb, atol=1)
+    assert 0 < faint[45, 70].max() < plain[45, 70].max()
+    np.testing.assert_array_equal(faint[45, 10], plain[45, 10])
+    points[1, 1] = (1e9, -1e9)  # far out, and nothing fails
+    drawing.draw_poses(blank, points, scores, TOY, threshold=0.1, fade=True)
 
 
 def test_far_points_boxes_and_labels_never_fail():

@@ -1,0 +1,71 @@
+"""Every family, as small as it gets, computes the same from a file; what cannot says so."""
+
+import pytest
+import torch
+from modelcfg import model_cfg
+from tool_loader import load_script
+
+from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
+from lib.models import build_model
+from lib.models.recipes import RECIPES
+
+pytest.importorskip("onnxruntime")
+
+BRANCHES = {
+    "STAGE1": {"NUM_BLOCKS": [1], "NUM_CHANNELS": [4]},
+    "STAGE2": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 2, "NUM_CHANNELS": [8, 12]},
+    "STAGE3": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 3, "NUM_CHANNELS": [8, 12, 16]},
+    "STAGE4": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 4, "NUM_CHANNELS": [8, 12, 16, 24]},
+}
+HIGHER = {**BRANCHES, "DECONV": {"NUM_CHANNELS": [6], "NUM_BASIC_BLOCKS": 1}}
+DAVIT = {"EMBED_DIMS": [8, 8, 16, 16], "DEPTHS": [1] * 4, "NUM_HEADS": [2] * 4}
+EFEM = {"CHANNELS": [6, 8, 10, 12]}
+SMALL = {"IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [16, 24]}
+FULL = {"IMAGE_SIZE": [64, 96], "HEATMAP_SIZE": [64, 96]}
+LONG = {"IMAGE_SIZE": [64, 128], "HEATMAP_SIZE": [16, 32]}
+DETECTOR = "tf_efficientdet_d0_ap"
+PARTS = ("BACKBONE_TYPE", "FPN_TYPE", "FINAL_TYPE")
+NECK_AND_HEAD = {"NECK": {"CHANNELS": 24, "REPEATS": 1}}
+CHOICES = {
+    "pose_resnet": ("pose_resnet", {"NUM_LAYERS": 18}, SMALL),
+    "pose_hrnet": ("pose_hrnet", BRANCHES, SMALL),
+    "pose_hrformer": ("pose_hrformer", BRANCHES, SMALL),
+    "pose_efenet": ("pose_efenet", {**BRANCHES, "EFEM": EFEM}, FULL),
+    "lpn": ("lpn", {"NUM_LAYERS": 18, "ATTENTION": "GC"}, SMALL),
+    "EffBase": ("pose_effpnet", {}, LONG | {"BACKBONE": DETECTOR} | dict.fromkeys(PARTS, "")),
+    "EEffPose": ("pose_effpnet", {}, LONG | {"BACKBONE": DETECTOR} | dict.fromkeys(PARTS, "Ours")),
+    "posenet": (
+        "posenet",
+        {"BACKBONE": {"DEPTH": 18}, **NECK_AND_HEAD},
+        LONG | {"BACKBONE": "resnet", "NECK": "bifpn", "HEAD": "fahead"},
+    ),
+    "pose_higher_hrnet": ("pose_higher_hrnet", HIGHER, {"TAG_PER_JOINT": True}),
+    "pose_higher_hrnet_davit": (
+        "pose_higher_hrnet_davit",
+        {**HIGHER, "DAVIT": DAVIT},
+        {"TAG_PER_JOINT": True},
+    ),
+}
+FAST = ("pose_resnet", "pose_hrnet", "pose_efenet", "pose_higher_hrnet")
+NETWORKS = [
+    pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in CHOICES
+]
+shake = load_script("tests/scripts/export_table.py").shake
+
+
+def test_no_family_is_forgotten():
+    exported = {name for name in RECIPES if RECIPES[name].task != "rcnn"}
+    assert {name for name, _, _ in CHOICES.values()} == exported
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_files_compute_what_the_network_computes(network, tmp_path):
+    name, extra, model = CHOICES[network]
+    torch.manual_seed(0)
+    built = build_model(model_cfg(name, 5, extra, **model))
+    shake(built)
+    sizes = [tuple(model["IMAGE_SIZE"])] if "IMAGE_SIZE" in model else [(64, 64), (128, 64)]
+    for write in (export_onnx, export_torchscript):
+        path = tmp_path / write.__name__
+        assert write(built, sizes, path, {"name": name}) <= TOLERANCE
+        assert path.is_file()
