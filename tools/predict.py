@@ -2,7 +2,8 @@
 
 SOURCE is an image, a folder, a quoted pattern, a video, a camera number, or - for a list of names
 on the standard input. Below --out lie ``predictions.json`` (described in lib/video/records.py),
-painted pictures or a video, and COCO results if asked for.
+painted pictures or a video, and COCO results if asked for; files of an earlier call move to
+earlier-<n>/ there. Photographs are turned upright as their EXIF says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from lib.config.cli import config_parser, find_weights, parse_config, run_folder
 from lib.structures.drawing import draw_poses
 from lib.structures.palettes import PALETTES
 from lib.structures.results import PoseResult
+from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, DataError
 from lib.utils.logging import setup_logging
@@ -80,6 +83,14 @@ class Steady:
         return keypoints, numbers
 
 
+def count(text: str) -> int:
+    """Return a number of frames from 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"wants a number from 1, got {text}")
+    return number
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     subject = ("source", "image, folder, pattern, video, camera number, or -")
@@ -92,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--detector-name", choices=DETECTORS, default=DETECTORS[0], help="torchvision's name")
     add("--min-box-score", type=float, default=0.3, help="least score of a box (default: 0.3)")
     add("--min-score", type=float, default=0.1, help="least score of a person (default: 0.1)")
-    add("--frames", type=int, default=8, help="frames held at a time (default: 8)")
+    add("--frames", type=count, default=8, help="frames held at a time (default: 8)")
     add("--track", action="store_true", help="number people from frame to frame")
     add("--smooth", action="store_true", help="steady joints over time; implies --track")
     add("--no-pictures", action="store_true", help="write JSON only")
@@ -100,6 +111,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
     add("--threshold", type=float, default=0.3, help="least score of a painted joint")
     add("--outline", action="store_true", help="paint boxes")
+    add("--labels", action="store_true", help="write scores beside people")
+    add("--fade", action="store_true", help="paint joints the fainter the lower they score")
+    add("--limit", type=count, metavar="N", help="stop after N frames")
     return parser
 
 
@@ -108,10 +122,14 @@ def main(argv: list[str] | None = None) -> Path:
     cfg, args = parse_config(build_parser(), argv)
     setup_logging()
     source = open_source(args.source)
+    out = Path(args.out)
+    check_source(args.source, out)
     weights = find_weights(cfg, run_folders(cfg, args.cfg)[0])
     estimator = PoseEstimator.from_config(cfg, weights)
     boxes = build_boxes(args, estimator)
-    out = Path(args.out)
+    earlier = set_aside(out, output_names(args.source))
+    if earlier is not None:
+        logger.info("moved the files of an earlier call to %s", earlier)
     with ExitStack() as stack:
         file = stack.enter_context(
             prediction_file(out / "predictions.json", *about(args, estimator))
@@ -119,9 +137,10 @@ def main(argv: list[str] | None = None) -> Path:
         coco = stack.enter_context(ListFile(out / "coco_results.json")) if args.coco else None
         sink = None if args.no_pictures else stack.enter_context(build_sink(args, source, out))
         steady = Steady(args, estimator, source.rate)
-        bar = stack.enter_context(tqdm(total=source.total, unit="frame", desc="predict"))
+        total = min(filter(None, (source.total, args.limit)), default=None)
+        bar = stack.enter_context(tqdm(total=total, unit="frame", desc="predict"))
         people = 0
-        for frames in in_batches(source, max(1, args.frames)):
+        for frames in in_batches(islice(source, args.limit), args.frames):
             for frame, found, scores in predict(frames, estimator, boxes, args.min_score):
                 entries = describe(found, scores, steady)
                 people += len(entries)
@@ -134,10 +153,29 @@ def main(argv: list[str] | None = None) -> Path:
         done = bar.n
     if not done:
         raise DataError(f"No frame of {args.source} could be read.")
+    if isinstance(boxes, FileBoxes) and not boxes.used:
+        logger.warning("%s has no box for any of these frames: check names and ids", args.boxes)
     where = "" if sink is None else f" and {sink.path}"
     left_out = f", {source.unreadable} unreadable files left out" if source.unreadable else ""
     print(f"{people} people on {done} frames{left_out}: {file.path}{where}")
     return file.path
+
+
+def output_names(source: str) -> tuple[str, ...]:
+    """Return the names of what is written for a source; a video's is never the source's own."""
+    return ("predictions.json", "coco_results.json", "pictures", f"{Path(source).stem}_poses.mp4")
+
+
+def check_source(source: str, out: Path) -> None:
+    """Refuse a source that lies where the output goes.
+
+    Raises:
+        ConfigError: it does.
+    """
+    given = Path(source).absolute()
+    taken = [(out / name).absolute() for name in output_names(source)]
+    if any(path == given or path in given.parents for path in taken):
+        raise ConfigError(f"'{source}' is where the output goes: give another --out.")
 
 
 def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | None:
@@ -171,7 +209,7 @@ def build_sink(
 ) -> PictureFolder | VideoFile:
     """Return a video for a video, a folder of pictures for pictures."""
     if source.is_video:
-        return VideoFile(out / f"{Path(args.source).stem}.mp4", source.rate)
+        return VideoFile(out / output_names(args.source)[-1], source.rate)
     return PictureFolder(out / "pictures")
 
 
@@ -241,8 +279,15 @@ def paint(
         palette=args.style,
         threshold=args.threshold,
         boxes=np.array([person["box"] for person in people]) if args.outline else None,
-        labels=[str(person["track"]) for person in people] if "track" in people[0] else None,
+        labels=[label(person, args.labels) for person in people],
+        fade=args.fade,
     )
+
+
+def label(person: dict[str, Any], with_score: bool) -> str:
+    """Return number and score of a person, as far as there are any to show."""
+    parts = [f"#{person['track']}"] if "track" in person else []
+    return " ".join([*parts, *([f"{person['score']:.2f}"] if with_score else [])])
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--draw-gt", action="store_true", help="put the ground truth beside the prediction")
     add("--boxes", action="store_true", help="outline the people's boxes")
     add("--labels", action="store_true", help="write the people's scores")
+    add("--fade", action="store_true", help="paint joints the fainter the lower they score")
     return parser.parse_args(argv)
 
 
@@ -190,6 +191,7 @@ def draw_people(
         threshold=args.threshold,
         boxes=boxes,
         labels=[f"{row['score']:.2f}" for row in people] if args.labels else None,
+        fade=args.fade,
     )
 
 

@@ -43,7 +43,7 @@ def draw_poses(
         palette: one of ``PALETTES``.
         threshold: least score of a painted joint.
         width: line width in pixels; by default from the sizes of image and person.
-        labels: N texts to write above the people.
+        labels: N texts to write above the people; empty ones are left out.
         boxes: (N, 4) ``x1, y1, x2, y2`` to outline.
         fade: paint joints the fainter the lower they score, limbs like the weaker of their ends.
 
@@ -70,7 +70,7 @@ def draw_poses(
         person = keypoints[n], np.where(shown[n], opacity[n], 0.0)
         _draw_limbs(canvas, *person, skeleton.limbs, limb_colors, line)
         _draw_joints(canvas, *person, joint_colors, line)
-        if labels is not None:
+        if labels is not None and labels[n]:
             anchor = _label_anchor(keypoints[n][shown[n]], None if boxes is None else boxes[n])
             if anchor is not None:
                 draw_label(canvas, labels[n], anchor)
@@ -163,7 +163,8 @@ def _draw_limbs(
     for (a, b), color in zip(limbs, colors, strict=True):
         if opacity[a] > 0 and opacity[b] > 0:
             ends = _fixed(points[a]), _fixed(points[b])
-            with _blended(canvas, points[[a, b]], width + 2, min(opacity[a], opacity[b])):
+            share = float(min(opacity[a], opacity[b]))
+            with _blended(canvas, points[[a, b]], width + 2, share):
                 cv2.line(canvas, *ends, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
@@ -177,7 +178,7 @@ def _draw_joints(
     radius = (width << _SUBPIXEL_BITS) + 4  # a little wider than the limbs
     for k in np.nonzero(opacity)[0].tolist():
         centre = _fixed(points[k])
-        with _blended(canvas, points[[k]], width + 3, opacity[k]):
+        with _blended(canvas, points[[k]], width + 3, float(opacity[k])):
             cv2.circle(canvas, centre, radius, colors[k], cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
             if width > 1:  # a dark ring keeps joints apart from limbs of the same colour
                 cv2.circle(canvas, centre, radius, (0, 0, 0), 1, cv2.LINE_AA, _SUBPIXEL_BITS)

@@ -13,16 +13,17 @@ import numpy as np
 
 from lib.utils.errors import DataError
 
-_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _ZIP_MARK = ".zip@"
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Decode an image file, without turning it by its EXIF orientation.
+def read_image(path: str | Path, *, upright: bool = False) -> np.ndarray:
+    """Decode an image file.
 
     Args:
         path: a file, or ``archive.zip@name`` for a member of an archive.
+        upright: turn it by its EXIF orientation, as a viewer does; annotations of data sets are in
+            the pixels as stored.
 
     Returns:
         (H, W, 3) uint8, blue-green-red.
@@ -33,7 +34,8 @@ def read_image(path: str | Path) -> np.ndarray:
     data = read_bytes(str(path))
     if data[:2] == _JPEG_START and _JPEG_END not in data[-64:]:
         raise DataError(f"Image {path} is cut off: the JPEG end is missing; copy the file again.")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS) if data else None
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise DataError(f"Image {path} cannot be decoded ({len(data)} bytes); replace the file.")
     return image

@@ -58,10 +58,13 @@ class FileBoxes:
     """
 
     def __init__(self, path: str | Path, min_score: float) -> None:
+        self.used = False  # whether any frame was in the file
         self._by_name: dict[str | int, list[list[float]]] = {}
         content = read_json(path, "box")
         try:
             for name, category, box in _rows(content):
+                if not np.isfinite(box).all():
+                    raise ValueError(f"the box {box}")
                 if category == PERSON and box[4] >= min_score:
                     self._by_name.setdefault(name, []).append(box)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -72,12 +75,12 @@ class FileBoxes:
 
     def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
         """Look the frames up."""
-        return [
-            np.array(
-                self._by_name.get(frame.name) or self._by_name.get(frame.image_id) or [], np.float32
-            ).reshape(-1, 5)
+        found = [
+            self._by_name.get(frame.name) or self._by_name.get(frame.image_id) or []
             for frame in frames
         ]
+        self.used = self.used or any(found)
+        return [np.array(boxes, np.float32).reshape(-1, 5) for boxes in found]
 
 
 class TorchvisionDetector:

@@ -18,10 +18,14 @@ class PictureFolder:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
+        self._taken: set[str] = set()
 
     def add(self, frame: Frame, picture: np.ndarray) -> None:
-        """Write ``picture`` (H, W, 3)."""
-        name = frame.name if Path(frame.name).suffix else f"{frame.name}.jpg"
+        """Write ``picture`` (H, W, 3); a name that another folder has, too, gets the number."""
+        name = Path(frame.name if Path(frame.name).suffix else f"{frame.name}.jpg")
+        if name.name in self._taken:
+            name = name.with_stem(f"{name.stem}_{frame.index:06d}")
+        self._taken.add(name.name)
         save_picture(self.path / name, picture)
 
     def __enter__(self) -> PictureFolder:

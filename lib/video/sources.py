@@ -58,7 +58,7 @@ class ImageSource:
         index = 0
         for name in self._names:
             try:
-                image = read_image(name)
+                image = read_image(name, upright=True)
             except DataError as error:
                 self.unreadable += 1
                 logger.warning("left out: %s", error)
@@ -93,11 +93,13 @@ class VideoSource:
             while True:
                 found, image = self._capture.read()
                 if not found:
-                    return
+                    break
                 yield Frame(image, f"{self._name}_{index:06d}", index)
                 index += 1
         finally:
             self._capture.release()
+        if self.total is not None and index < self.total:
+            logger.warning("the video ends after %d of %d frames", index, self.total)
 
 
 def open_source(source: str) -> ImageSource | VideoSource:

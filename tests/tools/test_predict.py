@@ -1,6 +1,7 @@
 """Pictures and videos in; JSON, pictures, videos, COCO results out."""
 
 import json
+import resource
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from tool_loader import load_script
 
 from lib.api import PoseEstimator
 from lib.config import load_config
-from lib.utils.errors import DataError
+from lib.utils.errors import ConfigError, DataError
 
 predict = load_script("tools/predict.py")
 
@@ -72,9 +73,103 @@ def test_video_with_tracks(run, synthpose, tmp_path):
     writer.release()
     found = run(file, "--smooth", "--frames", "2")
     assert [frame["people"][0]["track"] for frame in found["frames"]] == [1] * 5
-    video = cv2.VideoCapture(str(tmp_path / "out/walk.mp4"))
+    video = cv2.VideoCapture(str(tmp_path / "out/walk_poses.mp4"))
     assert int(video.get(cv2.CAP_PROP_FRAME_COUNT)) == 5
     assert video.get(cv2.CAP_PROP_FPS) == 10
+
+
+def write_video(file, frames, size=(64, 48)):
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, size)
+    rng = np.random.default_rng(0)
+    for _ in range(frames):
+        writer.write(rng.integers(0, 255, (size[1], size[0], 3), np.uint8))
+    writer.release()
+    return file
+
+
+def test_files_of_an_earlier_call_are_kept(run, tmp_path):
+    video = write_video(tmp_path / "walk.mp4", 3)
+    first = run(video)
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), np.full((40, 30, 3), 90, np.uint8))
+    run(picture, "--coco")
+    earlier = tmp_path / "out/earlier-1"
+    assert json.loads((earlier / "predictions.json").read_text()) == first
+    assert (tmp_path / "out/walk_poses.mp4").is_file()  # nothing of that name was written again
+    run(video, "--limit", "2", "--fade", "--labels")
+    later = {path.name for path in (tmp_path / "out/earlier-2").iterdir()}
+    assert later == {"predictions.json", "coco_results.json", "pictures", "walk_poses.mp4"}
+
+
+def test_the_source_is_never_overwritten(run, tmp_path):
+    (tmp_path / "out/pictures").mkdir(parents=True)
+    picture = tmp_path / "out/pictures/one.png"
+    cv2.imwrite(str(picture), np.full((40, 30, 3), 90, np.uint8))
+    for source in (picture, picture.parent):
+        with pytest.raises(ConfigError, match="give another --out"):
+            run(source)
+    video = write_video(tmp_path / "out/walk.mp4", 2)
+    before = video.read_bytes()
+    assert len(run(video)["frames"]) == 2
+    assert video.read_bytes() == before
+
+
+def test_pictures_of_one_name_in_two_folders_are_both_painted(run, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / f"in/{folder}").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / f"in/{folder}/one.png"), np.full((40, 30, 3), 90, np.uint8))
+    run(tmp_path / "in/**/*.png")
+    names = sorted(path.name for path in (tmp_path / "out/pictures").iterdir())
+    assert names == ["one.png", "one_000001.png"]
+
+
+def test_a_box_file_of_other_images_is_noticed(run, tmp_path, caplog):
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), np.full((40, 30, 3), 90, np.uint8))
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({"other.png": [[1, 2, 20, 30]]}))
+    assert run(picture, "--boxes", str(boxes))["frames"][0]["people"] == []
+    assert "no box for any of these frames" in caplog.text
+
+
+def test_a_camera_is_read_until_the_limit(run, monkeypatch):
+    class Camera:
+        def __init__(self, number):
+            assert number == 0
+
+        def isOpened(self):  # noqa: N802 - the name in OpenCV
+            return True
+
+        def get(self, key):
+            return {cv2.CAP_PROP_FRAME_COUNT: -1.0}.get(key, 0.0)
+
+        def read(self):
+            return True, np.full((48, 64, 3), 90, np.uint8)
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    found = run("0", "--limit", "5", "--frames", "2", "--no-pictures")
+    assert [frame["name"] for frame in found["frames"]] == [f"camera0_{n:06d}" for n in range(5)]
+
+
+def test_numbers_of_frames_below_one_are_refused(run):
+    for flag in ("--limit", "--frames"):
+        with pytest.raises(SystemExit) as stop:
+            run("0", flag, "0")
+        assert stop.value.code == 2
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_frames(run, tmp_path):
+    """Frames that were kept would add 0.9 MB each."""
+    video = write_video(tmp_path / "walk.mp4", 150, (640, 480))
+    run(video, "--limit", "30", "--smooth")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(video, "--smooth")
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 60  # MB
 
 
 def test_nothing_readable(run, tmp_path):

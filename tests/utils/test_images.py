@@ -81,3 +81,16 @@ def test_damage_is_named(jpeg, change, message):
 def test_missing_image(tmp_path):
     with pytest.raises(DataError, match=r"nothing\.jpg cannot be read: No such file"):
         read_image(tmp_path / "nothing.jpg")
+
+
+def test_exif_turns_a_photograph_only_where_that_is_asked_for(jpeg, tmp_path):
+    tiff = b"II*\0\x08\0\0\0\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0"
+    block = b"Exif\0\0" + tiff  # one entry: orientation 6, a quarter turn
+    data = jpeg.read_bytes()
+    turned = tmp_path / "turned.jpg"
+    turned.write_bytes(
+        data[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + data[2:]
+    )
+    assert read_image(turned).shape == (20, 30, 3)
+    assert read_image(turned, upright=True).shape == (30, 20, 3)
+    assert read_image(jpeg, upright=True).shape == (20, 30, 3)

@@ -41,7 +41,10 @@ def test_names(tmp_path):
     np.testing.assert_allclose(found[2], [[1, 2, 3, 4, 1], [5, 6, 7, 8, 0.5]])
 
 
-@pytest.mark.parametrize("content", [[{"image_id": 1}], {"a.jpg": [[1, 2]]}, {"a.jpg": 3}, 5])
+@pytest.mark.parametrize(
+    "content",
+    [[{"image_id": 1}], {"a.jpg": [[1, 2]]}, {"a.jpg": 3}, 5, {"a": [[1, 2, 3, float("nan")]]}],
+)
 def test_other_files_are_refused(tmp_path, content):
     with pytest.raises(DataError, match="must be a COCO detector file"):
         FileBoxes(write(tmp_path / "b.json", content), 0.3)
