@@ -75,11 +75,13 @@ def build_comparison(
 ) -> str:
     """Return the page as HTML."""
     names = {"A": first.name, "B": second.name}
+    if first.name == second.name:  # the same experiment, in two folders
+        names = {"A": str(first.folder), "B": str(second.folder)}
+    title = " and ".join(sorted({first.name, second.name}))
     return render_page(
-        f"{first.name} and {second.name}",
+        title,
         [
-            f"<header><h1>{escape(first.name)} and {escape(second.name)}</h1>{chips(names)}"
-            "</header>",
+            f"<header><h1>{escape(title)}</h1>{chips(names)}</header>",
             comparison_score_section(first, second, difference, args.resamples),
             comparison_error_section(pair),
             comparison_joint_section(pair),

@@ -63,14 +63,18 @@ def line_chart(
     return _figure(title, spoken, "".join(parts), HEIGHT) + key + "</figure>"
 
 
-def bar_chart(title: str, bars: Sequence[tuple[str, float, str]], unit: str = "") -> str:
+def bar_chart(
+    title: str, bars: Sequence[tuple[str, float, str]], unit: str = "", digits: int | None = None
+) -> str:
     """Return a figure with horizontal bars.
 
     Args:
         title: plain text above the chart.
         bars: (name, value, colour name of the style sheet); negative values point to the left.
         unit: stands behind the numbers.
+        digits: of all numbers behind the point; by default three significant ones.
     """
+    shown = _short if digits is None else f"{{:.{digits}f}}".format
     row, name_width, value_width = 26, 128, 74
     space = WIDTH - name_width - value_width
     low, high = min(0.0, *(b[1] for b in bars)), max(0.0, *(b[1] for b in bars))
@@ -85,9 +89,9 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float, str]], unit: str = ""
             f'<rect x="{start:.1f}" y="{middle - 8:.0f}" width="{max(abs(value) * scale, 1):.1f}" '
             f'height="16" rx="2" fill="var(--{color})"/>'
             f'<text x="{zero + max(value, 0) * scale + 6:.1f}" y="{middle + 4:.0f}">'
-            f"{_short(value)}{escape(unit)}</text>"
+            f"{shown(value)}{escape(unit)}</text>"
         )
-    spoken = ", ".join(f"{name} {_short(value)}{unit}" for name, value, _ in bars)
+    spoken = ", ".join(f"{name} {shown(value)}{unit}" for name, value, _ in bars)
     return _figure(title, spoken, "".join(parts), row * len(bars) + 4) + "</figure>"
 
 

@@ -64,9 +64,16 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
 .cases { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .cases img { display: block; width: 100%; height: auto; border-radius: 6px; background: #000; }
-.warning { border-left: 4px solid var(--second); padding-left: .8rem; }
+.warning { border-left: 4px solid var(--second); padding-left: .8rem; overflow-wrap: anywhere; }
 details pre { overflow-x: auto; font-size: .8rem; line-height: 1.4; }
 summary { cursor: pointer; }
+@media (max-width: 600px) {
+  main { padding: 1rem .6rem 3rem; }
+  section { padding: .9rem .8rem; }
+  table { font-size: .82rem; }
+  th, td { padding: .3rem .35rem; }
+  th:first-child, td:first-child { padding-left: 0; white-space: normal; }
+  td .stack { width: 84px; } }
 """
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -127,10 +134,16 @@ def stacked_bar(shares: dict[str, float]) -> str:
     return f'<div class="stack" role="img" aria-label="{spoken}" title="{spoken}">{pieces}</div>'
 
 
-def legend(names: dict[str, str]) -> str:
-    """Return colour names with their meaning."""
+def legend(names: dict[str, str], colors: dict[str, str] | None = None) -> str:
+    """Return colour names with their meaning.
+
+    Args:
+        names: meaning by name of a colour of the style sheet.
+        colors: CSS colours by name, where they are others than the style sheet's.
+    """
     items = "".join(
-        f'<li><i style="background:var(--{name})"></i>{escape(text)}</li>'
+        f'<li><i style="background:{(colors or {}).get(name, f"var(--{name})")}"></i>'
+        f"{escape(text)}</li>"
         for name, text in names.items()
     )
     return f'<ul class="legend">{items}</ul>'

@@ -11,6 +11,7 @@ from lib.evaluation.breakdown import all_matches, joint_table, size_table
 from lib.evaluation.diagnosis import JOINT_ERRORS
 from lib.evaluation.matching import RECALLS, THRESHOLDS, precision_curves
 from lib.report.cases import (
+    RING_COLORS,
     background_cases,
     missed_cases,
     paint_cases,
@@ -119,7 +120,7 @@ def error_section(analysis: PoseAnalysis) -> str:
         legend(spoken),
         tiles(people),
         "<h3>What each kind of error costs</h3>",
-        bar_chart("AP gained if all errors of the kind were mended, one kind at a time", bars),
+        bar_chart("AP gained if all errors of the kind were mended, one at a time", bars, digits=3),
         note=(
             "Kinds of errors after Ronchi and Perona (2017). A joint is good from a keypoint "
             "similarity of 0.85, and wrong below 0.5."
@@ -187,9 +188,10 @@ def case_section(analysis: PoseAnalysis, count: int) -> str:
             "Cases", note="No image could be read; give --image-path to see people here."
         )
     rings = {name: text for name, text in KIND_MEANINGS.items() if name != "good"}
+    colors = {name: f"rgb({r},{g},{b})" for name, (b, g, r) in RING_COLORS.items()}
     return section(
         "Cases",
-        legend(rings),
+        legend(rings, colors),
         *parts,
         note="Left the ground truth, right the prediction; rings mark joints that are not good.",
     )

@@ -78,10 +78,13 @@ class VideoSource:
     unreadable = 0
 
     def __init__(self, source: str | int) -> None:
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(source)
+        cv2.utils.logging.setLogLevel(level)  # what is wrong is said below, in one sentence
         if not self._capture.isOpened():
             kind = "camera" if isinstance(source, int) else "video"
-            raise DataError(f"Cannot open {kind} {source}: is it there, and of a known format?")
+            hint = "connected and free" if kind == "camera" else "complete and of a known format"
+            raise DataError(f"Cannot open {kind} {source}: is it {hint}?")
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.total = count if count > 0 else None
         self.rate = self._capture.get(cv2.CAP_PROP_FPS) or USUAL_RATE

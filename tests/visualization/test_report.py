@@ -149,3 +149,47 @@ def test_in_a_browser(run, width, scheme):
     assert "Content Security Policy" in messages[0]
     corner = cv2.imread(str(shot))[2, 2]
     assert (corner.max() < 60) == (scheme == "dark")
+
+
+def requests_of(page, folder):
+    """Return the addresses that a page asks a browser for, without the browser's own errands."""
+    log = folder / "net.json"
+    flags = ("--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}")
+    command = [CHROMIUM, "--headless=new", *flags, f"--log-net-log={log}", "--dump-dom"]
+    subprocess.run([*command, page.as_uri()], capture_output=True, timeout=120, check=True)
+    events = json.loads(log.read_text())["events"]
+    details = [event["params"] for event in events if isinstance(event.get("params"), dict)]
+    return {
+        item["url"] for item in details if item.get("initiator", "not an origin") != "not an origin"
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_no_request_leaves_the_page(run, tmp_path):
+    folder, call = run
+    call()
+    assert requests_of(folder / "report.html", tmp_path) == set()
+    control = tmp_path / "control.html"
+    control.write_text('<img src="http://127.0.0.1:9/picture.png">')
+    assert requests_of(control, tmp_path) == {"http://127.0.0.1:9/picture.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_phone_need_not_scroll_sideways(run, tmp_path):
+    """The page's policy forbids scripts, so the check measures a copy without the policy."""
+    folder, call = run
+    report = json.loads((folder / "metrics.json").read_text())
+    report["weights"] = "models/" + "a_long_name_" * 20  # nowhere to break
+    report["metrics"]["AP"] += 0.01  # a warning with the path of the run
+    (folder / "metrics.json").write_text(json.dumps(report))
+    measure = "<script>document.title = innerWidth + ' ' + document.body.scrollWidth</script>"
+    page = re.sub(r"<meta http-equiv[^>]*>", "", call()).replace("</body>", measure + "</body>")
+    (folder / "copy.html").write_text(page)
+    flags = ("--no-sandbox", "--disable-gpu", "--window-size=390,2000", "--dump-dom")
+    command = [CHROMIUM, "--headless=new", *flags, (folder / "copy.html").as_uri()]
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    shown, needed = map(int, re.search(r"<title>(\d+) (\d+)", dumped.stdout).groups())
+    assert shown <= 500  # as narrow as Chromium makes a window
+    assert needed <= shown
