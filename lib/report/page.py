@@ -71,9 +71,10 @@ summary { cursor: pointer; }
   main { padding: 1rem .6rem 3rem; }
   section { padding: .9rem .8rem; }
   table { font-size: .82rem; }
-  th, td { padding: .3rem .35rem; }
-  th:first-child, td:first-child { padding-left: 0; white-space: normal; }
-  td .stack { width: 84px; } }
+  th, td { padding: .3rem .22rem; }
+  th { white-space: normal; vertical-align: bottom; }
+  th:first-child, td:first-child { padding-left: 0; }
+  td .stack { width: 50px; } }
 """
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
