@@ -1,0 +1,125 @@
+"""What README and the other guides name exists: files, tools, flags, keys, targets."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lib.config.cli import config_parser
+from lib.config.defaults import default_config
+from lib.config.legacy import ALIASES, DROPPED
+
+ROOT = Path(__file__).parent.parent
+GUIDES = ["README.md", "CONTRIBUTING.md", "data/README.md", "models/README.md"]
+MADE = ("data/", "models/", "output/", "log/", "pictures/", "dist/")  # by users and by the tools
+EXAMPLES = {"a.jpg", "photo.jpg", "w32.pth", "w.pth"}
+
+
+def test_guides_exist():
+    assert [name for name in GUIDES if not (ROOT / name).is_file()] == []
+
+
+@pytest.fixture(scope="module", params=GUIDES)
+def guide(request):
+    return (ROOT / request.param).read_text()
+
+
+def code(text):
+    """Return what stands in backquotes or in blocks."""
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    return [*blocks, *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))]
+
+
+def commands(text):
+    """Return (script, flags) of every call of a script of ours; elsewhere's scripts are not."""
+    joined = "\n".join(code(ours(text))).replace("\\\n", " ")
+    for line in joined.splitlines():
+        found = re.search(r"((?:tools|visualization)/\w+\.py)(.*)", line)
+        if found:
+            yield found[1], re.findall(r"(?<!\S)(--[\w-]+)", found[2].partition("#")[0])
+
+
+def ours(text):
+    """Leave out the left column of the table of other projects."""
+    return re.sub(r"^\|[^|\n]*\|(?=.*\|$)", "|", text, flags=re.MULTILINE)
+
+
+def test_no_placeholders(guide):
+    words = re.findall(r"(?i)\b(todo|fixme|tbd|xxx|lorem|coming soon|placeholder)\b", guide)
+    assert words == []
+
+
+def test_links_lead_somewhere(guide, request):
+    folder = (ROOT / request.node.callspec.params["guide"]).parent
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", guide):
+        if "://" not in target:
+            assert (folder / target).exists(), target
+
+
+def test_files_exist(guide):
+    pattern = r"(?:lib|experiments|tools|visualization|tests|\.ci)/[\w./{},*-]*[\w*}]"
+    for name in re.findall(pattern, "\n".join(code(ours(guide)))):
+        for path in braces(name):
+            found = list(ROOT.glob(path)) or list(ROOT.glob(f"{path}.py"))
+            assert found, name
+
+
+def braces(name):
+    """Return the paths that ``a/{b,c}/d`` stands for."""
+    found = re.search(r"\{([^}]*)\}", name)
+    if not found:
+        return [name]
+    parts = found[1].split(",")
+    return [p for part in parts for p in braces(name[: found.start()] + part + name[found.end() :])]
+
+
+def test_tools_take_the_flags(guide):
+    common = set(config_parser("x")._option_string_actions)
+    for script, flags in commands(guide):
+        source = (ROOT / script).read_text()
+        own = set(re.findall(r"[\"'](--[\w-]+)[\"']", source))
+        own |= common if "config_parser" in source else {"--help"}
+        assert set(flags) <= own, script
+
+
+def test_keys_exist(guide):
+    tree = default_config()
+    known = {*ALIASES, *DROPPED}
+    for key in re.findall(r"\b((?:DATASET|TRAIN|TEST|LOSS|FP16|CUDNN)\.[A-Z0-9_]+)\b", guide):
+        section, name = key.split(".")
+        assert name in tree[section] or key in known, key
+    for name in re.findall(r"\bMODEL\.([A-Z0-9_]+)\b", guide):
+        assert name in tree.MODEL, name
+
+
+def test_make_targets_exist(guide):
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z][a-z-]+)\b", "\n".join(code(ours(guide)))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_tool_is_named():
+    text = (ROOT / "README.md").read_text()
+    scripts = [*(ROOT / "tools").glob("*.py"), *(ROOT / "visualization").glob("*.py")]
+    assert [path.name for path in scripts if path.name not in text] == []
+
+
+def test_python_examples_compile():
+    text = (ROOT / "README.md").read_text()
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("lib"):
+                module = __import__(node.module, fromlist=["x"])
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+def test_shell_examples_parse():
+    text = (ROOT / "README.md").read_text()
+    for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
+        if "/*.jpg" not in block and "<" not in block:
+            done = subprocess.run(
+                ["bash", "-n"], input=block, text=True, check=False, capture_output=True
+            )
+            assert done.returncode == 0, done.stderr
