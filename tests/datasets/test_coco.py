@@ -69,6 +69,13 @@ def test_columns(write):
     assert result.skeleton.limbs == ((0, 1), (0, 2))
 
 
+def test_ids_come_from_the_file_not_from_names(write):
+    """Older code read the image's id from the last letters of its path."""
+    result = read(write(image(file_name="day one/000000000099.jpg")))
+    assert result.people.images.ids.tolist() == [7, 3]
+    assert result.people.image_path(0) == "images/day one/000000000099.jpg"
+
+
 def test_people_to_train_on_leaves_out_crowds_and_people_without_joints(write):
     rows = [
         annotation(1),

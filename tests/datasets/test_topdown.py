@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -66,6 +67,29 @@ def test_joints_land_on_their_blots_in_every_view(folder):
                 assert sample["image"][y, x, channels].max() > 120, (epoch, index, joint)
                 checked += 1
     assert checked > 30
+
+
+def test_types_of_a_sample_do_not_follow_those_of_the_draws(folder):
+    """NumPy 2 makes an augmented scale float64, which must not spread."""
+    sample = train_crops(folder)[1, 0]
+    types = {key: np.asarray(value).dtype.name for key, value in sample.items()}
+    wanted = {"image": "uint8", "keypoints": "float32", "visible": "float32", "index": "int64"}
+    assert types == wanted
+
+
+def test_coordinates_of_unannotated_joints_are_not_used(folder):
+    people, skeleton = read(folder)
+    skeleton = replace(skeleton, upper_body=(0, 1))
+    wild = people.select(np.arange(len(people)))
+    for table, x in ((people, 3.0), (wild, 1e4)):
+        table.visibility[:, 2] = 0
+        table.keypoints[:, 2] = x
+    augmentation = Augmentation(skeleton, flip=0, half_body=1, half_body_joints=1)
+    settings = {"input_size": SIZE, "seed": 5, "unbiased": False, "max_bad_images": 0}
+    one, other = (TrainCrops(t, augmentation, **settings)[0, 0] for t in (people, wild))
+    np.testing.assert_array_equal(one["image"], other["image"])
+    np.testing.assert_array_equal(one["visible"], other["visible"])
+    assert one["visible"][2] == 0
 
 
 def test_a_sample_depends_on_its_key_only(folder):
