@@ -38,7 +38,7 @@ class ImageTable:
 
 @dataclass(frozen=True)
 class PersonTable:
-    """N people in the images of ``images``, ordered by image.
+    """N people in the images of ``images``; those of COCO files are ordered by image.
 
     Attributes:
         images: the images.

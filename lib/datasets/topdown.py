@@ -42,7 +42,8 @@ class PersonCrops(Dataset):
     """The crops of one image at a time: an image with twenty boxes is decoded once.
 
     Item ``i`` is ``{"image": (n, H, W, 3) uint8 BGR, "crop": (n, 4) float32, "index": (n,) int64}``
-    of the ``i``-th image that has people; ``index`` is the row in ``people``.
+    of the ``i``-th image that has people; ``index`` are its rows in ``people``, in whatever order
+    those stand (MPII's keep that of the ground truth).
     """
 
     def __init__(self, people: PersonTable, *, input_size: Size, unbiased: bool) -> None:
@@ -50,7 +51,8 @@ class PersonCrops(Dataset):
         self.input_size = input_size
         self.unbiased = unbiased
         self.crops = person_crops(people, input_size)
-        _, self.starts = np.unique(people.image_index, return_index=True)
+        self.order = np.argsort(people.image_index, kind="stable")
+        _, self.starts = np.unique(people.image_index[self.order], return_index=True)
         self.ends = np.append(self.starts[1:], len(people))
 
     def __len__(self) -> int:
@@ -62,7 +64,7 @@ class PersonCrops(Dataset):
         Raises:
             DataError: the image cannot be read; testing never skips one.
         """
-        rows = np.arange(self.starts[index], self.ends[index])
+        rows = self.order[self.starts[index] : self.ends[index]]
         image = read_image(self.people.image_path(int(rows[0])))
         crops = self.crops[rows]
         pixels = cut_crops(image, crops, self.input_size, unbiased=self.unbiased)

@@ -134,6 +134,24 @@ def test_every_person_comes_once_in_batches_of_one_size(folder, batch_size, work
     np.testing.assert_array_equal(np.concatenate([b["crop"] for b in batches]), crops.crops)
 
 
+def test_people_may_stand_in_any_order(folder):
+    """MPII's people keep the order of the ground truth, in which images come as they like."""
+    people, _ = read(folder)
+    assert len(np.unique(people.image_index)) > 2
+    order = np.random.default_rng(0).permutation(len(people))
+    sorted_crops = PersonCrops(people, input_size=SIZE, unbiased=False)
+    crops = PersonCrops(people.select(order), input_size=SIZE, unbiased=False)
+    wanted = {}
+    for sample in map(sorted_crops.__getitem__, range(len(sorted_crops))):
+        wanted |= dict(zip(sample["index"].tolist(), sample["image"], strict=True))
+    seen = []
+    for sample in map(crops.__getitem__, range(len(crops))):
+        for row, image in zip(sample["index"].tolist(), sample["image"], strict=True):
+            np.testing.assert_array_equal(image, wanted[order[row]])
+            seen.append(row)
+    assert sorted(seen) == list(range(len(people)))
+
+
 def test_shards_share_the_images_out(folder):
     people, _ = read(folder)
     crops = PersonCrops(people, input_size=SIZE, unbiased=False)
