@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,28 @@ from torch.utils.data import default_collate
 from lib.benchmark.inputs import BOXES_PER_IMAGE, crowd
 from lib.benchmark.textbook import loader
 from lib.benchmark.timing import Stage
-from lib.datasets.topdown import PersonCrops, TrainCrops, person_crops
-from lib.datasets.transforms import augment, keyed_generator
+from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader, person_crops
 from lib.tasks.pixels import normalise
 from lib.tasks.topdown import TopDownTask
 from lib.utils.images import read_image
 
 LEVEL = 1 / 255 / 0.224  # one step of a byte, normalised
 EPOCH = 1
+BATCH = 16
 
 
-def train_rows(data: TrainCrops, count: int) -> list[int]:
-    """Return ``count`` people of the training set, drawn without pattern."""
-    order = np.random.default_rng(0).permutation(len(data))
-    return np.resize(order, count).tolist()
+def train_batches(data: TrainCrops, count: int) -> list[list[int]]:
+    """Return ``count`` people of the training set in batches, drawn without pattern.
+
+    Those of a batch are from different images, as they nearly always are in a large data set: no
+    form may profit from a small one.
+    """
+    rng = np.random.default_rng(0)
+    images = rng.permutation(np.unique(data.people.image_index))
+    by_image = {image: np.flatnonzero(data.people.image_index == image) for image in images}
+    rows = [int(rng.choice(by_image[image])) for image in np.resize(images, count)]
+    size = min(BATCH, len(images))
+    return [rows[start : start + size] for start in range(0, count, size)]
 
 
 def plain_batch(task: TopDownTask, data: TrainCrops, rows: list[int]) -> dict[str, Any]:
@@ -49,25 +58,19 @@ def train_data(task: TopDownTask, count: int) -> Stage:
     images. Our targets and floats are made on the device: see stage ``train_step``.
     """
     data = task.build_train_dataset()
-    rows, rgb = train_rows(data, count), task.cfg.DATASET.COLOR_RGB
+    batches, rgb = train_batches(data, count), task.cfg.DATASET.COLOR_RGB
+    rows = [row for batch in batches for row in batch]
+    keys = [[(EPOCH, row) for row in batch] for batch in batches]
     files = [data.people.image_path(row) for row in rows]
     encoded = [np.frombuffer(Path(file).read_bytes(), np.uint8) for file in files]
     images = [read_image(file) for file in files]
+    in_memory = copy.copy(data)
+    by_path = dict(zip(files, images, strict=True))
+    in_memory.read = lambda index: (index, by_path[data.people.image_path(index)])
 
-    def cached() -> list[Any]:
-        people = data.people
-        return [
-            augment(
-                image,
-                data.crops[row],
-                people.keypoints[row],
-                people.visibility[row],
-                data.augmentation,
-                keyed_generator(data.seed, EPOCH, row),
-                input_size=data.input_size,
-            )
-            for image, row in zip(images, rows, strict=True)
-        ]
+    def joined(source: TrainCrops) -> dict[str, torch.Tensor]:
+        parts = [task.collate(source.batch(batch)) for batch in keys]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def plain_cached() -> list[Any]:
         return [
@@ -77,14 +80,14 @@ def train_data(task: TopDownTask, count: int) -> Stage:
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     return Stage(
-        ours=lambda: task.collate([data[EPOCH, row] for row in rows]),
+        ours=lambda: [task.collate(data.batch(batch)) for batch in keys],
         textbook=lambda: plain_batch(task, data, rows),
-        check=lambda ours, plain: _same_training(task, ours, plain),
+        check=lambda _, plain: _same_training(task, joined(data), plain),
         units=count,
         unit="person",
         extras={
             "decode": lambda: [cv2.imdecode(data, flags) for data in encoded],
-            "cached": cached,
+            "cached": lambda: [in_memory.batch(batch) for batch in keys],
             "textbook_cached": plain_cached,
         },
         ratios={
@@ -119,10 +122,9 @@ def test_data(task: TopDownTask, images: int) -> Stage:
     size, rgb = task.codec.input_size, task.cfg.DATASET.COLOR_RGB
     crops = PersonCrops(table, input_size=size, unbiased=False)
 
-    def ours() -> torch.Tensor:
-        return torch.cat(
-            [normalise(torch.from_numpy(crops[i]["image"]), rgb=rgb) for i in range(len(crops))]
-        )
+    def ours() -> list[torch.Tensor]:
+        batches = crop_loader(crops, batch_size=BATCH, workers=0)
+        return [normalise(batch["image"], rgb=rgb) for batch in batches]
 
     def textbook() -> torch.Tensor:
         regions = person_crops(table, size)
@@ -133,4 +135,7 @@ def test_data(task: TopDownTask, images: int) -> Stage:
             ]
         )
 
-    return Stage(ours, textbook, _same_pixels, len(crops) * BOXES_PER_IMAGE, "person")
+    def check(found: list[torch.Tensor], wanted: torch.Tensor) -> None:
+        _same_pixels(torch.cat(found), wanted)
+
+    return Stage(ours, textbook, check, len(crops) * BOXES_PER_IMAGE, "person")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.benchmark.data import EPOCH, plain_batch, train_rows
+from lib.benchmark.data import EPOCH, plain_batch, train_batches
 from lib.benchmark.textbook import loader
 from lib.benchmark.textbook import network as plain
 from lib.benchmark.textbook import oks as plain_oks
@@ -83,8 +83,8 @@ def train_step(task: TopDownTask, count: int, device: torch.device) -> Stage:
         scaler=build_scaler(task.cfg, precision),
     )
     data = task.build_train_dataset()
-    rows = train_rows(data, count)
-    batch = task.collate([data[EPOCH, row] for row in rows])
+    rows = [row for batch in train_batches(data, count) for row in batch]
+    batch = task.collate(data.batch([(EPOCH, row) for row in rows]))
     floats, optimizer = plain_batch(task, data, rows), build_optimizer(task.cfg, built)
 
     def check(found: Any, wanted: float) -> None:

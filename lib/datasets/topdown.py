@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,17 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lib.datasets.tables import PersonTable
-from lib.datasets.transforms import Augmentation, augment, keyed_generator
+from lib.datasets.transforms import (
+    Augmentation,
+    View,
+    cover,
+    draw_view,
+    keyed_generator,
+    map_people,
+    view_crop,
+)
 from lib.datasets.unreadable import Unreadable
-from lib.datasets.warp import warp_crop
+from lib.datasets.warp import warp_crop, warp_crops
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
 from lib.utils.images import read_image
 from lib.utils.workers import limit_workers, worker_options
@@ -32,9 +40,9 @@ def cut_crops(
     """Return (N, H, W, 3) uint8 cut-outs of an image, one per (4,) row of ``crops``."""
     width, height = input_size
     pixels = np.empty((len(crops), height, width, 3), np.uint8)
-    matrices = image_to_crop_affine(crops, input_size, unbiased=unbiased)
-    for target, matrix in zip(pixels, matrices, strict=True):
-        warp_crop(image, matrix, input_size, out=target)
+    warp_crops(
+        image, image_to_crop_affine(crops, input_size, unbiased=unbiased), input_size, pixels
+    )
     return pixels
 
 
@@ -165,24 +173,63 @@ class TrainCrops:
         Raises:
             DataError: more images than ``max_bad_images`` cannot be read.
         """
-        epoch, index = key
-        row, image = self._unreadable.read(index, len(self), self.people.image_path)
-        return self._sample(image, epoch, row)
+        return {name: values[0] for name, values in self.batch([key]).items()}
 
-    def _sample(self, image: np.ndarray, epoch: int, row: int) -> Sample:
-        pixels, keypoints, visible = augment(
-            image,
-            self.crops[row],
-            self.people.keypoints[row],
-            self.people.visibility[row],
-            self.augmentation,
-            keyed_generator(self.seed, epoch, row),
-            input_size=self.input_size,
+    def batch(self, keys: Sequence[tuple[int, int]]) -> Sample:
+        """Return several samples, each value of theirs as one array, a sample to a row.
+
+        An image is decoded once for all its people, and whatever needs no pixels is done before:
+        between two images, NumPy's functions would have left the processor's caches.
+
+        Raises:
+            DataError: more images than ``max_bad_images`` cannot be read.
+        """
+        rows = np.array([index for _, index in keys])
+        views, (matrices, keypoints, visible) = self._plan(keys)
+        pixels = np.empty((len(keys), self.input_size[1], self.input_size[0], 3), np.uint8)
+        for places in _same_values(self.people.image_index[rows]):
+            first = int(rows[places[0]])
+            sound, image = self.read(first)
+            if sound != first:  # the people of a damaged image give way to others
+                return self.batch([(epoch, self.read(index)[0]) for epoch, index in keys])
+            if len(places) == 1:
+                warp_crop(image, matrices[places[0]], self.input_size, out=pixels[places[0]])
+            else:
+                cut = np.empty((len(places), *pixels.shape[1:]), np.uint8)
+                warp_crops(image, matrices[places], self.input_size, cut)
+                pixels[places] = cut
+        for view, target in zip(views, pixels, strict=True):
+            cover(target, view)
+        seen = (visible > 0).astype(np.float32)
+        return {"image": pixels, "keypoints": keypoints, "visible": seen, "index": rows}
+
+    def read(self, index: int) -> tuple[int, np.ndarray]:
+        """Return sample ``index``, or the next whose image is sound, and that image."""
+        return self._unreadable.read(index, len(self), self.people.image_path)
+
+    def _plan(self, keys: Sequence[tuple[int, int]]) -> tuple[list[View], tuple[np.ndarray, ...]]:
+        """Draw the views of samples; return them with what `map_people` says."""
+        rows = [index for _, index in keys]
+        people, augmentation, size = self.people, self.augmentation, self.input_size
+        keypoints, visible = people.keypoints[rows], people.visibility[rows]
+        views = [draw_view(keyed_generator(self.seed, *key), augmentation, size) for key in keys]
+        crops = [
+            view_crop(crop, joints, seen, view, augmentation, size[0] / size[1])
+            for crop, joints, seen, view in zip(
+                self.crops[rows], keypoints, visible, views, strict=True
+            )
+        ]
+        flip_index = augmentation.skeleton.flip_index
+        return views, map_people(
+            *(np.stack(crops), keypoints, visible, views, flip_index),
+            input_size=size,
             unbiased=self.unbiased,
         )
-        return {
-            "image": pixels,
-            "keypoints": keypoints,
-            "visible": (visible > 0).astype(np.float32),
-            "index": np.int64(row),
-        }
+
+
+def _same_values(values: np.ndarray) -> list[list[int]]:
+    """Return the places of each different value, in the order of their first one."""
+    places: dict[int, list[int]] = {}
+    for place, value in enumerate(values.tolist()):
+        places.setdefault(value, []).append(place)
+    return list(places.values())

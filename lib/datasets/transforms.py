@@ -197,16 +197,56 @@ def show_person(
         keypoints: (K, 2) float32 in pixels of the cut-out; without meaning where not visible.
         visible: (K,), swapped left for right if mirrored.
     """
-    matrix = image_to_crop_affine(
-        crop[None], input_size, view.rotation, flip=view.flip, unbiased=unbiased
-    )[0]
-    pixels = warp_crop(image, matrix, input_size)
+    matrices, points, shown = map_people(
+        *(crop[None], keypoints[None], visible[None], [view], flip_index),
+        input_size=input_size,
+        unbiased=unbiased,
+    )
+    pixels = warp_crop(image, matrices[0], input_size)
+    cover(pixels, view)
+    return pixels, points[0], shown[0]
+
+
+def map_people(
+    crops: np.ndarray,
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    views: list[View],
+    flip_index: np.ndarray,
+    *,
+    input_size: Size,
+    unbiased: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the maps of N people into their cut-outs, and their joints there.
+
+    Args:
+        crops: (N, 4) from `view_crop`.
+        keypoints: (N, K, 2) ``(x, y)`` in image pixels.
+        visible: (N, K) bool or number.
+        views: N views.
+        flip_index: (K,) int64, `Skeleton.flip_index`.
+        input_size: ``(width, height)`` of a cut-out.
+        unbiased: see `show_person`.
+
+    Returns:
+        matrices: (N, 2, 3) from image pixels to those of the cut-out.
+        keypoints: (N, K, 2) float32 in pixels of the cut-out; without meaning where not visible.
+        visible: (N, K), swapped left for right in mirrored views.
+    """
+    mirrored = np.array([view.flip for view in views])
+    rotation = np.array([view.rotation for view in views])
+    matrices = image_to_crop_affine(crops, input_size, rotation, flip=mirrored, unbiased=unbiased)
+    points = apply_affine(matrices, keypoints).astype(np.float32)
+    points[mirrored] = points[mirrored][:, flip_index]
+    swapped = visible.copy()
+    swapped[mirrored] = visible[mirrored][:, flip_index]
+    return matrices, points, swapped
+
+
+def cover(pixels: np.ndarray, view: View) -> None:
+    """Put the grey squares of a view on (H, W, 3) pixels, in place."""
     for x, y, side in view.squares:
         pixels[y : y + side, x : x + side] = CUTOUT_GREY
-    points = apply_affine(matrix, keypoints).astype(np.float32)
-    if view.flip:
-        return pixels, points[flip_index], visible[flip_index]
-    return pixels, points, visible
 
 
 def augment(

@@ -1,4 +1,4 @@
-"""Cutting a region out of an image by an affine map, as fast as OpenCV can."""
+"""Cutting regions out of an image by an affine map, as fast as OpenCV can."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from lib.structures.geometry import Size
+
+Window = tuple[int, int, int, int]  # left, top, right, bottom; the latter two not included
 
 FOUR_CHANNELS_UP_TO = 6  # pixels read per pixel written; about 12 is where it stops paying
 
@@ -26,25 +28,51 @@ def warp_crop(
     """
     if out is None:
         out = np.empty((size[1], size[0], *image.shape[2:]), image.dtype)
-    height, width = image.shape[:2]
-    left, top, right, bottom = _source_window(matrix, size, (width, height))
-    read, written = (right - left) * (bottom - top), size[0] * size[1]
-    if (
-        image.shape[2:] != (3,)
-        or image.dtype != np.uint8
-        or not 0 < read <= FOUR_CHANNELS_UP_TO * written
-    ):
-        cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
-        return out
-    # OpenCV warps four channels more than twice as fast as three, to the same bytes. What lies
-    # outside the window is never read, so it is not even set.
-    four = _SCRATCH.array(0, height, width)
-    window = four[top:bottom, left:right]
-    cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2BGRA, dst=window)
-    warped = _SCRATCH.array(1, size[1], size[0])
-    cv2.warpAffine(four, matrix, size, dst=warped, flags=cv2.INTER_LINEAR)
-    cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR, dst=out)
+    warp_crops(image, matrix[None], size, out[None])
     return out
+
+
+def warp_crops(image: np.ndarray, matrices: np.ndarray, size: Size, out: np.ndarray) -> None:
+    """Resample an image by several affine maps, see `warp_crop`.
+
+    Args:
+        image: (h, w, 3) uint8.
+        matrices: (N, 2, 3) from image pixels to output pixels.
+        size: ``(width, height)`` of the outputs.
+        out: (N, H, W, 3) uint8 to write to; each output contiguous.
+    """
+    if image.shape[2:] == (3,) and image.dtype == np.uint8:
+        source = image.shape[1], image.shape[0]
+        windows = [_source_window(matrix, size, source) for matrix in matrices]
+        window, limit = _union(windows), FOUR_CHANNELS_UP_TO * size[0] * size[1]
+        apart = sum(min(_area(one), limit) for one in windows)
+        if 0 < _area(window) <= apart:
+            _warp_four_channels(image, window, matrices, out)
+            return
+        if len(matrices) > 1:  # far from each other, or small parts of a large image
+            for matrix, target in zip(matrices, out, strict=True):
+                warp_crops(image, matrix[None], size, target[None])
+            return
+    for matrix, target in zip(matrices, out, strict=True):
+        cv2.warpAffine(image, matrix, size, dst=target, flags=cv2.INTER_LINEAR)
+
+
+def _warp_four_channels(
+    image: np.ndarray, window: Window, matrices: np.ndarray, out: np.ndarray
+) -> None:
+    """Warp by way of four channels, which OpenCV does twice as fast as three, to the same bytes.
+
+    What lies outside the window is never read, so it is not even set.
+    """
+    height, width = out.shape[1:3]
+    left, top, right, bottom = window
+    four = _SCRATCH.array(0, *image.shape[:2])
+    part = four[top:bottom, left:right]
+    cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2BGRA, dst=part)
+    warped = _SCRATCH.array(1, height, width)
+    for matrix, target in zip(matrices, out, strict=True):
+        cv2.warpAffine(four, matrix, (width, height), dst=warped, flags=cv2.INTER_LINEAR)
+        cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR, dst=target)
 
 
 class _Scratch(threading.local):
@@ -64,7 +92,19 @@ class _Scratch(threading.local):
 _SCRATCH = _Scratch()
 
 
-def _source_window(matrix: np.ndarray, size: Size, source: Size) -> tuple[int, int, int, int]:
+def _area(window: Window) -> int:
+    left, top, right, bottom = window
+    return (right - left) * (bottom - top)
+
+
+def _union(windows: list[Window]) -> Window:
+    """Return the smallest window around those that hold anything."""
+    columns = list(zip(*filter(_area, windows), strict=True)) or [(0,)] * 4
+    left, top, right, bottom = columns
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _source_window(matrix: np.ndarray, size: Size, source: Size) -> Window:
     """Return ``left, top, right, bottom`` of the pixels that a warp to ``size`` can read."""
     (a, b, e), (c, d, f) = matrix.tolist()
     scale = a * d - b * c

@@ -40,30 +40,36 @@ class _Failure:
     error: UserError
 
 
-class _Keyed(Dataset[tuple[Key, Any]]):
-    """Returns each sample with its key."""
+class _Keyed(Dataset[Any]):
+    """Returns the samples of a batch with their keys; joined already if the data can do so."""
 
     def __init__(self, data: TrainData) -> None:
         self.data = data
+        self._join: Callable[[list[Key]], Batch] | None = getattr(data, "batch", None)
 
-    def __getitem__(self, key: Key) -> tuple[Key, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __getitem__(self, key: Key) -> Any:
+        return self.__getitems__([key])
+
+    def __getitems__(self, keys: list[Key]) -> tuple[list[Key], Any] | _Failure:
         try:
-            return key, self.data[key]
+            return keys, [self.data[key] for key in keys] if self._join is None else self._join(
+                keys
+            )
         except UserError as error:
-            return key, _Failure(error)
+            return _Failure(error)
 
 
 @dataclass
 class _Collate:
-    """Joins samples, in the loader process."""
+    """Makes a batch of samples, in the loader process."""
 
-    join: Callable[[list[Any]], Batch]
+    join: Callable[[Any], Batch]
 
-    def __call__(self, items: list[tuple[Key, Any]]) -> Fetched | _Failure:
-        for _, sample in items:
-            if isinstance(sample, _Failure):
-                return sample
-        return Fetched([key[1] for key, _ in items], self.join([sample for _, sample in items]))
+    def __call__(self, items: tuple[list[Key], Any] | _Failure) -> Fetched | _Failure:
+        if isinstance(items, _Failure):
+            return items
+        keys, samples = items
+        return Fetched([index for _, index in keys], self.join(samples))
 
 
 class TrainStream:

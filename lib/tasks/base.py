@@ -40,7 +40,9 @@ class TrainData(Protocol):
     The key is ``(epoch, index)``: the engine's sampler hands out both, so that a resumed run
     or one with other workers draws the same augmentations.
 
-    With a method ``name(index) -> str`` it is asked what to call a sample in messages.
+    With a method ``name(index) -> str`` it is asked what to call a sample in messages. With a
+    method ``batch(keys)`` it is asked for several samples at once, in any form that the task's
+    ``collate`` takes.
     """
 
     def __len__(self) -> int:
@@ -88,8 +90,12 @@ class Task(Protocol):
         """Return the training set; the engine owns its sampler, so that a run can be resumed."""
         ...
 
-    def collate(self, samples: list[Any]) -> Batch:
-        """Join training samples to a batch of tensors (or lists of them) and plain values."""
+    def collate(self, samples: Any) -> Batch:
+        """Join training samples to a batch of tensors (or lists of them) and plain values.
+
+        Args:
+            samples: a list of them, or what the training set's ``batch`` returned.
+        """
         ...
 
     def group_ids(self) -> list[int] | None:

@@ -120,12 +120,11 @@ class TopDownTask:
             max_bad_images=self.cfg.DATASET.MAX_BAD_IMAGES,
         )
 
-    def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Stack samples; every value becomes a tensor with the batch in front."""
-        return {
-            key: torch.from_numpy(np.stack([sample[key] for sample in samples]))
-            for key in samples[0]
-        }
+    def collate(self, samples: dict[str, np.ndarray] | list[dict[str, Any]]) -> Batch:
+        """Stack samples (`TrainCrops.batch` has done so); tensors with the batch in front."""
+        if isinstance(samples, list):
+            samples = {key: np.stack([one[key] for one in samples]) for key in samples[0]}
+        return {key: torch.from_numpy(values) for key, values in samples.items()}
 
     def group_ids(self) -> None:
         """Return None: crops have one size, a batch may hold any of them."""

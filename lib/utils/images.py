@@ -55,7 +55,8 @@ def read_bytes(path: str) -> bytes:
     try:
         if mark:
             return _read_member(Path(f"{archive}.zip"), member)
-        return Path(path).read_bytes()
+        with Path(path).open("rb", buffering=0) as file:  # a buffer doubles the time
+            return file.read()
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"Image {path} cannot be read: {reason}.") from None
