@@ -6,5 +6,6 @@
 ``results``   stages after the network: decoding, grouping, suppression, scoring
 ``network``   forward pass, training step, a whole test
 ``latency``   forms of one network: memory order, folded batch-norm, compiled (``tools/latency.py``)
+``scaling``   time and memory as the work grows (``tools/scaling.py``)
 ``textbook``  the slow forms, also the oracles of the tests
 """

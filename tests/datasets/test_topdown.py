@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lib.datasets import unreadable
 from lib.datasets.coco import people_to_train_on, read_annotations
 from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
 from lib.datasets.transforms import Augmentation
@@ -110,6 +111,30 @@ def test_unreadable_training_images_are_skipped_up_to_a_limit(folder, caplog):
     assert "1.png" in caplog.text
     with pytest.raises(DataError, match="MAX_BAD_IMAGES"):
         train_crops(folder)[0, 1]
+
+
+def test_a_batch_is_its_samples(folder, caplog):
+    keys = [(2, 3), (0, 1), (5, 2), (2, 0), (1, 1), (0, 4)]
+    for damaged in (False, True):
+        if damaged:
+            (folder / "1.png").write_bytes(b"no image")
+        crops = train_crops(folder, max_bad_images=1)
+        crops.augmentation = replace(crops.augmentation, half_body=0.5, cutout=True)
+        batch, samples = crops.batch(keys), [crops[key] for key in keys]
+        for name, values in batch.items():
+            np.testing.assert_array_equal(values, np.stack([one[name] for one in samples]))
+        assert ("1.png" in caplog.text) == damaged
+
+
+def test_a_batch_decodes_each_image_once(folder, monkeypatch):
+    crops = train_crops(folder)
+    paths = []
+    read_image = unreadable.read_image
+    monkeypatch.setattr(
+        unreadable, "read_image", lambda path: paths.append(path) or read_image(path)
+    )
+    crops.batch([(0, index) for index in range(len(crops))])
+    assert len(paths) == len(set(paths)) == len(np.unique(crops.people.image_index))
 
 
 def test_unreadable_test_images_stop(folder):

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from lib.datasets.warp import warp_crop
+from lib.datasets.warp import warp_crop, warp_crops
 
 
 def test_warp_writes_into_a_given_array():
@@ -27,3 +27,19 @@ def test_warps_equal_opencv_to_the_last_bit_wherever_the_crop_lies():
         wanted = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
         assert np.array_equal(warp_crop(image, matrix, size), wanted)
     assert not warp_crop(image, np.full((2, 3), np.nan), size).any()  # of an empty crop
+
+
+def test_crops_of_one_image_equal_opencv_near_and_far():
+    rng = np.random.default_rng(4)
+    size = (21, 30)
+    for _ in range(40):
+        image = rng.integers(0, 256, (rng.integers(1, 200), rng.integers(1, 200), 3), np.uint8)
+        count = int(rng.integers(0, 6))
+        zooms, shifts = np.exp(rng.uniform(-1.5, 2, count)), rng.uniform(-250, 30, (count, 2))
+        matrices = np.zeros((count, 2, 3))
+        matrices[:, [0, 1], [0, 1]] = zooms[:, None]
+        matrices[:, :, 2] = shifts
+        out = np.full((count, 30, 21, 3), 77, np.uint8)
+        warp_crops(image, matrices, size, out)
+        for found, matrix in zip(out, matrices, strict=True):
+            assert np.array_equal(found, cv2.warpAffine(image, matrix, size))
