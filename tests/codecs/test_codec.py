@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lib.codecs import HeatmapCodec
+from lib.codecs.flip import flip_back
 from lib.structures import load_skeleton
 from lib.structures.geometry import apply_affine, crop_to_image_affine
 
@@ -150,6 +151,10 @@ def test_golden_targets(shared, name, atol):
         heatmaps, weights = codec.encode(joints[..., :2], visible[..., 0])
         np.testing.assert_allclose(heatmaps, data["target"], atol=atol)
         np.testing.assert_array_equal(weights, data["target_weight"][..., 0])
+        if "target_weight_diff" in data:  # LOSS.USE_DIFFERENT_JOINTS_WEIGHT
+            skeleton = load_skeleton("coco" if joints.shape[1] == 17 else "mpii")
+            weighed = weights * torch.tensor(skeleton.joint_weights)
+            np.testing.assert_allclose(weighed, data["target_weight_diff"][..., 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("file", ["coco_val_items", "coco_train_items"])
@@ -214,6 +219,21 @@ def test_golden_flip_merge(shared):
     for align, key in (("none", "flip_merge_noshift"), ("integer", "flip_merge_shift")):
         merged = codec.merge_flipped(data["heatmaps_orig"], data["heatmaps_coco"], index, align)
         assert torch.equal(merged, data[key])
+
+
+@pytest.mark.parametrize("name", ["coco", "mpii"])
+def test_golden_mirror(shared, name):
+    data = dict(np.load(shared / "golden/data/flip.npz"))
+    index = load_skeleton(name).flip_index
+    heatmaps = torch.tensor(data[f"heatmaps_{name}"])
+    found = flip_back(heatmaps, torch.tensor(index))
+    np.testing.assert_array_equal(found, data[f"flip_back_{name}"])
+    if name == "coco":
+        joints = data["joints"][index]
+        joints[:, 0] = data["width"] - 1 - joints[:, 0]
+        shown = data["joints_vis"][index]
+        np.testing.assert_array_equal(shown, data["joints_vis_flipped"])
+        np.testing.assert_allclose((joints * shown)[:, :2], data["joints_flipped"][:, :2])
 
 
 def test_settings_are_checked():

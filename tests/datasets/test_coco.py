@@ -218,6 +218,28 @@ def test_real_annotations(shared):
     assert result.skeleton is load_skeleton("coco")
 
 
+def test_detections_of_the_family(shared, tmp_path):
+    """Order, centres, scales and scores of 118 detections, on boxes that lead to them."""
+    golden = np.load(shared / "golden/data/coco_det_db.npz")
+    size = golden["scale"] * 200 / 1.25
+    boxes = np.concatenate([golden["center"] - size / 2, size], axis=1).tolist()
+    rows = [
+        {"image_id": int(image), "category_id": 1, "bbox": box, "score": float(score)}
+        for image, box, score in zip(golden["image_id"], boxes, golden["score"], strict=True)
+    ]
+    (tmp_path / "det.json").write_text(json.dumps(rows))
+    images = read_annotations(shared / "data/units/example_coco_val.json", "x/").people.images
+    people = read_detections(tmp_path / "det.json", images, 17, 0.0)
+    crops = person_crops(people, (192, 256))
+    order = np.argsort(golden["image_id"], kind="stable")
+    ids = images.ids[people.image_index]
+    mine = np.argsort(ids, kind="stable")
+    np.testing.assert_array_equal(ids[mine], golden["image_id"][order])
+    np.testing.assert_allclose(crops[mine, :2], golden["center"][order], atol=1e-3)
+    np.testing.assert_allclose(crops[mine, 2:] / 200, golden["scale"][order], rtol=1e-5)
+    np.testing.assert_allclose(people.scores[mine], golden["score"][order], rtol=1e-6)
+
+
 def test_test_sets_list_images_only(write):
     data = content()
     del data["annotations"], data["categories"]

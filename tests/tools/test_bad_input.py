@@ -252,6 +252,27 @@ def test_weights_that_are_not_this_models(command, weights, tmp_path, capsys, ca
     assert not Path("executed").exists()
 
 
+def test_weights_used_otherwise_than_trained(command, weights, caplog):
+    words = ["TEST.MODEL_FILE", weights, "MODEL.TARGET_TYPE", "dark", "DATASET.COLOR_RGB", "false"]
+    score.main(command(*words))
+    assert "was trained with codec gaussian, and is used with dark" in caplog.text
+    assert "was trained with color_rgb True, and is used with False" in caplog.text
+
+
+def test_a_test_split_without_truth_is_written_and_not_scored(command, data, tmp_path, capsys):
+    content = json.loads(annotations(data).read_text())
+    listed = {"images": content["images"], "categories": content["categories"]}
+    (data / "annotations/image_info_test-dev2017.json").write_text(json.dumps(listed))
+    (data / "images/val2017").rename(data / "images/test2017")
+    boxes = next((data / "person_detection_results").iterdir()).name
+    words = ["TEST.USE_GT_BBOX", "0", "TEST.COCO_BBOX_FILE", boxes, "DATASET.TEST_SET"]
+    score.main(command("--untrained", *words, "test-dev2017"))
+    assert "not scored" in capsys.readouterr().out
+    folder = tmp_path / "output/coco/pose_hrnet/tiny/untrained"
+    assert json.loads((folder / "metrics.json").read_text())["metrics"] == {}
+    assert [path.name for path in folder.rglob("*.zip")] != []
+
+
 def test_a_head_with_another_number_of_joints(command, weights, capsys):
     state = torch.load(weights, weights_only=True)
     for name, value in state["state_dict"].items():
