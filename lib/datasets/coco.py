@@ -123,8 +123,12 @@ def people_to_train_on(annotations: CocoAnnotations) -> PersonTable:
     """
     people = annotations.people
     boxes = clip_boxes(people.boxes, people.images.sizes[people.image_index])
-    keep = ~annotations.is_crowd & (boxes[:, 2:] >= 0).all(axis=1) & (people.areas > 0)
-    keep &= (people.visibility > 0).any(axis=1) & (boxes[:, 2:].max(axis=1, initial=0) > 0)
+    wanted = ~annotations.is_crowd & (people.visibility > 0).any(axis=1)
+    keep = wanted & (boxes[:, 2:] >= 0).all(axis=1) & (people.areas > 0)
+    keep &= boxes[:, 2:].max(axis=1, initial=0) > 0
+    lost = np.count_nonzero(wanted & ~keep)
+    if lost:
+        logger.warning("%d people with joints are left out: their boxes have no area", lost)
     table = people.select(keep)
     table.boxes[:] = boxes[keep]
     return table

@@ -76,7 +76,7 @@ def test_ids_come_from_the_file_not_from_names(write):
     assert result.people.image_path(0) == "images/day one/000000000099.jpg"
 
 
-def test_people_to_train_on_leaves_out_crowds_and_people_without_joints(write):
+def test_people_to_train_on_leaves_out_crowds_and_people_without_joints(write, caplog):
     rows = [
         annotation(1),
         annotation(2, iscrowd=1),
@@ -85,6 +85,7 @@ def test_people_to_train_on_leaves_out_crowds_and_people_without_joints(write):
         annotation(5, bbox=[60, 3, 10, 20]),
     ]
     people = people_to_train_on(read(write(content(*rows))))
+    assert "2 people with joints are left out" in caplog.text
     assert people.ids.tolist() == [1]
     assert people.boxes[0].tolist() == [2, 3, 9, 19]
 

@@ -1,6 +1,7 @@
 """The main job through the real tools: train, resume, test, plot."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -100,6 +101,19 @@ def test_resumed_run_equals_the_whole_one(tiny_config, tmp_path):
     resumed = torch.load(folder / "final_state.pth", weights_only=True)
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name
+
+
+def test_images_in_an_archive_as_coco_publishes_it(tiny_config, synthpose, tmp_path):
+    plain = score.main(["--cfg", str(tiny_config), "--untrained"])
+    shutil.copytree(synthpose / "coco/annotations", tmp_path / "coco/annotations")
+    (tmp_path / "coco/images").mkdir()
+    shutil.make_archive(  # members lie in val2017/
+        str(tmp_path / "coco/images/val2017"), "zip", synthpose / "coco/images", "val2017"
+    )
+    words = ["DATASET.ROOT", str(tmp_path / "coco"), "DATASET.DATA_FORMAT", "zip", "WORKERS", "2"]
+    assert score.main(["--cfg", str(tiny_config), "--untrained", *words]) == pytest.approx(
+        plain, nan_ok=True
+    )
 
 
 def test_detector_boxes(tiny_config, synthpose, tmp_path):
