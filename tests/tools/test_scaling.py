@@ -31,5 +31,6 @@ def test_exponent_of_a_power_law():
 
 
 def test_peak_counts_what_a_run_gives_back():
-    found = peak_memory(lambda: np.ones(30 * 2**20, np.uint8).sum(), torch.device("cpu"))
-    assert found is None or 25 < found < 60
+    # Beyond 32 MiB glibc always asks the system: smaller blocks may lie in memory freed before.
+    found = peak_memory(lambda: np.ones(64 * 2**20, np.uint8).sum(), torch.device("cpu"))
+    assert found is None or 55 < found < 100

@@ -35,15 +35,11 @@ class _LevelHead(nn.Module):
         super().__init__()
         self.out_stride = in_strides[0]
         self.factors = [coarse // fine for fine, coarse in pairwise(in_strides)]
-        self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, num_joints, 1, bias=False),
-                nn.BatchNorm2d(num_joints, eps=1e-3, momentum=0.01),
-            )
-            for width in in_channels
-        )
-        for _, norm in self.layers:
+        self.layers = nn.ModuleList()
+        for width in in_channels:
+            norm = nn.BatchNorm2d(num_joints, eps=1e-3, momentum=0.01)
             nn.init.constant_(norm.weight, scale)
+            self.layers.append(nn.Sequential(nn.Conv2d(width, num_joints, 1, bias=False), norm))
 
     def init_weights(self) -> None:
         """Keep PyTorch's default: batch-norm follows at once, so the scale does not matter."""
