@@ -2,6 +2,8 @@ import time
 
 import numpy as np
 import pytest
+import torch
+from torchvision.ops import nms
 
 from lib.benchmark.textbook import oks as textbook
 from lib.evaluation import oks
@@ -113,6 +115,14 @@ def test_reference_fixtures(shared):
         assert soft.tolist() == data[f"soft_oks_nms_{threshold}"].tolist()
         filtered = oks.oks_nms(*arguments, visible=visible)
         assert filtered.tolist() == data[f"oks_nms_vis0.2_{threshold}"].tolist()
+
+
+def test_boxes_of_the_compiled_suppression_are_those_of_torchvision(shared):
+    """What the family compiled for boxes is in torchvision; theirs ends on the last pixel."""
+    data = np.load(shared / "golden/data/oks.npz")
+    boxes = torch.from_numpy(data["boxes"][:, :4] + [0, 0, 1, 1])
+    kept = nms(boxes, torch.from_numpy(data["boxes"][:, 4]), 0.5)
+    assert kept.tolist() == data["box_nms_05"].tolist()
 
 
 @pytest.mark.slow
