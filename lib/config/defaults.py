@@ -139,6 +139,7 @@ def _train() -> CfgNode:
         {
             "BATCH_SIZE_PER_GPU": 32,  # per process under torchrun, per GPU with DataParallel
             "SHUFFLE": True,
+            "WHOLE_IMAGES": False,  # all people of an image in one batch: decoded once, less mixed
             "BEGIN_EPOCH": 0,
             "END_EPOCH": 140,
             "MAX_ITER": 0,  # > 0: train so many iterations instead of epochs

@@ -163,6 +163,11 @@ class TrainCrops:
     def __len__(self) -> int:
         return len(self.people)
 
+    @property
+    def sources(self) -> np.ndarray:
+        """The image of each sample, (N,)."""
+        return self.people.image_index
+
     def name(self, index: int) -> str:
         """Return which person of which image sample ``index`` is."""
         return f"{self.people.image_path(index)} (annotation {self.people.ids[index]})"

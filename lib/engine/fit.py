@@ -172,6 +172,7 @@ def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> 
         rank=world.rank,
         world=world.size,
         groups=task.group_ids(),
+        together=getattr(data, "sources", None) if cfg.TRAIN.WHOLE_IMAGES else None,
     )
     workers = limit_workers(cfg.WORKERS)
     pin = cfg.PIN_MEMORY and device.type == "cuda"

@@ -29,6 +29,8 @@ class EpochSampler(Sampler[list[Key]]):
         rank: this process.
         world: number of processes.
         groups: (size,) group of each sample if a batch must hold one group only.
+        together: (size,) source of each sample; samples of one source follow each other in the
+            shuffled order, so that a source is opened once (twice where a batch ends inside).
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class EpochSampler(Sampler[list[Key]]):
         rank: int = 0,
         world: int = 1,
         groups: Sequence[int] | None = None,
+        together: np.ndarray | None = None,
     ) -> None:
         if size < 1 or batch_size < 1:
             raise ValueError(f"size {size} and batch_size {batch_size} must be positive")
@@ -53,6 +56,7 @@ class EpochSampler(Sampler[list[Key]]):
         self.rank = rank
         self.world = world
         self.groups = None if groups is None else np.asarray(groups)
+        self.together = together
         self.epoch = 0
         self.start = 0
         self._length = len(self.batches(0))
@@ -75,6 +79,8 @@ class EpochSampler(Sampler[list[Key]]):
         order = np.arange(self.size)
         if self.shuffle:
             order = np.random.default_rng([self.seed % 2**63, epoch]).permutation(self.size)
+            if self.together is not None:
+                order = _side_by_side(order, self.together)
         size = self.batch_size * self.world
         if self.groups is None:
             return _chunks(order, size)
@@ -83,6 +89,12 @@ class EpochSampler(Sampler[list[Key]]):
     def _share(self, batch: np.ndarray) -> np.ndarray:
         share = -(-len(batch) // self.world)
         return np.resize(batch, share * self.world)[self.rank * share :][:share]
+
+
+def _side_by_side(order: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Move samples up to the first of their source."""
+    _, first, source = np.unique(sources[order], return_index=True, return_inverse=True)
+    return order[np.argsort(first[source], kind="stable")]
 
 
 def _chunks(order: np.ndarray, size: int) -> list[np.ndarray]:

@@ -42,7 +42,8 @@ class TrainData(Protocol):
 
     With a method ``name(index) -> str`` it is asked what to call a sample in messages. With a
     method ``batch(keys)`` it is asked for several samples at once, in any form that the task's
-    ``collate`` takes.
+    ``collate`` takes. An attribute ``sources`` (N,) says which samples come from one file
+    (``TRAIN.WHOLE_IMAGES``).
     """
 
     def __len__(self) -> int:

@@ -84,3 +84,17 @@ def test_impossible_sizes_are_refused():
         EpochSampler(0, 3, seed=1)
     with pytest.raises(ValueError, match="3 entries"):
         EpochSampler(3, 1, seed=1, groups=[0, 1])
+
+
+def test_samples_of_one_source_stay_together_in_a_shuffled_order():
+    sources = np.repeat(np.arange(9), [3, 1, 4, 2, 2, 5, 1, 3, 2])[::-1].copy()
+    sampler = EpochSampler(23, 4, seed=7, together=sources)
+    first, second = indices(epoch(sampler, 0)), indices(epoch(sampler, 1))
+    for order in (first, second):
+        assert sorted(order) == list(range(23))
+        assert np.count_nonzero(np.diff(sources[order])) == 8  # one block for each source
+    assert list(dict.fromkeys(sources[first])) != list(dict.fromkeys(sources[second]))
+    shuffled = sampler.batches(0)
+    assert np.concatenate(shuffled).tolist() == first
+    kept = EpochSampler(23, 4, seed=7, shuffle=False, together=sources)
+    assert indices(epoch(kept, 0)) == list(range(23))
