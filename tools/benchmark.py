@@ -44,6 +44,7 @@ LINEAGE = (
     *("TEST.POST_PROCESS=True", "TEST.SOFT_NMS=False", "TEST.RESCORE=True", "TEST.OKS_THRE=0.9"),
     *("TEST.USE_GT_BBOX=True", "WORKERS=0", "FP16.ENABLED=False"),
 )
+NOTES = ("over_decode", "whole_images_over_decode", "ratio_without_decode")
 COLUMNS = ("stage", "ours", "textbook", "ratio", "quartiles", "per", "notes")
 FULL = {
     "people": 64,
@@ -125,9 +126,7 @@ def format_table(report: dict[str, Any]) -> str:
         if name == "machine":
             continue
         low, high = row["spread"]
-        notes = [
-            f"{key} {row[key]:.2f}" for key in ("over_decode", "ratio_without_decode") if key in row
-        ]
+        notes = [f"{key} {row[key]:.2f}" for key in NOTES if key in row]
         times = [f"{1e3 * row[key]:.3f} ms" for key in ("ours", "textbook")]
         quartiles = f"{low:.2f}-{high:.2f}"
         lines.append((name, *times, f"{row['ratio']:.2f}", quartiles, row["unit"], " ".join(notes)))

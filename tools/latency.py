@@ -1,4 +1,4 @@
-"""Milliseconds per person of top-down networks: as built, channels-last, folded, compiled.
+"""Time and memory of top-down networks: as built, channels-last, folded, compiled.
 
     python tools/latency.py --cfg A.yaml B.yaml --batch 1 8 --threads 1 2
 
@@ -28,7 +28,7 @@ from lib.utils.errors import ConfigError
 
 COLUMNS = (
     *("model", "params M", "MACs G", "threads", "batch", "form", "ms/person", "quartiles"),
-    "speedup",
+    *("speedup", "peak MB"),
 )
 
 
@@ -95,7 +95,8 @@ def format_table(report: dict[str, Any]) -> str:
         costs = f"{row['params'] / 1e6:.3f}", f"{row['macs'] / 1e9:.3f}"
         times = f"{row['milliseconds']:.2f}", f"{low:.2f}-{high:.2f}", f"{row['speedup']:.2f}"
         where = str(row["threads"]), str(row["batch"]), row["form"]
-        lines.append((f"{Path(row['cfg']).stem} {row['input']}", *costs, *where, *times))
+        memory = "-" if row["megabytes"] is None else f"{row['megabytes']:.0f}"
+        lines.append((f"{Path(row['cfg']).stem} {row['input']}", *costs, *where, *times, memory))
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
     machine = ", ".join(f"{key} {value}" for key, value in report["machine"].items())
     words = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]

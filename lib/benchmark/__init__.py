@@ -7,5 +7,6 @@
 ``network``   forward pass, training step, a whole test
 ``latency``   forms of one network: memory order, folded batch-norm, compiled (``tools/latency.py``)
 ``scaling``   time and memory as the work grows (``tools/scaling.py``)
+``memory``    what one run adds to the peak
 ``textbook``  the slow forms, also the oracles of the tests
 """

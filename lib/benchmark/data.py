@@ -15,6 +15,7 @@ from lib.benchmark.inputs import BOXES_PER_IMAGE, crowd
 from lib.benchmark.textbook import loader
 from lib.benchmark.timing import Stage
 from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader, person_crops
+from lib.engine.sampling import EpochSampler
 from lib.tasks.pixels import normalise
 from lib.tasks.topdown import TopDownTask
 from lib.utils.images import read_image
@@ -22,6 +23,7 @@ from lib.utils.images import read_image
 LEVEL = 1 / 255 / 0.224  # one step of a byte, normalised
 EPOCH = 1
 BATCH = 16
+DECODE = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def train_batches(data: TrainCrops, count: int) -> list[list[int]]:
@@ -36,6 +38,13 @@ def train_batches(data: TrainCrops, count: int) -> list[list[int]]:
     rows = [int(rng.choice(by_image[image])) for image in np.resize(images, count)]
     size = min(BATCH, len(images))
     return [rows[start : start + size] for start in range(0, count, size)]
+
+
+def whole_image_batches(data: TrainCrops, count: int) -> list[list[int]]:
+    """Return ``count`` people in batches as ``TRAIN.WHOLE_IMAGES`` orders them."""
+    sampler = EpochSampler(len(data), BATCH, seed=0, together=data.sources)
+    rows = np.concatenate(sampler.batches(EPOCH))[:count].tolist()
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 
 def plain_batch(task: TopDownTask, data: TrainCrops, rows: list[int]) -> dict[str, Any]:
@@ -54,15 +63,20 @@ def plain_batch(task: TopDownTask, data: TrainCrops, rows: list[int]) -> dict[st
 def train_data(task: TopDownTask, count: int) -> Stage:
     """Read, decode, augment and join training crops; in the textbook also targets and floats.
 
-    ``decode`` is the JPEG decoder alone on bytes in memory; the ``cached`` forms start with decoded
-    images. Our targets and floats are made on the device: see stage ``train_step``.
+    ``decode`` is the JPEG decoder alone, once per person, on bytes in memory; the ``cached`` forms
+    start with decoded images; ``whole_images`` is ours in another order (``TRAIN.WHOLE_IMAGES``),
+    beside ``decode_whole_images`` for its people. Our targets and floats are made on the device:
+    see stage ``train_step``.
     """
     data = task.build_train_dataset()
     batches, rgb = train_batches(data, count), task.cfg.DATASET.COLOR_RGB
+    together = whole_image_batches(data, count)
     rows = [row for batch in batches for row in batch]
     keys = [[(EPOCH, row) for row in batch] for batch in batches]
+    keys_together = [[(EPOCH, row) for row in batch] for batch in together]
     files = [data.people.image_path(row) for row in rows]
-    encoded = [np.frombuffer(Path(file).read_bytes(), np.uint8) for file in files]
+    encoded = [_bytes(file) for file in files]
+    encoded_together = [_bytes(data.people.image_path(row)) for batch in together for row in batch]
     images = [read_image(file) for file in files]
     in_memory = copy.copy(data)
     by_path = dict(zip(files, images, strict=True))
@@ -78,7 +92,6 @@ def train_data(task: TopDownTask, count: int) -> Stage:
             for image, row in zip(images, rows, strict=True)
         ]
 
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     return Stage(
         ours=lambda: [task.collate(data.batch(batch)) for batch in keys],
         textbook=lambda: plain_batch(task, data, rows),
@@ -86,15 +99,22 @@ def train_data(task: TopDownTask, count: int) -> Stage:
         units=count,
         unit="person",
         extras={
-            "decode": lambda: [cv2.imdecode(data, flags) for data in encoded],
+            "decode": lambda: [cv2.imdecode(data, DECODE) for data in encoded],
+            "whole_images": lambda: [task.collate(data.batch(batch)) for batch in keys_together],
+            "decode_whole_images": lambda: [cv2.imdecode(d, DECODE) for d in encoded_together],
             "cached": lambda: [in_memory.batch(batch) for batch in keys],
             "textbook_cached": plain_cached,
         },
         ratios={
             "over_decode": ("ours", "decode"),
+            "whole_images_over_decode": ("whole_images", "decode_whole_images"),
             "ratio_without_decode": ("textbook_cached", "cached"),
         },
     )
+
+
+def _bytes(file: str) -> np.ndarray:
+    return np.frombuffer(Path(file).read_bytes(), np.uint8)
 
 
 def _same_training(task: TopDownTask, ours: dict[str, Any], plain: dict[str, Any]) -> None:

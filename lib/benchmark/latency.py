@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lib.benchmark.memory import peak_memory
 from lib.benchmark.timing import Run, clock_name, in_turns, quartiles
 from lib.engine.device import place
 from lib.models import complexity, fold_batch_norm
@@ -65,8 +66,9 @@ def latency(
 
     Returns:
         One row per batch, thread count and form: ``milliseconds`` per image (median), ``spread``
-        (its quartiles), ``speedup`` over the first form (median over the rounds), ``params``,
-        ``macs``, ``clock``.
+        (its quartiles), ``speedup`` over the first form (median over the rounds), ``megabytes``
+        that one batch adds to the memory at its peak (None where the system does not say),
+        ``params``, ``macs``, ``clock``.
 
     Raises:
         AssertionError: the forms disagree.
@@ -86,6 +88,7 @@ def latency(
                 middle, spread = quartiles(1e3 * values / batch)
                 row = {"form": form, "milliseconds": middle, "spread": spread}
                 row["speedup"] = quartiles(base / values)[0]
+                row["megabytes"] = peak_memory(runs[form], device)
                 rows.append({**common, **row, "params": cost.params, "macs": cost.macs})
     return rows
 

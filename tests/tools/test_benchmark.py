@@ -27,7 +27,7 @@ def test_every_stage_equals_its_textbook(tiny_config, synthpose, capsys):
         assert row["ours"] > 0, name
         assert row["ratio"] == pytest.approx(row["textbook"] / row["ours"]), name
         assert len(row["spread"]) == 2, name
-    assert {"over_decode", "ratio_without_decode"} <= report["train_data"].keys()
+    assert set(benchmark.NOTES) <= report["train_data"].keys()
     assert {"processor", "cores", "device", "torch"} <= report["machine"].keys()
 
 

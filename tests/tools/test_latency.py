@@ -33,6 +33,8 @@ def test_rows_of_every_form(tiny_config, capsys):
     assert rows[-1]["clock"] == "wall clock"
     assert all(row["milliseconds"] > 0 for row in rows)
     assert len({row["params"] for row in rows}) == 1
+    memory = [row["megabytes"] for row in rows]
+    assert None in memory or min(memory) > 0.1
 
 
 def test_table(tiny_config, capsys):
