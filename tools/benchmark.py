@@ -1,6 +1,6 @@
 """Time of every stage beside its textbook form, measured in turns in one run.
 
-    python tools/benchmark.py                      synthpose, drawn into a temporary folder
+    python tools/benchmark.py                      synthpose, drawn at COCO's image size
     python tools/benchmark.py --data data/coco --cfg experiments/coco/hrnet/w32_....yaml
 
 Both forms must agree before anything is timed (exit code 1 if they do not). The textbook does what
@@ -44,6 +44,7 @@ LINEAGE = (
     *("TEST.POST_PROCESS=True", "TEST.SOFT_NMS=False", "TEST.RESCORE=True", "TEST.OKS_THRE=0.9"),
     *("TEST.USE_GT_BBOX=True", "WORKERS=0", "FP16.ENABLED=False"),
 )
+IMAGE_SIZE = (640, 480)  # COCO's
 NOTES = ("over_decode", "whole_images_over_decode", "ratio_without_decode")
 COLUMNS = ("stage", "ours", "textbook", "ratio", "quartiles", "per", "notes")
 FULL = {
@@ -144,7 +145,9 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         root = Path(args.data or Path(folder) / "coco")
         if not args.data:
             images = (4, 3) if args.short else (48, 24)
-            recipe = Recipe(train=images[0], val=images[1], seed=0, formats=("coco",))
+            recipe = Recipe(
+                train=images[0], val=images[1], seed=0, size=IMAGE_SIZE, formats=("coco",)
+            )
             write_dataset(folder, recipe, workers=1)
         report = run(args, root)
     print(json.dumps(report, indent=1) if args.json else format_table(report))

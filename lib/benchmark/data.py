@@ -99,9 +99,9 @@ def train_data(task: TopDownTask, count: int) -> Stage:
         units=count,
         unit="person",
         extras={
-            "decode": lambda: [cv2.imdecode(data, DECODE) for data in encoded],
+            "decode": lambda: _decode(encoded),
             "whole_images": lambda: [task.collate(data.batch(batch)) for batch in keys_together],
-            "decode_whole_images": lambda: [cv2.imdecode(d, DECODE) for d in encoded_together],
+            "decode_whole_images": lambda: _decode(encoded_together),
             "cached": lambda: [in_memory.batch(batch) for batch in keys],
             "textbook_cached": plain_cached,
         },
@@ -115,6 +115,12 @@ def train_data(task: TopDownTask, count: int) -> Stage:
 
 def _bytes(file: str) -> np.ndarray:
     return np.frombuffer(Path(file).read_bytes(), np.uint8)
+
+
+def _decode(encoded: list[np.ndarray]) -> None:
+    """Decode images into memory that is used again: keeping them all would cost page faults."""
+    for data in encoded:
+        cv2.imdecode(data, DECODE)
 
 
 def _same_training(task: TopDownTask, ours: dict[str, Any], plain: dict[str, Any]) -> None:

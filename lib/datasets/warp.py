@@ -28,6 +28,9 @@ def warp_crop(
     """
     if out is None:
         out = np.empty((size[1], size[0], *image.shape[2:]), image.dtype)
+    (a, b, _), (c, d, _) = matrix.tolist()
+    if abs(a * d - b * c) * FOUR_CHANNELS_UP_TO < 1:  # known without a look at the window
+        return cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
     warp_crops(image, matrix[None], size, out[None])
     return out
 
