@@ -12,7 +12,7 @@ def soft_argmax(heatmaps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """Return the mean cell of ``softmax(beta * heatmap)`` and the map's value there.
 
     Two equal peaks give a point between them with a low score; a constant map gives its centre.
-    Unlike `find_peaks` nothing is zeroed.
+    Unlike `find_peaks` nothing is zeroed. A map with NaN or infinity gives a NaN cell.
 
     Args:
         heatmaps: (N, K, H, W) floating point; computed in float32.
@@ -32,6 +32,7 @@ def soft_argmax(heatmaps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     rows = torch.arange(height, dtype=torch.float32, device=maps.device)
     moments = torch.stack([(per_column * columns).sum(-1), (per_row * rows).sum(-1)], dim=-1)
     cells = moments / per_row.sum(-1)[..., None]
-    x, y = cells.round().long().unbind(-1)
+    # A map that is not finite has no mean: its cell is NaN, not an index outside the map.
+    x, y = cells.nan_to_num().round().long().unbind(-1)
     scores = flat.gather(2, (y * width + x)[..., None])[..., 0]
     return cells, scores

@@ -1,4 +1,7 @@
+import math
+
 import numpy as np
+import pytest
 import torch
 
 from lib.benchmark.textbook import heatmaps as textbook
@@ -29,6 +32,17 @@ def test_halves_round_to_even():
     cells, scores = soft_argmax(heatmaps, 160.0)
     assert cells.tolist() == [[[2.5, 1]]]
     assert scores.item() == 0.25
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_maps_that_are_not_finite_spoil_no_other(value):
+    heatmaps = torch.rand(1, 3, 8, 6)
+    wanted = soft_argmax(heatmaps, 160.0)
+    heatmaps[0, 1, 2, 2] = value  # an overflow in half precision
+    cells, scores = soft_argmax(heatmaps, 160.0)
+    assert cells[0, 1].isnan().all()
+    for found, expected in zip((cells, scores), wanted, strict=True):
+        assert torch.equal(found[:, ::2], expected[:, ::2])
 
 
 def test_gradient_flows():
