@@ -111,6 +111,13 @@ def test_quarter_step_equals_the_loop(shape):
         np.testing.assert_array_equal(moved, textbook.quarter(heatmaps, cells))
 
 
+def test_quarter_step_looks_at_the_nearest_cell_halves_up():
+    heatmaps = torch.zeros(1, 1, 6, 7)
+    heatmaps[0, 0, 3, 4] = 1  # right of (3, 3), and not a neighbour of (2, 2)
+    cells = torch.tensor([[[2.5, 2.5]]])  # a soft-argmax between four cells
+    assert quarter_offset(heatmaps, cells).tolist() == [[[2.75, 2.5]]]
+
+
 def test_cells_to_image_equals_the_affine():
     generator = np.random.default_rng(2)
     cells = generator.random((3, 5, 2)).astype(np.float32) * 13
