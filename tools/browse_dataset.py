@@ -27,7 +27,7 @@ from lib.structures.geometry import Size, apply_affine, image_to_crop_affine
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source
-from lib.tasks.topdown import build_augmentation, build_codec
+from lib.tasks.topdown_options import build_augmentation, build_codec
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
 from lib.utils.images import read_image

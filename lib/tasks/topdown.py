@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from lib.codecs.codec import HeatmapCodec
-from lib.codecs.flip import FlipAlign
 from lib.datasets.coco import read_detections
 from lib.datasets.selection import joints_near_crop_centre
 from lib.datasets.sources import Source, read_people, source_skeleton
@@ -24,9 +22,7 @@ from lib.datasets.topdown import (
     cut_crops,
     person_crops,
 )
-from lib.datasets.transforms import Augmentation
 from lib.evaluation.accuracy import heatmap_accuracy
-from lib.losses.heatmap import HeatmapLoss
 from lib.models import build_model
 from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
 from lib.structures.results import Poses
@@ -40,48 +36,8 @@ from lib.tasks.splits import (
     detector_file,
     task_skeleton,
 )
+from lib.tasks.topdown_options import build_augmentation, build_codec, build_loss, flip_align
 from lib.utils.errors import ConfigError
-
-
-def build_codec(cfg: CfgNode) -> HeatmapCodec:
-    """Return the codec of ``MODEL.TARGET_TYPE``, or soft-argmax decoding where TEST asks for it."""
-    return HeatmapCodec(
-        name="softargmax" if cfg.TEST.SOFT_ARGMAX else cfg.MODEL.TARGET_TYPE,
-        input_size=tuple(cfg.MODEL.IMAGE_SIZE),
-        heatmap_size=tuple(cfg.MODEL.HEATMAP_SIZE),
-        sigma=cfg.MODEL.SIGMA,
-        post_process=cfg.TEST.POST_PROCESS,
-        beta=cfg.TEST.SOFT_ARGMAX_BETA,
-        bias=cfg.TEST.BIAS,
-    )
-
-
-def build_loss(cfg: CfgNode) -> HeatmapLoss:
-    """Return the masked squared error, of the worst joints only with ``LOSS.USE_OHKM``."""
-    return HeatmapLoss(
-        use_weights=cfg.LOSS.USE_TARGET_WEIGHT,
-        factor=cfg.LOSS.FACTOR,
-        top_k=cfg.LOSS.TOPK if cfg.LOSS.USE_OHKM else 0,
-    )
-
-
-def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
-    """Return what ``DATASET`` allows to be done to a training crop."""
-    node = cfg.DATASET
-    return Augmentation(
-        skeleton=skeleton,
-        flip=node.FLIP,
-        scale_factor=node.SCALE_FACTOR,
-        rotation_factor=node.ROT_FACTOR,
-        half_body=max(0.0, node.PROB_HALF_BODY),  # MPII's files say -1 for never
-        half_body_joints=node.NUM_JOINTS_HALF_BODY,
-        cutout=node.CUTOUT,
-    )
-
-
-def flip_align(cfg: CfgNode) -> FlipAlign:
-    """Return ``TEST.FLIP_ALIGN``, or what the lineage's ``TEST.SHIFT_HEATMAP`` means."""
-    return cfg.TEST.FLIP_ALIGN or ("integer" if cfg.TEST.SHIFT_HEATMAP else "none")
 
 
 class TopDownTask:
