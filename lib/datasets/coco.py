@@ -29,7 +29,8 @@ class CocoAnnotations:
     Attributes:
         people: all annotations, crowd regions and people without joints included, boxes as written.
         is_crowd: (N,) bool.
-        num_keypoints: (N,) int32 as written in the file (CrowdPose counts twelve of fourteen).
+        num_keypoints: (N,) int32 as written in the file (CrowdPose counts twelve of fourteen), the
+            count of labelled joints where a file leaves it out.
         segmentations: N polygons lists or run-length dictionaries as JSON, None where missing;
             empty unless asked for.
         skeleton: from the file's ``categories``, or the one given to the reader.
@@ -83,6 +84,7 @@ def read_annotations(
     keypoints, visibility = _keypoints(rows, skeleton, path)
     boxes = _boxes(rows, path)
     visibility = _drop_outside(keypoints, visibility, images.sizes[image_index[order]], path)
+    counts = column(rows, "num_keypoints", np.int32, path, default=-1)
     people = PersonTable(
         images=images,
         image_index=image_index[order],
@@ -97,7 +99,7 @@ def read_annotations(
     return CocoAnnotations(
         people=people,
         is_crowd=column(rows, "iscrowd", np.int32, path, default=0) > 0,
-        num_keypoints=column(rows, "num_keypoints", np.int32, path, default=0),
+        num_keypoints=np.where(counts < 0, (visibility > 0).sum(axis=1), counts).astype(np.int32),
         segmentations=_outlines(rows) if with_segmentation else np.zeros(0, object),
         skeleton=skeleton,
     )

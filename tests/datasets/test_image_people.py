@@ -67,6 +67,19 @@ def test_who_counts_and_what_is_hidden(read):
     assert source.size(1).tolist() == [12, 10]
 
 
+def test_a_file_without_counts_hides_only_who_has_no_joints(read):
+    rows = [
+        person(1, 1, segmentation=SQUARE),
+        person(2, 2, segmentation=SQUARE, keypoints=[0] * 6),
+        person(3, 3, segmentation=SQUARE, keypoints=None),
+    ]
+    for row in rows:
+        del row["num_keypoints"]
+    source = read(rows)
+    assert sorted(source.hidden) == [1, 2]
+    assert source.people.ids.tolist() == [1, 2, 3]
+
+
 def test_mask_of_polygons_and_runs():
     mask = visible_mask([json.dumps(SQUARE).encode()], (12, 10))
     assert mask.shape == (10, 12)
