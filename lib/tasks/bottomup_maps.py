@@ -48,6 +48,8 @@ class MapMerger:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return joints (N, K, 2) in image pixels, their scores (N, K), and people's scores (N,).
 
+        Who shows none of the K joints, but a centre joint only, is left out.
+
         Args:
             model: the network, in evaluation mode, on the device of ``images``.
             images: (1, H, W, 3) uint8 BGR per scale, largest first.
@@ -56,6 +58,8 @@ class MapMerger:
         heatmaps, tags = self.maps(model, images, size)
         people, scores = group(heatmaps, tags, self.grouping)
         people = people[:, : self.num_joints]  # a centre joint is the last
+        seen = (people[..., 2] > 0).any(axis=1)
+        people, scores = people[seen], scores[seen]
         grid = (heatmaps.shape[2], heatmaps.shape[1])
         # The view of the scale that came last, as published; all share centre and zoom.
         to_image = invert_affine(self._view(size, self.scales[-1]).affine_to(grid))

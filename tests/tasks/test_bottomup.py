@@ -163,6 +163,36 @@ def test_network_size_and_grid(make):
     assert tags.shape == (17, 128, 256, 2)
 
 
+def test_who_has_a_centre_only_is_left_out(make):
+    task = make(
+        "DATASET.WITH_CENTER=true", "TEST.IGNORE_CENTER=false",
+        "TEST.FLIP_TEST=false", "TEST.REFINE=false",
+    )  # fmt: skip
+
+    class Two(nn.Module):
+        """A nose with tag 20, and the centre of somebody else with tag 0."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            height, width = images.shape[2:]
+            coarse = torch.zeros(1, 36, height // 4, width // 4)
+            fine = torch.zeros(1, 18, height // 2, width // 2)
+            for joint, cell in ((0, 5), (17, 10)):
+                coarse[:, joint, cell, cell] = fine[:, joint, 2 * cell, 2 * cell] = 1
+            coarse[:, 18] = 20
+            return [coarse, fine]
+
+    with torch.no_grad():
+        poses = task.predict_image(Two(), np.zeros((100, 120, 3), np.uint8))
+    assert len(poses) == 1
+    assert poses.keypoint_scores[0, 0] > 0.1
+    assert np.isfinite(poses.boxes).all()
+    assert np.isfinite(poses.crops).all()
+
+
 def test_an_image_without_people_is_an_empty_answer(make):
     task = make()
     torch.manual_seed(0)
