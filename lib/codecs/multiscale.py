@@ -17,6 +17,7 @@ from torch import Tensor
 
 Size = tuple[int, int]
 GRID = 64  # the smallest scale's network size is a multiple of this
+ROUNDING = 1e-6  # pixels
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,17 @@ def view_at_scale(image_size: Size, input_size: int, scale: float, smallest: flo
     short, long = min(image_size), max(image_size)
     short_base = int((smallest * input_size + GRID - 1) // GRID * GRID)
     long_base = int((short_base / short * long + GRID - 1) // GRID * GRID)
-    short_out, long_out = int(short_base * scale / smallest), int(long_base * scale / smallest)
+    short_out, long_out = (scaled_side(n, scale, smallest) for n in (short_base, long_base))
     upright = width < height
     size = (short_out, long_out) if upright else (long_out, short_out)
     extent = float(width) if upright else size[0] / size[1] * height
     return View(size, (int(width / 2 + 0.5), int(height / 2 + 0.5)), extent)
+
+
+def scaled_side(base: int, scale: float, smallest: float) -> int:
+    """Return how long a side of ``base`` pixels at the smallest scale is at ``scale``."""
+    # 192 * 0.35 / 0.35 is 191.99999999999997 in floating point: give back what rounding took.
+    return int(base * scale / smallest + ROUNDING)
 
 
 def split_stages(

@@ -6,6 +6,7 @@ import numpy as np
 from yacs.config import CfgNode
 
 from lib.codecs.grouping import GroupingOptions
+from lib.codecs.multiscale import GRID, scaled_side
 from lib.datasets.bottomup import PersonSigma
 from lib.datasets.image_view import ImageAugmentation
 from lib.structures.skeleton import Skeleton
@@ -22,6 +23,8 @@ PER_STAGE = (
     "DATASET.OUTPUT_SIZE",
 )
 FINEST_STRIDE = 4  # of the first stage; each further stage halves it
+COARSEST_STRIDE = 32  # of the network; sides of its input are multiples of it
+SIDES_TO_TRY = 64  # in units of GRID: up to 4096 pixels at the smallest scale
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -59,8 +62,10 @@ def _check_stages(cfg: CfgNode) -> None:
 def _check_sizes(cfg: CfgNode) -> None:
     side = cfg.DATASET.INPUT_SIZE
     wanted = [side * 2**stage // FINEST_STRIDE for stage in range(cfg.LOSS.NUM_STAGES)]
-    if side % 32:
-        raise ConfigError(f"DATASET.INPUT_SIZE must be a multiple of 32, got {side}.")
+    if side % COARSEST_STRIDE:
+        raise ConfigError(
+            f"DATASET.INPUT_SIZE must be a multiple of {COARSEST_STRIDE}, got {side}."
+        )
     if list(cfg.DATASET.OUTPUT_SIZE) != wanted:
         raise ConfigError(
             f"DATASET.OUTPUT_SIZE must be {wanted} for INPUT_SIZE {side} and LOSS.NUM_STAGES "
@@ -77,6 +82,19 @@ def _check_scales(cfg: CfgNode) -> None:
             f"TEST.SCALE_FACTOR {scales} lacks 1: tags are taken at scale 1 only, so nobody could "
             "be grouped; add 1 or give a single scale."
         )
+    for scale in scales:
+        if not _suits_all_images(scale, min(scales)):
+            raise ConfigError(
+                f"TEST.SCALE_FACTOR {scales}: {scale:g} is no multiple of half the smallest one, "
+                f"{min(scales):g}, so the sides of most images would not be multiples of "
+                f"{COARSEST_STRIDE} pixels; [0.5, 1, 2] works."
+            )
+
+
+def _suits_all_images(scale: float, smallest: float) -> bool:
+    """Say whether the network can take the sides that ``view_at_scale`` makes of any image."""
+    bases = (GRID * count for count in range(1, SIDES_TO_TRY + 1))
+    return all(scaled_side(base, scale, smallest) % COARSEST_STRIDE == 0 for base in bases)
 
 
 def heatmap_stages(cfg: CfgNode) -> tuple[bool, ...]:

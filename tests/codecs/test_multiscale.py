@@ -27,6 +27,13 @@ def test_sizes(image, scale, smallest, size, centre, extent):
     assert view.extent == pytest.approx(extent)
 
 
+@pytest.mark.parametrize(("scale", "smallest"), [(0.35, 0.35), (0.3, 0.1), (1.2, 0.6)])
+def test_sides_are_whole_multiples_whatever_floating_point_says(scale, smallest):
+    for width in range(64, 640, 64):
+        view = view_at_scale((width, 64), 64, scale, smallest)
+        assert all(side % 64 == 0 for side in view.size)
+
+
 def test_the_centre_falls_on_the_middle_and_back():
     view = view_at_scale((640, 427), 512, 1.0, 1.0)
     matrix = view.affine_to((384, 256))

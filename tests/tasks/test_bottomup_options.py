@@ -59,6 +59,8 @@ def test_a_sound_configuration_passes(load):
         (["TEST.WITH_AE=[false,true]"], "nothing to group by"),
         (["TEST.SCALE_FACTOR=[0.5,2]"], "lacks 1: tags are taken at scale 1"),
         (["TEST.SCALE_FACTOR=[]"], "must list at least one"),
+        (["TEST.SCALE_FACTOR=[1,1.3]"], r"1\.3 is no multiple of half the smallest one, 1,"),
+        (["TEST.SCALE_FACTOR=[0.75,1]"], r"1 is no multiple of half the smallest one, 0\.75"),
         (["TEST.SCALE_FACTOR=[1,-1]"], "SCALE_FACTOR must be above 0, got -1"),
         (["TEST.NMS_KERNEL=4"], "NMS_KERNEL must be odd"),
         (["TEST.NMS_KERNEL=5"], "NMS_PADDING half of it"),
@@ -75,6 +77,11 @@ def test_a_single_scale_need_not_be_one(load):
     check_config(cfg)
     assert scales_to_test(cfg) == [2.0]
     assert scales_to_test(load("TEST.SCALE_FACTOR=[0.5,1,2]")) == [2.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("scales", ["[0.5,1,2]", "[0.5,1,1.5,2]", "[1,1.5]", "[0.3]", "[0.25,1]"])
+def test_scales_that_suit_every_image_pass(load, scales):
+    check_config(load(f"TEST.SCALE_FACTOR={scales}"))
 
 
 def test_stages(load):
