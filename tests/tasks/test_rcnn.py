@@ -1,13 +1,18 @@
 """The one-stage task: bytes to losses, people to scores, half pixels both ways."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
-from tinyrcnn import write_config
+import yaml
+from tinyrcnn import TINY, merged, write_config
+from toys.ranks import gradients_and_results, launch
 
 from lib.config import load_config
 from lib.datasets.coco import read_annotations
 from lib.datasets.detection import image_people
+from lib.datasets.synthetic import Recipe, write_dataset
 from lib.structures.results import Poses
 from lib.tasks import build_task
 from lib.utils.errors import ConfigError
@@ -183,3 +188,39 @@ def test_another_joint_count(config):
     task = build_task(load_config(config, ["MODEL.NUM_JOINTS", "16"]))
     with pytest.raises(ConfigError, match=r"MODEL.NUM_JOINTS is 16"):
         task.build_train_dataset()
+
+
+# Nothing is drawn: all anchors and proposals are sampled, equally many in every image.
+ALL = {
+    "RPN": {"NMS": 1.0, "BATCH": 100_000},
+    "ROI": {"BATCH": 1000},
+    "KEYPOINT": {"LOSS_NORM": "static"},  # each rank has visible joints of its own
+}
+BY_TWO = ["TRAIN.BATCH_SIZE_PER_GPU", "2", "TEST.BATCH_SIZE_PER_GPU", "1"]  # nothing is padded
+
+
+def test_two_ranks_have_gradients_and_people_of_one_process(tmp_path):
+    """Four images of one shape in one process, two of them on each of two ranks."""
+    write_dataset(
+        tmp_path, Recipe(train=8, val=2, seed=3, size=(160, 120), people=(1, 1)), workers=1
+    )
+    config = write_config(tmp_path, tmp_path)
+    settings = yaml.safe_load(config.read_text())
+    settings["MODEL"]["EXTRA"] = merged(TINY, ALL)
+    config.write_text(yaml.safe_dump(settings))
+    by_four = [BY_TWO[0], "4", *BY_TWO[2:]]
+    wanted = gradients_and_results(config, tmp_path / "one", *by_four)
+    answers = launch(gradients_and_results, 2, config, tmp_path / "two", *BY_TWO)
+    for found in answers:
+        assert found.keys() == wanted.keys()
+        for name, gradient in wanted.items():
+            np.testing.assert_allclose(found[name], gradient, rtol=1e-3, atol=1e-6, err_msg=name)
+            assert gradient.any(), name
+    one, two = (people_found(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-3)
+
+
+def people_found(folder):
+    """Return image, score, box and joints of every row of a results file."""
+    rows = json.loads(next((folder / "results").glob("*.json")).read_text())
+    return [[row["image_id"], row["score"], *row["bbox"], *row["keypoints"]] for row in rows]
