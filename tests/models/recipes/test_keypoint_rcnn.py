@@ -3,7 +3,7 @@
 import pytest
 import torch
 from modelcfg import model_cfg
-from tinyrcnn import PLAIN, tiny_rcnn
+from tinyrcnn import PLAIN, merged, target, tiny_rcnn
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18, resnet34, resnet50
@@ -159,37 +159,73 @@ def test_our_names_go_there_and_back(improved):
     assert list(network.key_map.from_official(there)) == list(state)
 
 
-def test_the_baseline_equals_torchvisions_network():
-    """Same weights, same images, parity switches on: the same people."""
+def small_pair(options, **extra):
+    """Return torchvision's network and our baseline with the same weights, switched to parity."""
     torch.manual_seed(0)
     theirs = KeypointRCNN(
         resnet_fpn_backbone(backbone_name="resnet18", weights=None, norm_layer=nn.BatchNorm2d),
         min_size=128,
         max_size=200,
-        rpn_post_nms_top_n_test=20,
         box_head=TwoMLPHead(256 * 49, 64),
         box_predictor=FastRCNNPredictor(64, 2),
-        box_score_thresh=0.0,
         keypoint_head=KeypointRCNNHeads(256, (64, 64)),
         keypoint_predictor=KeypointRCNNPredictor(64, 17),
-    ).eval()
-    ours = build(
-        device="cpu",
-        BACKBONE={"DEPTH": 18, "NORM": "BN", "TRAINABLE_LAYERS": 5},
-        RPN={"ROUND_ANCHORS": True, "POST_NMS_TEST": 20},
-        ROI={"ALIGNED": False, "SAMPLING_RATIO": 2, "FC_DIM": 64},
-        KEYPOINT={**PLAIN, "DIM": 64, "CONVS": 2},
-        INPUT={"MIN_TEST": 128, "MAX": 200},
-        TEST={"SCORE_THRESH": 0.0},
-    ).eval()
+        **options,
+    )
+    parity = {
+        "BACKBONE": {"DEPTH": 18, "NORM": "BN", "TRAINABLE_LAYERS": 5},
+        "RPN": {"ROUND_ANCHORS": True},
+        "ROI": {"ALIGNED": False, "SAMPLING_RATIO": 2, "FC_DIM": 64},
+        "KEYPOINT": {**PLAIN, "DIM": 64, "CONVS": 2},
+        "INPUT": {"MIN_TRAIN": [128], "MIN_TEST": 128, "MAX": 200},
+    }
+    ours = build(device="cpu", **merged(parity, extra))
     ours.load_state_dict(theirs.state_dict())
+    return theirs, ours
+
+
+def test_the_baseline_equals_torchvisions_network():
+    """Same weights, same images, parity switches on: the same people."""
+    theirs, ours = small_pair(
+        {"rpn_post_nms_top_n_test": 20, "box_score_thresh": 0.0},
+        RPN={"POST_NMS_TEST": 20},
+        TEST={"SCORE_THRESH": 0.0},
+    )
     images = [torch.rand(3, 90, 120), torch.rand(3, 130, 77)]
     with torch.inference_mode():
-        for a, b in zip(ours(images), theirs(images), strict=True):
+        for a, b in zip(ours.eval()(images), theirs.eval()(images), strict=True):
             assert torch.allclose(a["boxes"], b["boxes"], atol=1e-3)
             assert torch.allclose(a["scores"], b["scores"], atol=1e-5)
             assert torch.allclose(a["keypoints"][..., :2], b["keypoints"][..., :2], atol=1e-3)
             assert torch.allclose(a["keypoints_scores"], b["keypoints_scores"], atol=1e-4)
+
+
+def test_the_baselines_losses_equal_torchvisions():
+    """With torchvision's beta, and everything sampled: no chance, and one more normaliser."""
+    every = 100_000  # anchors, more than there are
+    theirs, ours = small_pair(
+        {
+            "rpn_batch_size_per_image": every,
+            "rpn_post_nms_top_n_train": 40,
+            "box_batch_size_per_image": 1000,
+        },
+        RPN={"BATCH": every, "POST_NMS_TRAIN": 40, "SMOOTH_L1_BETA": 1 / 9},
+        ROI={"BATCH": 1000, "BOX_BETA": 1 / 9},
+    )
+    images = [torch.rand(3, 90, 120), torch.rand(3, 130, 77)]
+    targets = [target([[5, 5, 60, 80], [40, 10, 110, 85]], 17), target([[9, 20, 70, 125]], 17)]
+    targets[0]["keypoints"][0, 3:9, 2] = 0
+    for one in targets:
+        one["keypoints"][..., :2] += 0.37  # not where two cells meet
+    wanted, found = (
+        {k: v.item() for k, v in n.train()(images, targets).items()} for n in (theirs, ours)
+    )
+    for name in ("loss_classifier", "loss_box_reg", "loss_keypoint"):
+        assert found[name] == pytest.approx(wanted[name], rel=1e-4), name
+    sampled = len(images) * every * found["loss_objectness"] / wanted["loss_objectness"]
+    assert sampled == pytest.approx(round(sampled), abs=0.1)  # torchvision divides by those found
+    boxes = len(images) * every * found["loss_rpn_box_reg"] / wanted["loss_rpn_box_reg"]
+    assert boxes == pytest.approx(sampled, rel=1e-4)
 
 
 def test_norms_and_anchors_as_asked():
