@@ -112,3 +112,44 @@ def test_published_recipes(name, wanted):
     assert dict(zip(RECIPE_KEYS, values, strict=True)) == dict(
         zip(RECIPE_KEYS, wanted, strict=True)
     )
+
+
+ONE_STAGE = [file for file in LEAVES if "coco/keypoint_rcnn/" in name_of(file)]
+IMPROVED = yaml.safe_load("""
+BACKBONE: {DEPTH: 50, NORM: FrozenBN, TRAINABLE_LAYERS: 3, STRIDE_IN_1X1: false}
+FPN: {OUT_CHANNELS: 256}
+RPN: {PRE_NMS_TRAIN: 2000, PRE_NMS_TEST: 1000, POST_NMS_TRAIN: 1500, POST_NMS_TEST: 1000, NMS: 0.7,
+  BATCH: 256, SMOOTH_L1_BETA: 0.0, ROUND_ANCHORS: false}
+ROI: {BATCH: 512, POS_FRACTION: 0.25, FG_IOU: 0.5, BOX_BETA: 0.5, POOL: 7, ALIGNED: true,
+  SAMPLING_RATIO: 0}
+KEYPOINT: {HEAD: gcm, LEVELS: ['0'], POOL: 14, ENLARGE: 1.3, ZERO_PAD: true, CONVS: 8, DIM: 512,
+  GCM: {EVERY: 4, HEADS: 4, BN_INIT: uniform}, LOSS_NORM: visible, LOSS_WEIGHT: 1.0,
+  FILTER_NO_VISIBLE: true}
+INPUT: {MIN_TRAIN: [640, 672, 704, 736, 768, 800], MAX: 1333, MIN_TEST: 800, GROUP_ASPECT: true}
+TEST: {SCORE_THRESH: 0.05, NMS: 0.5, DETECTIONS: 100, DECODE: bicubic, RESCORE: false,
+  OKS_NMS: 0.0, CLIP: false}
+""")
+PLAIN = {"HEAD": "plain", "LEVELS": ["0", "1", "2", "3"], "ENLARGE": 1.0}
+
+
+@pytest.mark.parametrize("branch", ["gcm", "plain"])
+def test_published_one_stage_models(branch):
+    file = "r50_fpn_gcm_3x" if branch == "gcm" else "r50_fpn_3x"
+    extra = load_config(ROOT / f"coco/keypoint_rcnn/{file}.yaml").MODEL.EXTRA
+    for part, values in IMPROVED.items():
+        if part == "KEYPOINT" and branch == "plain":
+            values = {**values, **PLAIN, "ZERO_PAD": False}
+        assert {key: extra[part][key] for key in values} == values
+
+
+@pytest.mark.parametrize("file", ONE_STAGE, ids=name_of)
+def test_published_one_stage_schedule_for_any_batch(file):
+    cfg = load_config(file)
+    train, batch = cfg.TRAIN, cfg.TRAIN.GLOBAL_BATCH
+    images = [count * batch for count in (*train.LR_STEP, train.MAX_ITER)]
+    assert images == [3_360_000, 4_000_000, 4_320_000]
+    assert pytest.approx(0.02 * batch / 16) == train.LR
+    rest = (train.OPTIMIZER, train.MOMENTUM, train.NESTEROV, train.WD, train.WD_NORM)
+    assert rest == ("sgd", 0.9, False, 1e-4, 0.0)
+    assert (train.WARMUP_ITERS, train.WARMUP_FACTOR, train.CLIP_NORM) == (1000, 0.001, 0.0)
+    assert (cfg.DATASET.FLIP, cfg.TEST.FLIP_TEST, cfg.DATASET.COLOR_RGB) == (0.5, False, True)
