@@ -2,12 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from tinyrcnn import write_config
 from tool_loader import load_script
 
+from lib.utils.errors import ConfigError
+
 train, score = load_script("tools/train.py"), load_script("tools/test.py")
+predict = load_script("tools/predict.py")
 
 
 def run_folder(tmp_path):
@@ -32,6 +36,14 @@ def test_train_test_plot(synthpose, tmp_path, capsys):
     }
     load_script("visualization/plot_coco.py").main([str(w) for pair in files.items() for w in pair])
     assert list((tmp_path / "pictures").iterdir())
+    image = next((synthpose / "coco/images/val2017").iterdir())
+    words = ["--cfg", str(config), "--out", str(tmp_path / "out"), "--min-score", "0", str(image)]
+    words += ["MODEL.EXTRA.TEST.SCORE_THRESH", "0"]
+    (frame,) = json.loads(predict.main(words).read_text())["frames"]
+    assert frame["people"]
+    assert {np.shape(person["keypoints"]) for person in frame["people"]} == {(17, 3)}
+    with pytest.raises(ConfigError, match="finds people itself"):
+        predict.main([*words, "--boxes", "boxes.json"])
 
 
 def test_a_resumed_run_equals_the_whole_one(synthpose, tmp_path):
