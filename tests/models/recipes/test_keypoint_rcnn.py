@@ -228,7 +228,7 @@ def test_the_baselines_losses_equal_torchvisions():
     assert boxes == pytest.approx(sampled, rel=1e-4)
 
 
-def test_norms_and_anchors_as_asked():
+def test_norms_anchors_and_betas_as_asked():
     network = build(BACKBONE={"NORM_EPS": 0.0}, RPN={"ROUND_ANCHORS": True})
     assert network.backbone.body.bn1.eps == 0
     assert network.rpn.anchor_generator.rounded
@@ -237,6 +237,8 @@ def test_norms_and_anchors_as_asked():
     assert network.backbone.body.layer2[0].conv1.weight.requires_grad
     network = build(BACKBONE={"NORM": "BN", "TRAINABLE_LAYERS": 5})
     assert all(p.requires_grad for p in network.parameters())
+    network = build(RPN={"SMOOTH_L1_BETA": 0.3}, ROI={"BOX_BETA": 0.7})
+    assert (network.rpn.smooth_l1_beta, network.roi_heads.options.box_beta) == (0.3, 0.7)
 
 
 def test_proposals_number():
