@@ -168,11 +168,16 @@ def _key_map(model: nn.Module) -> KeyMap:
 
 
 def _translate(model: nn.Module, state: StateDict) -> StateDict:
-    """Return ``state`` under our names, read in whichever layout fits the most tensors."""
+    """Return ``state`` under our names, read in whichever layout fits the most tensors.
+
+    A key map with a method ``complete(state, own)`` adds what the file stands for without holding.
+    """
     own = model.state_dict()
     key_map = _key_map(model)
     readings = (state, key_map.from_official(state), key_map.from_official(_bare(state)))
-    return max(readings, key=lambda reading: sum(_fits(own, item) for item in reading.items()))
+    best = max(readings, key=lambda reading: sum(_fits(own, item) for item in reading.items()))
+    complete = getattr(key_map, "complete", None)
+    return best if complete is None else complete(best, own)
 
 
 def _bare(state: StateDict) -> StateDict:

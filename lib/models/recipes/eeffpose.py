@@ -106,10 +106,14 @@ class EEffPoseKeys:
     """Official names depend on the backbone: EEffNet's are numbered by position."""
 
     def from_official(self, state: StateDict) -> StateDict:
-        """Return ``state`` under our names; a trunk alone also fills the branches' blocks."""
-        ours = {key: _to_rows(value) for key, value in _ANY.from_official(state).items()}
-        is_trunk = not any(key.startswith((_BRANCHES, "head.")) for key in ours)
-        return {**ours, **_copies(ours)} if is_trunk else ours
+        """Return ``state`` under our names."""
+        return {key: _to_rows(value) for key, value in _ANY.from_official(state).items()}
+
+    def complete(self, state: StateDict, own: StateDict) -> StateDict:
+        """Return ``state``; of a trunk alone with copies for those branches that ``own`` has."""
+        if any(key.startswith((_BRANCHES, "head.")) for key in state):
+            return state
+        return {**state, **{key: value for key, value in _copies(state).items() if key in own}}
 
     def to_official(self, state: StateDict) -> StateDict:
         """Return our ``state`` under the official names."""

@@ -44,6 +44,13 @@ def test_every_block_is_constant_right_after_initialisation(factor):
     assert not torch.equal(out[:, 0], out[:, 1])
 
 
+def test_convolutions_start_kaiming_normal_by_fan_out():
+    layer = unit(in_channels=64, out_channels=32)
+    # Fan-out is outputs x kernel: 128 of the pointwise, 64 x 9 of the depthwise as torch counts.
+    for conv, fan in ((layer.pw, 4 * 32), (layer.dw, 64 * 9)):
+        assert conv.weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.1)
+
+
 def test_icnr_repeats_the_first_phase():
     weight = torch.arange(8.0).reshape(8, 1, 1, 1)
     icnr(weight, 2)

@@ -238,6 +238,14 @@ def test_a_trunk_file_also_fills_the_branches(prefix):
     assert all(name.startswith(("backbone.fuse", "neck", "head")) for name in report.missing)
 
 
+def test_a_trunk_file_is_all_that_a_plain_trunk_accounts_for():
+    network = build("000", device="cpu")
+    file = {key: value + 1 for key, value in network.backbone.state_dict().items()}
+    report = load_pretrained(network, file, ["backbone"])
+    assert report.unexpected == []  # no copies for branches that it does not have
+    assert len(report.loaded) == len(file)
+
+
 def test_initialisation_is_the_published_one():
     torch.manual_seed(0)
     started = build(device="cpu")
