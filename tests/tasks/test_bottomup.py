@@ -142,25 +142,27 @@ def test_people_of_targets_are_found_where_they_are(make, overrides):
     assert (poses.boxes[:, :2] <= poses.keypoints.min(axis=1)).all()
 
 
-def test_network_size_and_grid(make):
-    task = make("TEST.SCALE_FACTOR=[0.5,1]")
+def test_network_sizes_grid_and_the_scale_of_the_tags(make):
+    task = make("TEST.SCALE_FACTOR=[0.5,1,2]")
     seen = []
 
     def network(images):
         seen.append(tuple(images.shape))
         height, width = images.shape[2:]
-        coarse = torch.zeros(len(images), 34, height // 4, width // 4)
+        coarse = torch.full((len(images), 34, height // 4, width // 4), float(width))
         return [coarse, torch.zeros(len(images), 17, height // 2, width // 2)]
 
-    images = [
-        torch.zeros(1, 128, 256, 3, dtype=torch.uint8),
-        torch.zeros(1, 64, 128, 3, dtype=torch.uint8),
-    ]
+    sizes = [(256, 512), (128, 256), (64, 128)]
+    images = [torch.zeros(1, *size, 3, dtype=torch.uint8) for size in sizes]
     merger = MapMerger(task.cfg, task.skeleton)
     heat, tags = merger.maps(network, images, (160, 120))
-    assert seen == [(2, 3, 128, 256), (2, 3, 64, 128)]
-    assert heat.shape == (17, 128, 256)
+    assert seen == [(2, 3, *size) for size in sizes]
+    assert heat.shape == (17, 128, 256)  # the input at scale 1
+    assert heat.mean().item() == pytest.approx(
+        (512 + 256 + 128) / 3 / 2
+    )  # all scales count, both stages
     assert tags.shape == (17, 128, 256, 2)
+    assert tags.unique().tolist() == [256]  # those of scale 1 only
 
 
 def test_who_has_a_centre_only_is_left_out(make):
