@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 ENOUGH = 0.95  # of the parameters; a file that fills less belongs to another model
 DERIVED = ("num_batches_tracked", "relative_position_index")  # no harm if absent or different
+NAMED_AT_START = 24  # of each kind: enough for a new head and for modules of ours
 BIAS_TABLE = "relative_position_bias_table"
 # Names that give a file away as another model's -> what to do about it.
 HINTS = {
@@ -54,12 +55,15 @@ class LoadReport:
         return len(self.loaded) / max(1, offered)
 
     def __str__(self) -> str:
-        """Return one line: counts, and the first names of what did not fit."""
+        return self.line()
+
+    def line(self, limit: int = 4) -> str:
+        """Return one line: counts, and up to ``limit`` names of each kind that did not fit."""
         parts = [f"{len(self.loaded)} tensors loaded ({self.filled:.0%} of the parameters)"]
         for kind in ("missing", "unexpected", "mismatched", "skipped"):
             names = getattr(self, kind)
             if names:
-                parts.append(f"{len(names)} {kind} ({some(names)})")
+                parts.append(f"{len(names)} {kind} ({some(names, limit)})")
         return ", ".join(parts)
 
 
@@ -128,7 +132,7 @@ def load_pretrained(
             f"{where}: only {report.used:.0%} of its tensors fit this model, at least {least:.0%} "
             f"should: {report}."
         )
-    logger.info("%s: %s", where, report)
+    logger.info("%s: %s", where, report.line(NAMED_AT_START))
     if report.mismatched:
         logger.warning("%s: other shapes, not loaded: %s", where, ", ".join(report.mismatched))
     return report

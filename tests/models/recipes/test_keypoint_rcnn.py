@@ -130,7 +130,8 @@ def test_older_names_and_imagenet_files():
     assert not any("fc" in key for key in mapped)
 
 
-def test_starting_from_a_baseline_reports_every_tensor_that_did_not_fit():
+def test_starting_from_a_baseline_reports_every_tensor_that_did_not_fit(caplog):
+    caplog.set_level("INFO")
     state = to_official(tiny_rcnn({"KEYPOINT": PLAIN}, seed=1))
     network = tiny_rcnn()
     report = load_pretrained(network, state)
@@ -140,6 +141,7 @@ def test_starting_from_a_baseline_reports_every_tensor_that_did_not_fit():
     fresh = {f"{HEAD}{m}.{w}" for m in ("reduce", "conv1") for w in ("weight", "bias")}
     missing = {n for n in gcm | fresh if "num_batches_tracked" not in n}
     assert set(report.missing) == missing
+    assert all(name in caplog.text for name in missing | set(report.unexpected))
     assert torch.equal(network.roi_heads.keypoint_head.conv2.weight, state[f"{HEAD}2.weight"])
 
 
