@@ -80,7 +80,10 @@ class PersonCrops(Dataset):
 
 
 class CropLoader:
-    """Batches of ``batch_size`` crops, re-cut from images with any number of people."""
+    """Batches of ``batch_size`` crops, re-cut from images with any number of people.
+
+    As items of `PersonCrops`, but tensors except for ``index``, which no device needs.
+    """
 
     def __init__(self, images: DataLoader[Sample], count: int, batch_size: int) -> None:
         self._images = images
@@ -90,7 +93,7 @@ class CropLoader:
     def __len__(self) -> int:
         return -(-self._count // self._batch_size)
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         waiting: list[Sample] = []
         held = 0
         for sample in self._images:
@@ -104,10 +107,13 @@ class CropLoader:
             yield _split(waiting, held)[0]
 
 
-def _split(samples: list[Sample], size: int) -> tuple[dict[str, torch.Tensor], list[Sample]]:
+def _split(samples: list[Sample], size: int) -> tuple[dict[str, Any], list[Sample]]:
     """Join the first ``size`` people of ``samples`` to a batch; return the rest as one sample."""
     joined = {key: np.concatenate([s[key] for s in samples]) for key in samples[0]}
-    batch = {key: torch.from_numpy(value[:size]) for key, value in joined.items()}
+    batch = {
+        key: value[:size] if key == "index" else torch.from_numpy(value[:size])
+        for key, value in joined.items()
+    }
     rest = {key: value[size:] for key, value in joined.items()}
     return batch, [rest] if len(rest["index"]) else []
 

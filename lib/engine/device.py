@@ -111,8 +111,13 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """Move all tensors in nested lists, tuples and dicts; anything else passes unchanged."""
+    """Move all tensors in nested lists, tuples and dicts; anything else passes unchanged.
+
+    Nothing waits: a copy to a GPU from memory that is not pinned would wait for all work before.
+    """
     if isinstance(value, Tensor):
+        if device.type == "cuda" and not value.is_cuda and not value.is_pinned():
+            value = value.pin_memory()
         return value.to(device, non_blocking=True)
     if isinstance(value, dict):
         return {key: to_device(item, device) for key, item in value.items()}

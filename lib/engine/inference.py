@@ -102,16 +102,26 @@ def predict(
     watch = watch or Stopwatch()
     loader = task.build_test_loader(world.rank, world.size)
     bar = tqdm(total=len(loader), desc="predict", disable=not world.is_main or None, leave=False)
-    parts = []
+    parts: list[Poses] = []
+    sent: Poses | Callable[[], Poses] | None = None
     # no_grad, not inference_mode: tables that a module caches on the way must stay trainable-safe.
     with evaluating(network), torch.no_grad(), bar:
         for batch in watch.waits("load", readable(loader)):
             if should_stop():
                 break
             with watch("predict"), precision.autocast():
-                parts.append(task.predict_step(network, to_device(batch, device)))
+                before, sent = sent, task.predict_step(network, to_device(batch, device))
+                parts += _arrived(before)  # while the device computes this batch
             bar.update()
+        with watch("predict"):
+            parts += _arrived(sent)
     return Poses.concatenate(parts, task.num_joints)
+
+
+def _arrived(sent: Poses | Callable[[], Poses] | None) -> list[Poses]:
+    if sent is None:
+        return []
+    return [sent() if callable(sent) else sent]
 
 
 def evaluate(

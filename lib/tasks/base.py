@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,8 +114,11 @@ class Task(Protocol):
         """
         ...
 
-    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
-        """Return people in original-image pixels, flip and scale testing included."""
+    def predict_step(self, model: nn.Module, batch: Batch) -> Poses | Callable[[], Poses]:
+        """Return people in original-image pixels, flip and scale testing included.
+
+        Or a function that waits for them: it is called when the next batch is on its way.
+        """
         ...
 
     def predict_image(

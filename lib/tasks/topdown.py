@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ from lib.tasks.splits import (
     task_skeleton,
 )
 from lib.tasks.topdown_options import build_augmentation, build_codec, build_loss, flip_align
+from lib.tasks.transfer import HostCopy
 from lib.utils.errors import ConfigError
 
 
@@ -48,6 +49,7 @@ class TopDownTask:
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
         self._loss = build_loss(cfg)
+        self._flip_indices: dict[torch.device, Tensor] = {}
 
     # --- what the engine asks for -------------------------------------------------------------
 
@@ -87,11 +89,8 @@ class TopDownTask:
 
     def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
         """Return the crops of ``DATASET.TEST_SET``, each image decoded once."""
-        crops = PersonCrops(
-            self.people, input_size=self.codec.input_size, unbiased=self.codec.unbiased
-        )
         return crop_loader(
-            crops,
+            self._test_crops,
             batch_size=self.cfg.TEST.BATCH_SIZE_PER_GPU,
             workers=self.cfg.WORKERS,
             rank=rank,
@@ -110,20 +109,25 @@ class TopDownTask:
             "_accuracy": heatmap_accuracy(heatmaps, targets),
         }
 
-    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
-        """Predict a batch of crops, mirrored too with ``TEST.FLIP_TEST``."""
-        rows = batch["index"].cpu().numpy()
-        keypoints, scores = self.predict_crops(model, batch["image"], batch["crop"])
-        people = self.people
-        return Poses(
-            image_ids=people.images.ids[people.image_index[rows]],
-            keypoints=keypoints,
-            keypoint_scores=scores,
-            scores=people.scores[rows],
-            boxes=xywh_to_xyxy(people.boxes[rows]),
-            indices=rows,
-            crops=batch["crop"].cpu().numpy(),
-        )
+    def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
+        """Send a batch of crops through the network, mirrored too with ``TEST.FLIP_TEST``."""
+        rows, crops = batch["index"], batch["crop"]
+        joints = self._send(model, batch["image"], crops)
+
+        def people() -> Poses:
+            keypoints, scores = _joints_and_scores(joints)
+            table = self.people
+            return Poses(
+                image_ids=table.images.ids[table.image_index[rows]],
+                keypoints=keypoints,
+                keypoint_scores=scores,
+                scores=table.scores[rows],
+                boxes=xywh_to_xyxy(table.boxes[rows]),
+                indices=rows,
+                crops=self._test_crops.crops[rows],
+            )
+
+        return people
 
     def predict_image(
         self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
@@ -213,17 +217,26 @@ class TopDownTask:
             images: (N, H, W, 3) uint8 crops, blue-green-red.
             crops: (N, 4) float32 ``centre x, centre y, width, height`` of each crop in its image.
         """
+        return _joints_and_scores(self._send(model, images, crops))
+
+    def _send(self, model: nn.Module, images: Tensor, crops: Tensor) -> HostCopy:
+        """Return (N, K, 3) ``x, y, score`` to come; nothing here waits for the device."""
         pixels = normalise(images, rgb=self.cfg.DATASET.COLOR_RGB)
         if not self.cfg.TEST.FLIP_TEST:
             heatmaps = model(pixels)
         else:
             # One batch of both: half the launches, and fuller ones.
             direct, mirrored = model(torch.cat([pixels, pixels.flip(3)])).chunk(2)
-            index = torch.from_numpy(self.skeleton.flip_index).to(direct.device)
+            index = self._flip_index(direct.device)
             heatmaps = self.codec.merge_flipped(direct, mirrored, index, flip_align(self.cfg))
         keypoints, scores = self.codec.decode_to_image(heatmaps, crops)
-        both = torch.cat([keypoints, scores[..., None]], dim=2).cpu().numpy()  # one transfer
-        return both[..., :2], both[..., 2]
+        return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
+
+    def _flip_index(self, device: torch.device) -> Tensor:
+        """Return the partner of each joint, (K,); copied to the device once."""
+        if device not in self._flip_indices:
+            self._flip_indices[device] = torch.from_numpy(self.skeleton.flip_index).to(device)
+        return self._flip_indices[device]
 
     @property
     def skeleton(self) -> Skeleton:
@@ -233,6 +246,11 @@ class TopDownTask:
     @cached_property
     def _skeleton(self) -> Skeleton:
         return task_skeleton(self.cfg, self._source(train=False), lambda: self._truth[1])
+
+    @cached_property
+    def _test_crops(self) -> PersonCrops:
+        size, unbiased = self.codec.input_size, self.codec.unbiased
+        return PersonCrops(self.people, input_size=size, unbiased=unbiased)
 
     @cached_property
     def people(self) -> PersonTable:
@@ -270,3 +288,8 @@ def _boxes_of(image: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:
     if boxes is None:
         boxes = np.array([[0, 0, image.shape[1], image.shape[0]]])
     return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+
+def _joints_and_scores(joints: HostCopy) -> tuple[np.ndarray, np.ndarray]:
+    found = joints.numpy()
+    return found[..., :2], found[..., 2]

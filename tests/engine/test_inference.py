@@ -39,6 +39,32 @@ def test_evaluation_scores_times_and_writes(tmp_path):
     assert result.files == [tmp_path / "results" / "toy.txt"]
 
 
+def test_people_are_waited_for_when_the_next_batch_is_on_its_way():
+    events = []
+
+    class Later(ToyTask):
+        def predict_step(self, model, batch):
+            found, number = super().predict_step(model, batch), len(events)
+            events.append(f"send {number}")
+
+            def people():
+                events.append(f"wait {number}")
+                return found
+
+            return people
+
+    torch.manual_seed(0)
+    network = ToyNet()
+    together = predict(Later(), network, CPU, Precision())
+    sent = [event for event in events if event.startswith("send")]
+    assert len(sent) > 2
+    assert events[:3] == ["send 0", "send 1", "wait 0"]
+    assert events[-1].startswith("wait")
+    assert (
+        together.indices.tolist() == predict(ToyTask(), ToyNet(), CPU, Precision()).indices.tolist()
+    )
+
+
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert evaluate(ToyTask(), ToyNet(), CPU, Precision()).files == []

@@ -67,11 +67,11 @@ def test_targets_answer_to_keypoints_through_the_whole_chain(task):
     from lib.structures.geometry import apply_affine, image_to_crop_affine
 
     for batch in task.build_test_loader():
-        rows = batch["index"].numpy()
+        rows = batch["index"]
         affine = image_to_crop_affine(batch["crop"].numpy(), codec.input_size)
         crops = apply_affine(affine, people.keypoints[rows]).astype(np.float32)
         matrices.append(torch.from_numpy(crops))
-        poses = task.predict_step(Oracle(), batch)
+        poses = task.predict_step(Oracle(), batch)()
         inside = (crops > 2).all(-1) & (crops < np.array(codec.input_size) - 6).all(-1)
         seen = inside & (people.visibility[rows] > 0)
         # A cell is 4 pixels of the crop; the quarter step halves its half.
@@ -113,3 +113,19 @@ def test_a_train_step_never_waits_for_the_device(tiny_config, monkeypatch):
     assert all(parameter.grad is not None for parameter in model.parameters())
     with pytest.raises(RuntimeError, match="meta"):
         losses["heatmap"].item()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "dark", "udp"])
+def test_sending_a_test_batch_never_waits_for_the_device(tiny_config, monkeypatch, name):
+    words = [f"MODEL.TARGET_TYPE={name}", "TEST.FLIP_TEST=true", "TEST.FLIP_ALIGN=exact"]
+    task = build_task(load_config(tiny_config, words))
+    with torch.device("meta"):
+        model = task.build_model().eval()
+        images, crops = torch.empty(5, 96, 64, 3, dtype=torch.uint8), torch.empty(5, 4)
+    batch = {"image": images, "crop": crops, "index": np.arange(5)}
+    task.predict_step(model, batch)  # makes the constants of this width
+    monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("a copy from the host"))
+    monkeypatch.setattr(torch, "from_numpy", lambda *_: pytest.fail("a copy from the host"))
+    people = task.predict_step(model, batch)
+    with pytest.raises(TypeError, match="meta"):
+        people()

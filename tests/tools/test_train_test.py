@@ -164,7 +164,7 @@ def test_predictions_of_the_api_equal_those_of_the_test(tiny_config):
     estimator = PoseEstimator.from_config(load_config(tiny_config), device="cpu")
     batch = next(iter(estimator.task.build_test_loader()))
     with torch.no_grad():
-        poses = estimator.task.predict_step(estimator.network, batch)
+        poses = estimator.task.predict_step(estimator.network, batch)()
     first = poses.image_ids == poses.image_ids[0]
     people = estimator.task.people
     image = read_image(people.image_path(0))
