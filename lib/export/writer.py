@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 OPSET = 17
 TOLERANCE = 1e-4  # of the spread of the network's own output
+# Heat is of order 1. A trained network sees nobody in noise: its maps are nearly zero there, and a
+# share of their spread would be a share of the rounding.
+LEAST_SPREAD = 0.01
 RECORDED = 2  # images in the recorded run; a dimension of one could be taken for a constant
 COMPARED = (1, 3)  # images in the runs that are compared
 Forward = Callable[[Tensor], Tensor | list[Tensor]]
@@ -134,13 +137,14 @@ def largest_difference(
 ) -> float:
     """Return the largest absolute difference of maps, in standard deviations of the wanted ones.
 
-    NaN if either holds NaN; infinite if their number or shapes differ.
+    A deviation below ``LEAST_SPREAD`` counts as that. NaN if either holds NaN; infinite if their
+    number or shapes differ.
     """
     pairs = list(zip(_as_list(wanted), _as_list(found), strict=False))
     same_number = len(_as_list(wanted)) == len(_as_list(found))
     if not same_number or any(a.shape != b.shape for a, b in pairs):
         return float("inf")
-    ratios = [(a - b).abs().max() / a.std().clamp_min(1e-30) for a, b in pairs]
+    ratios = [(a - b).abs().max() / a.std().clamp_min(LEAST_SPREAD) for a, b in pairs]
     return float(torch.stack(ratios).max())
 
 

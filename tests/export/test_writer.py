@@ -8,7 +8,13 @@ from torch import nn
 
 from lib.export.card import CARD_FILE, unpack_card
 from lib.export.onnx_network import OnnxNetwork
-from lib.export.writer import compare, export_onnx, export_torchscript, largest_difference
+from lib.export.writer import (
+    TOLERANCE,
+    compare,
+    export_onnx,
+    export_torchscript,
+    largest_difference,
+)
 from lib.models.layers.transformer import WindowAttention
 from lib.utils.errors import ExportError
 
@@ -65,6 +71,15 @@ def test_what_onnx_lacks_is_a_sentence(tmp_path):
 
     with pytest.raises(ExportError, match="cannot be written as ONNX"):
         export_onnx(Strange(), [(4, 4)], tmp_path / "model.onnx", CARD)
+
+
+def test_rounding_of_maps_without_anybody_is_no_difference():
+    nobody = 5e-4 * torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    assert (
+        largest_difference(nobody, nobody + 4e-7)
+        < TOLERANCE
+        < largest_difference(nobody, nobody + 1e-5)
+    )
 
 
 def test_difference_in_spreads():
