@@ -165,6 +165,31 @@ def test_network_sizes_grid_and_the_scale_of_the_tags(make):
     assert tags.unique().tolist() == [256]  # those of scale 1 only
 
 
+@pytest.mark.parametrize("tag_per_joint", [True, False])
+def test_tags_are_mirrored_back_and_the_centre_dropped(make, tag_per_joint):
+    task = make("DATASET.WITH_CENTER=true", f"MODEL.TAG_PER_JOINT={tag_per_joint}")
+    planes = 17 if tag_per_joint else 1
+
+    def network(images):
+        height, width = images.shape[2:]
+        heat = torch.zeros(2, 18, height // 4, width // 4)
+        tags = torch.zeros(2, planes + tag_per_joint, height // 4, width // 4)
+        heat[:, 17] = 9  # the centre, which nobody asks for
+        tags[:, planes:] = 9
+        tags[1, 1 % planes, :, 0] = 5  # left eye, at the left of the mirror image
+        return [torch.cat([heat, tags], dim=1), torch.zeros(2, 18, height // 2, width // 2)]
+
+    pixels = torch.zeros(1, 128, 192, 3, dtype=torch.uint8)
+    heat, tags = MapMerger(task.cfg, task.skeleton).maps(network, [pixels], (160, 120))
+    assert len(heat) == 17
+    assert heat.max() == 0
+    assert len(tags) == planes
+    assert tags[..., 0].max() == 0
+    joints, _, columns = tags[..., 1].nonzero(as_tuple=True)
+    assert joints.unique().tolist() == [2 % planes]  # right eye, at the right
+    assert columns.min() > 150
+
+
 def test_who_has_a_centre_only_is_left_out(make):
     task = make(
         "DATASET.WITH_CENTER=true", "TEST.IGNORE_CENTER=false",
@@ -302,6 +327,12 @@ def test_loss_uses_masks_and_the_most_annotated_thirty(make):
     everything = task.loss_step(model, batch)
     assert everything["pull_0"] == 0
     assert everything["push_0"] == pytest.approx(0.5 * 0.001)  # thirty people with one tag
+    single = make("DATASET.MAX_NUM_PEOPLE=1").loss_step(model, batch)
+    assert single["push_0"] == 0
+    batch["masks"][0] = batch["masks"][0] * 0
+    coarse_hidden = task.loss_step(model, batch)
+    assert coarse_hidden["heatmap_0"] == 0
+    assert coarse_hidden["heatmap_1"] == everything["heatmap_1"]
     batch["masks"] = [mask * 0 for mask in batch["masks"]]
     hidden = task.loss_step(model, batch)
     assert everything["heatmap_0"] > 0

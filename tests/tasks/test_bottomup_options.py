@@ -93,9 +93,10 @@ def test_stages(load):
 
 def test_grouping_follows_test_and_the_skeleton(load):
     coco = load_skeleton("coco")
-    options = build_grouping(load("TEST.ADJUST=false", "TEST.TAG_THRESHOLD=2"), coco)
+    overrides = ("TEST.ADJUST=false", "TEST.TAG_THRESHOLD=2", "DATASET.MAX_NUM_PEOPLE=7")
+    options = build_grouping(load(*overrides), coco)
     assert options.joint_order == coco.grouping_order
-    assert (options.adjust, options.tag_threshold, options.max_people) == (False, 2.0, 30)
+    assert (options.adjust, options.tag_threshold, options.max_people) == (False, 2.0, 7)
     centred = load("DATASET.WITH_CENTER=true", "TEST.IGNORE_CENTER=false")
     assert build_grouping(centred, coco).joint_order == (17, *coco.grouping_order)
     dropped = load("DATASET.WITH_CENTER=true")
