@@ -71,6 +71,7 @@ def test_of_too_many_people_those_with_most_joints_stay_in_order():
     people[..., :2] = np.arange(34)[:, None, None] % 19
     people[..., 2] = 2
     people[0, [1, 5, 8], 1:, 2] = 0  # one joint left
+    people[0, [0, 3], 2:, 2] = 0  # two: enough to stay, and to stay in front
     people[0, 20, :, 0] = 99  # all outside
     indices = encode_tag_indices(*tensors(people), 19, max_people=30)
     kept = [n for n in range(34) if n not in (1, 5, 8, 20)]

@@ -36,13 +36,14 @@ def test_subsets_by_crowd_index_and_the_area_rule():
     assert again["AP (medium)"] != found["AP (medium)"]
 
 
-def test_a_subset_boundary_belongs_to_the_harder_side():
+@pytest.mark.parametrize(("index", "subset"), [(0.0, "easy"), (0.8, "hard")])
+def test_a_subset_boundary_belongs_to_the_harder_side(index, subset):
     dataset, rows = random_coco(1, images=4, joints=14, crowd_index=True)
     for image in dataset["images"]:
-        image["crowdIndex"] = 0.8
+        image["crowdIndex"] = index
     found = evaluate_crowdpose(dataset, rows)
     assert math.isnan(found["AP (medium)"])
-    assert found["AP (hard)"] == pytest.approx(found["AP"], abs=5e-5)
+    assert found[f"AP ({subset})"] == pytest.approx(found["AP"], abs=5e-5)
 
 
 def test_a_file_without_crowd_index():
