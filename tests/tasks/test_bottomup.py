@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -310,6 +311,27 @@ def test_options_of_the_spec_train_and_predict(make, overrides):
         batch = next(iter(task.build_test_loader()))
         poses = task.predict_step(model, batch)
     assert poses.keypoints.shape[1] == task.num_joints == 17
+
+
+@pytest.mark.parametrize("centre", [False, True])
+def test_training_images_are_mirrored_with_partners(make, centre):
+    task = make(f"DATASET.WITH_CENTER={centre}")
+    order = task.build_train_dataset().flip_index.tolist()
+    assert order[:5] == [0, 2, 1, 4, 3]
+    assert order[15:] == [16, 15, 17][: 2 + centre]
+
+
+def test_outlines_of_people_without_joints_hide_them(make, synthpose, tmp_path):
+    shutil.copytree(synthpose / "coco", tmp_path / "coco")
+    file = tmp_path / "coco/annotations/person_keypoints_train2017.json"
+    content = json.loads(file.read_text())
+    for row in content["annotations"][1:]:  # the first is somebody to train on
+        row |= {"num_keypoints": 0, "keypoints": [0] * 51}
+        row["segmentation"] = [[0, 0, 999, 0, 999, 999, 0, 999]]
+    file.write_text(json.dumps(content))
+    dataset = make(root=tmp_path / "coco").build_train_dataset()
+    masks = [dataset[0, index]["masks"][0] for index in range(len(dataset))]
+    assert min(mask.mean() for mask in masks) < 0.1
 
 
 def test_loss_uses_masks_and_the_most_annotated_thirty(make):

@@ -17,13 +17,18 @@ def test_channel_attention_by_hand():
     torch.testing.assert_close(layer(x), layer.proj(torch.cat(parts, dim=2)))
 
 
-def test_channel_attention_sums_in_float32_under_autocast():
+def test_channel_attention_sums_in_float32_under_autocast(monkeypatch):
+    sums, softmax = [], torch.Tensor.softmax
+    monkeypatch.setattr(
+        torch.Tensor, "softmax", lambda x, **words: sums.append(x.dtype) or softmax(x, **words)
+    )
     torch.manual_seed(0)
     layer = ChannelAttention(4, 1).eval()
     x = torch.rand(1, 20_000, 4)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = layer(x)
     assert half.dtype == torch.bfloat16
+    assert sums == [torch.float32]
     torch.testing.assert_close(half.float(), layer(x), atol=2e-2, rtol=2e-2)
 
 
