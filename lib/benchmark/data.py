@@ -43,7 +43,7 @@ def train_batches(data: TrainCrops, count: int) -> list[list[int]]:
 def whole_image_batches(data: TrainCrops, count: int) -> list[list[int]]:
     """Return ``count`` people in batches as ``TRAIN.WHOLE_IMAGES`` orders them."""
     sampler = EpochSampler(len(data), BATCH, seed=0, together=data.sources)
-    rows = np.concatenate(sampler.batches(EPOCH))[:count].tolist()
+    rows = np.resize(np.concatenate(sampler.batches(EPOCH)), count).tolist()
     return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 

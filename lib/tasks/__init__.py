@@ -5,6 +5,7 @@
 ``rcnn``      boxes and joints from one network, whole images
 ``splits``    files and evaluators of a data set's splits
 ``pixels``    bytes -> what networks see
+``transfer``  to the device and back without a wait
 """
 
 from lib.tasks.base import Task

@@ -31,6 +31,7 @@ from lib.tasks.bottomup_options import (
     tag_stages,
 )
 from lib.tasks.pixels import normalise
+from lib.tasks.transfer import index_on
 
 
 class MapMerger:
@@ -41,7 +42,7 @@ class MapMerger:
         self.scales = scales_to_test(cfg)
         self.num_joints = skeleton.num_joints
         self.grouping = build_grouping(cfg, skeleton)
-        self.mirror = torch.from_numpy(flip_index(skeleton, cfg.MODEL.NUM_JOINTS))
+        self.mirror = flip_index(skeleton, cfg.MODEL.NUM_JOINTS)
 
     def people(
         self, model: nn.Module, images: list[Tensor], size: Size
@@ -97,7 +98,7 @@ class MapMerger:
             tag_offsets(self.cfg),
         )
         if self.cfg.TEST.FLIP_TEST:
-            mirror = self.mirror.to(heat.device)
+            mirror = index_on(heat.device, self.mirror)
             heat = (heat[:1] + flip_back(heat[1:], mirror)) / 2
             tags = [t[:1] for t in tags] + [unflip_tags(t[1:], mirror) for t in tags]
         if drops_center(self.cfg):

@@ -29,6 +29,7 @@ from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Batch, Evaluator
 from lib.tasks.pixels import unit_planes
 from lib.tasks.splits import build_evaluator, build_source, check_joints, task_skeleton
+from lib.tasks.transfer import index_on
 from lib.utils.errors import ConfigError
 
 Found = list[dict[str, Tensor]]
@@ -191,7 +192,7 @@ class RcnnTask:
     def _find(self, model: nn.Module, images: list[Tensor]) -> Found:
         flip_index = None
         if self.cfg.TEST.FLIP_TEST:
-            flip_index = torch.from_numpy(self.skeleton.flip_index).to(images[0].device)
+            flip_index = index_on(images[0].device, self.skeleton.flip_index)
         return model(self._pixels(images), flip_index=flip_index)
 
     def _poses(self, found: Found, image_ids: np.ndarray, rows: np.ndarray) -> Poses:

@@ -37,7 +37,7 @@ from lib.tasks.splits import (
     task_skeleton,
 )
 from lib.tasks.topdown_options import build_augmentation, build_codec, build_loss, flip_align
-from lib.tasks.transfer import HostCopy
+from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
 
 
@@ -49,7 +49,6 @@ class TopDownTask:
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
         self._loss = build_loss(cfg)
-        self._flip_indices: dict[torch.device, Tensor] = {}
 
     # --- what the engine asks for -------------------------------------------------------------
 
@@ -227,16 +226,10 @@ class TopDownTask:
         else:
             # One batch of both: half the launches, and fuller ones.
             direct, mirrored = model(torch.cat([pixels, pixels.flip(3)])).chunk(2)
-            index = self._flip_index(direct.device)
+            index = index_on(direct.device, self.skeleton.flip_index)
             heatmaps = self.codec.merge_flipped(direct, mirrored, index, flip_align(self.cfg))
         keypoints, scores = self.codec.decode_to_image(heatmaps, crops)
         return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
-
-    def _flip_index(self, device: torch.device) -> Tensor:
-        """Return the partner of each joint, (K,); copied to the device once."""
-        if device not in self._flip_indices:
-            self._flip_indices[device] = torch.from_numpy(self.skeleton.flip_index).to(device)
-        return self._flip_indices[device]
 
     @property
     def skeleton(self) -> Skeleton:

@@ -1,6 +1,8 @@
-"""Results on their way from the device, while the processor goes on."""
+"""What goes to the device and comes from it without a wait."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -28,3 +30,16 @@ class HostCopy:
         if self._there is not None:
             self._there.synchronize()
         return self._host.numpy()
+
+
+def index_on(device: torch.device, index: np.ndarray) -> Tensor:
+    """Return an index (n,) as int64 on a device; it is copied once, as a copy waits for all work.
+
+    The tensor is everybody's: do not write to it.
+    """
+    return _index_on(device, tuple(index.tolist()))
+
+
+@lru_cache(maxsize=64)
+def _index_on(device: torch.device, index: tuple[int, ...]) -> Tensor:
+    return torch.tensor(index, dtype=torch.int64, device=device)

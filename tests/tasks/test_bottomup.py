@@ -5,67 +5,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
-from golden import golden_state
 from torch import nn
 
 from lib.codecs.associative import encode_heatmaps
-from lib.config import load_config
 from lib.datasets.image_people import people_of_images
 from lib.datasets.sources import read_source
-from lib.models import load_weights
 from lib.structures.geometry import apply_affine
 from lib.structures.results import Poses
-from lib.tasks import build_task
-from lib.tasks.bottomup_maps import MapMerger
 from lib.utils.errors import ConfigError, DataError
-
-EXTRA = {
-    "STAGE1": {"NUM_BLOCKS": [1], "NUM_CHANNELS": [4]},
-    "STAGE2": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 2, "NUM_CHANNELS": [4, 8]},
-    "STAGE3": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 3, "NUM_CHANNELS": [4, 8, 8]},
-    "STAGE4": {"NUM_MODULES": 1, "NUM_BLOCKS": [1] * 4, "NUM_CHANNELS": [4, 8, 8, 8]},
-    "DECONV": {"NUM_CHANNELS": [4], "NUM_BASIC_BLOCKS": 1},
-}
-STAGES = {
-    "LOSS": {
-        "NUM_STAGES": 2,
-        "WITH_HEATMAPS_LOSS": [True, True],
-        "HEATMAPS_LOSS_FACTOR": [1.0, 1.0],
-        "WITH_AE_LOSS": [True, False],
-        "AE_LOSS_TYPE": "exp",
-        "PUSH_LOSS_FACTOR": [0.001, 0.001],
-        "PULL_LOSS_FACTOR": [0.001, 0.001],
-    },
-    "TEST": {
-        "WITH_HEATMAPS": [True, True],
-        "WITH_AE": [True, False],
-        "FLIP_TEST": True,
-        "PROJECT2IMAGE": True,
-        "DETECTION_THRESHOLD": 0.1,
-        "NMS_KERNEL": 5,
-        "NMS_PADDING": 2,
-    },
-}
-
-
-@pytest.fixture
-def make(synthpose, tmp_path):
-    """Build a task on ``synthpose`` with overrides ``KEY=VALUE``."""
-
-    def build(*overrides, root=synthpose / "coco", joints=17):
-        path = tmp_path / "bottomup.yaml"
-        content = {
-            **STAGES,
-            "MODEL": {"NAME": "pose_higher_hrnet", "NUM_JOINTS": joints, "EXTRA": EXTRA},
-            "DATASET": {"DATASET": "coco", "ROOT": str(root), "INPUT_SIZE": 128,
-                        "OUTPUT_SIZE": [32, 64], "SIGMA": 2},
-            "WORKERS": 0,
-        }  # fmt: skip
-        path.write_text(yaml.safe_dump(content))
-        return build_task(load_config(path, list(overrides)))
-
-    return build
 
 
 class Oracle(nn.Module):
@@ -141,54 +88,6 @@ def test_people_of_targets_are_found_where_they_are(make, overrides):
     assert error.max() < 2.2, error.max()
     assert poses.keypoint_scores.min() > 0.3
     assert (poses.boxes[:, :2] <= poses.keypoints.min(axis=1)).all()
-
-
-def test_network_sizes_grid_and_the_scale_of_the_tags(make):
-    task = make("TEST.SCALE_FACTOR=[0.5,1,2]")
-    seen = []
-
-    def network(images):
-        seen.append(tuple(images.shape))
-        height, width = images.shape[2:]
-        coarse = torch.full((len(images), 34, height // 4, width // 4), float(width))
-        return [coarse, torch.zeros(len(images), 17, height // 2, width // 2)]
-
-    sizes = [(256, 512), (128, 256), (64, 128)]
-    images = [torch.zeros(1, *size, 3, dtype=torch.uint8) for size in sizes]
-    merger = MapMerger(task.cfg, task.skeleton)
-    heat, tags = merger.maps(network, images, (160, 120))
-    assert seen == [(2, 3, *size) for size in sizes]
-    assert heat.shape == (17, 128, 256)  # the input at scale 1
-    assert heat.mean().item() == pytest.approx(
-        (512 + 256 + 128) / 3 / 2
-    )  # all scales count, both stages
-    assert tags.shape == (17, 128, 256, 2)
-    assert tags.unique().tolist() == [256]  # those of scale 1 only
-
-
-@pytest.mark.parametrize("tag_per_joint", [True, False])
-def test_tags_are_mirrored_back_and_the_centre_dropped(make, tag_per_joint):
-    task = make("DATASET.WITH_CENTER=true", f"MODEL.TAG_PER_JOINT={tag_per_joint}")
-    planes = 17 if tag_per_joint else 1
-
-    def network(images):
-        height, width = images.shape[2:]
-        heat = torch.zeros(2, 18, height // 4, width // 4)
-        tags = torch.zeros(2, planes + tag_per_joint, height // 4, width // 4)
-        heat[:, 17] = 9  # the centre, which nobody asks for
-        tags[:, planes:] = 9
-        tags[1, 1 % planes, :, 0] = 5  # left eye, at the left of the mirror image
-        return [torch.cat([heat, tags], dim=1), torch.zeros(2, 18, height // 2, width // 2)]
-
-    pixels = torch.zeros(1, 128, 192, 3, dtype=torch.uint8)
-    heat, tags = MapMerger(task.cfg, task.skeleton).maps(network, [pixels], (160, 120))
-    assert len(heat) == 17
-    assert heat.max() == 0
-    assert len(tags) == planes
-    assert tags[..., 0].max() == 0
-    joints, _, columns = tags[..., 1].nonzero(as_tuple=True)
-    assert joints.unique().tolist() == [2 % planes]  # right eye, at the right
-    assert columns.min() > 150
 
 
 def test_who_has_a_centre_only_is_left_out(make):
@@ -408,47 +307,3 @@ def test_describe(make):
     assert described["scales"] == [2, 1, 0.5]
     assert described["boxes"] == "none (bottom-up)"
     assert described["joints"][0] == "nose"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("mode", "overrides"),
-    [
-        ("ss", ()),
-        ("ms", ("TEST.SCALE_FACTOR=[0.5,1,2]",)),
-        ("ss_noflip", ("TEST.FLIP_TEST=false",)),
-        ("ss_noproj", ("TEST.PROJECT2IMAGE=false",)),
-    ],
-)
-def test_reference_maps(shared, tmp_path, mode, overrides):
-    folder = shared / "golden" / "bottomup"
-    golden = np.load(folder / "inference.npz")
-    stride = json.loads((folder / "inference.json").read_text())[mode]["stored_stride"]
-    path = tmp_path / "w32.yaml"
-    data = {"INPUT_SIZE": 128, "OUTPUT_SIZE": [32, 64], "SKELETON": "coco"}
-    path.write_text(
-        yaml.safe_dump({**STAGES, "MODEL": {"NAME": "pose_higher_hrnet"}, "DATASET": data})
-    )
-    task = build_task(load_config(path, list(overrides)))
-    model = task.build_model().eval()
-    official = model.key_map.to_official(model.state_dict())
-    load_weights(model, golden_state(official, std=0.02))
-    images = [torch.from_numpy(shown(golden, scale))[None].flip(3) for scale in task.scales]
-    with torch.no_grad():
-        heat, tags = task._merger.maps(model, images, (200, 130))
-    np.testing.assert_allclose(heat[:, ::stride, ::stride], golden[f"{mode}_heat"][0], atol=1e-4)
-    np.testing.assert_allclose(tags[:, ::stride, ::stride], golden[f"{mode}_tags"][0], atol=1e-4)
-
-
-def shown(golden, scale):
-    """RGB network input as stored; the largest is stored in part and made again."""
-    if scale != 2:
-        return golden[f"input_s{float(scale)}"]
-    from lib.codecs.multiscale import view_at_scale
-    from lib.datasets.warp import warp_crop
-
-    view = view_at_scale((200, 130), 128, 2.0, 0.5)
-    pixels = warp_crop(golden["image"], view.affine_to(view.size), view.size)
-    difference = pixels[::4, ::4].astype(int) - golden["input_s2.0"]
-    assert np.abs(difference).max() <= 1
-    return pixels

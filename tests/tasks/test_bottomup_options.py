@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import yaml
+from toys.two_stages import STAGES
 
 from lib.config import load_config
 from lib.structures.skeleton import load_skeleton
@@ -18,14 +19,7 @@ from lib.tasks.bottomup_options import (
 from lib.utils.errors import ConfigError
 
 LISTS = {
-    "LOSS": {
-        "NUM_STAGES": 2,
-        "WITH_HEATMAPS_LOSS": [True, True],
-        "HEATMAPS_LOSS_FACTOR": [1.0, 1.0],
-        "WITH_AE_LOSS": [True, False],
-        "PUSH_LOSS_FACTOR": [0.001, 0.001],
-        "PULL_LOSS_FACTOR": [0.001, 0.001],
-    },
+    "LOSS": STAGES["LOSS"],
     "TEST": {"WITH_HEATMAPS": [True, True], "WITH_AE": [True, False]},
     "DATASET": {"OUTPUT_SIZE": [128, 256]},
     "MODEL": {"NAME": "pose_higher_hrnet"},

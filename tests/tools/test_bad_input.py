@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from tool_loader import ROOT, load_script
+from toys.two_stages import STAGES
 
 from lib.utils.cli import run_tool
 
@@ -24,14 +25,7 @@ BOTTOM_UP = {
         "HEATMAP_SIZE": [64, 64],
         "EXTRA": {"DECONV": {"NUM_CHANNELS": [4], "NUM_BASIC_BLOCKS": 1}},
     },
-    "LOSS": {
-        "NUM_STAGES": 2,
-        "WITH_HEATMAPS_LOSS": [True, True],
-        "HEATMAPS_LOSS_FACTOR": [1.0, 1.0],
-        "WITH_AE_LOSS": [True, False],
-        "PUSH_LOSS_FACTOR": [0.001, 0.001],
-        "PULL_LOSS_FACTOR": [0.001, 0.001],
-    },
+    "LOSS": STAGES["LOSS"],
     "DATASET": {"INPUT_SIZE": 64, "OUTPUT_SIZE": [16, 32], "SIGMA": 2},
     "TEST": {"WITH_HEATMAPS": [True, True], "WITH_AE": [True, False], "FLIP_TEST": False},
     "TRAIN": {"END_EPOCH": 1, "LR_STEP": []},
