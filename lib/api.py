@@ -110,14 +110,8 @@ class PoseEstimator:
             _check_input(image, region)
         found: list[list[PoseResult]] = [[] for _ in images]
         with self.precision.autocast():
-            together = getattr(self.task, "predict_images", None)
-            if together is not None:
-                for person in together(self.network, images, given):
-                    found[person.image_id].append(person)
-                return found
-            for n, (image, region) in enumerate(zip(images, given, strict=True)):
-                if region is None or len(region):
-                    found[n] = list(self.task.predict_image(self.network, image, region))
+            for person in self.task.predict_images(self.network, images, given):
+                found[person.image_id].append(person)
         return found
 
     def evaluate(self, folder: Path | None = None) -> Evaluation:

@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> Path:
         logger.info("moved the files of an earlier call to %s", earlier)
     with ExitStack() as stack:
         file = stack.enter_context(
-            prediction_file(out / "predictions.json", *about(args, estimator))
+            prediction_file(out / "predictions.json", *about(args, cfg, estimator))
         )
         coco = stack.enter_context(ListFile(out / "coco_results.json")) if args.coco else None
         sink = None if args.no_pictures else stack.enter_context(build_sink(args, source, out))
@@ -184,7 +184,7 @@ def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | N
     Raises:
         ConfigError: the flags contradict each other or the model.
     """
-    if estimator.task.describe()["task"] != "topdown":
+    if not estimator.task.takes_boxes:
         if args.boxes or args.detector:
             raise ConfigError("This model finds people itself: leave out --boxes and --detector.")
         return None
@@ -213,11 +213,13 @@ def build_sink(
     return PictureFolder(out / "pictures")
 
 
-def about(args: argparse.Namespace, estimator: PoseEstimator) -> tuple[str, dict[str, Any], Any]:
+def about(
+    args: argparse.Namespace, cfg: CfgNode, estimator: PoseEstimator
+) -> tuple[str, dict[str, Any], Any]:
     """Return source, model card and skeleton for the head of the JSON file."""
     boxes = args.boxes or args.detector or args.detector_cfg or "whole frame"
-    card = {**estimator.task.describe(), "name": estimator.task.cfg.MODEL.NAME}  # type: ignore[attr-defined]
-    if card["task"] == "topdown":
+    card = {**estimator.task.describe(), "name": cfg.MODEL.NAME}
+    if estimator.task.takes_boxes:
         card["boxes"] = boxes
     return args.source, card, estimator.skeleton
 

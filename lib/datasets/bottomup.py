@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lib.codecs.multiscale import view_at_scale
+from lib.datasets.base import Key, TrainData
 from lib.datasets.image_people import ImagePeople, visible_mask
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view
 from lib.datasets.tables import ImageTable
@@ -46,8 +47,8 @@ class PersonSigma:
         return np.maximum(sigma / zoom_out, MIN_SIGMA).astype(np.float32)
 
 
-class TrainImages:
-    """Augmented whole images; implements ``lib.tasks.base.TrainData``.
+class TrainImages(TrainData):
+    """Augmented whole images.
 
     Sample ``(epoch, index)`` is ``{"image": (I, I, 3) uint8 BGR, "keypoints": (S, P, K, 2) float32
     in cells of each of the S outputs, "visible": (P, K) float32 0 or 1, "masks": S arrays (R, R)
@@ -84,7 +85,11 @@ class TrainImages:
     def __len__(self) -> int:
         return len(self.source.rows)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
+    def name(self, index: int) -> str:
+        """Return which image sample ``index`` is."""
+        return str(self.source.path(index))
+
+    def __getitem__(self, key: Key) -> Sample:
         """Return the sample.
 
         Raises:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lib.datasets.base import Key, TrainData
 from lib.datasets.coco import CocoAnnotations
 from lib.datasets.tables import ImageTable
 from lib.datasets.transforms import keyed_generator
@@ -93,8 +94,8 @@ def mirror_people(
     return boxes, turned
 
 
-class TrainImages:
-    """Images to train a detector on; implements ``lib.tasks.base.TrainData``.
+class TrainImages(TrainData):
+    """Images to train a detector on.
 
     Sample ``(epoch, index)`` is ``{"image": (H, W, 3) uint8 BGR, "boxes": (N, 4) float32 xyxy,
     "keypoints": (N, K, 3) float32, "image_id": int}``, mirrored or not. An unreadable image is
@@ -147,7 +148,7 @@ class TrainImages:
         sizes = self.people.images.sizes[self.rows]
         return (sizes[:, 0] <= sizes[:, 1]).astype(int).tolist()
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
+    def __getitem__(self, key: Key) -> Sample:
         """Return the sample.
 
         Raises:

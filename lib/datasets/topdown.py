@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lib.datasets.base import Key, TrainData
 from lib.datasets.tables import PersonTable
 from lib.datasets.transforms import (
     Augmentation,
@@ -138,8 +139,8 @@ def _untouched(sample: Any) -> Any:
     return sample  # DataLoader would turn arrays into tensors before they are joined
 
 
-class TrainCrops:
-    """Augmented crops of people; implements ``lib.tasks.base.TrainData``.
+class TrainCrops(TrainData):
+    """Augmented crops of people.
 
     Sample ``(epoch, index)`` is ``{"image": (H, W, 3) uint8 BGR, "keypoints": (K, 2) float32 in
     crop pixels, "visible": (K,) float32 0 or 1, "index": int64}``.
@@ -178,7 +179,7 @@ class TrainCrops:
         """Return which person of which image sample ``index`` is."""
         return f"{self.people.image_path(index)} (annotation {self.people.ids[index]})"
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
+    def __getitem__(self, key: Key) -> Sample:
         """Return the sample.
 
         Raises:
@@ -186,7 +187,7 @@ class TrainCrops:
         """
         return {name: values[0] for name, values in self.batch([key]).items()}
 
-    def batch(self, keys: Sequence[tuple[int, int]]) -> Sample:
+    def batch(self, keys: Sequence[Key]) -> Sample:
         """Return several samples, each value of theirs as one array, a sample to a row.
 
         An image is decoded once for all its people, and whatever needs no pixels is done before:
@@ -218,7 +219,7 @@ class TrainCrops:
         """Return sample ``index``, or the next whose image is sound, and that image."""
         return self._unreadable.read(index, len(self), self.people.image_path)
 
-    def _plan(self, keys: Sequence[tuple[int, int]]) -> tuple[list[View], tuple[np.ndarray, ...]]:
+    def _plan(self, keys: Sequence[Key]) -> tuple[list[View], tuple[np.ndarray, ...]]:
         """Draw the views of samples; return them with what `map_people` says."""
         rows = [index for _, index in keys]
         people, augmentation, size = self.people, self.augmentation, self.input_size

@@ -86,8 +86,7 @@ def build_trainer(
     """Return the run of ``cfg``, at its start or where ``folder`` left it."""
     world = current_world()
     device, gpus = setup_device(cfg)
-    splittable = getattr(task, "splits_batches", True)
-    check_layout(cfg, gpus, data_parallel=splittable)
+    check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED + world.rank)
     store = CheckpointStore(folder, cfg.TRAIN.KEEP_LAST)
     payload = _starting_point(cfg, store, device)
@@ -172,7 +171,7 @@ def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> 
         rank=world.rank,
         world=world.size,
         groups=task.group_ids(),
-        together=getattr(data, "sources", None) if cfg.TRAIN.WHOLE_IMAGES else None,
+        together=data.sources if cfg.TRAIN.WHOLE_IMAGES else None,
     )
     workers = limit_workers(cfg.WORKERS)
     pin = cfg.PIN_MEMORY and device.type == "cuda"

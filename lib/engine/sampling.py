@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
-Key = tuple[int, int]  # (epoch, index) of a training sample
+from lib.datasets.base import Key
 
 
 class EpochSampler(Sampler[list[Key]]):

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lib.engine.sampling import EpochSampler, Key
-from lib.tasks.base import Batch, Task, TrainData
+from lib.datasets.base import Key, TrainData
+from lib.engine.sampling import EpochSampler
+from lib.tasks.base import Batch, Task
 from lib.utils.errors import DataError, UserError
 from lib.utils.workers import worker_died, worker_options
 
@@ -41,20 +42,17 @@ class _Failure:
 
 
 class _Keyed(Dataset[Any]):
-    """Returns the samples of a batch with their keys; joined already if the data can do so."""
+    """Returns the samples of a batch with their keys."""
 
     def __init__(self, data: TrainData) -> None:
         self.data = data
-        self._join: Callable[[list[Key]], Batch] | None = getattr(data, "batch", None)
 
     def __getitem__(self, key: Key) -> Any:
         return self.__getitems__([key])
 
     def __getitems__(self, keys: list[Key]) -> tuple[list[Key], Any] | _Failure:
         try:
-            return keys, [self.data[key] for key in keys] if self._join is None else self._join(
-                keys
-            )
+            return keys, self.data.batch(keys)
         except UserError as error:
             return _Failure(error)
 
@@ -110,8 +108,8 @@ class TrainStream:
         return len(self.sampler)
 
     def name(self, index: int) -> str:
-        """Return what the data set calls sample ``index``, else its index."""
-        return getattr(self._data, "name", str)(index)
+        """Return what messages call sample ``index``."""
+        return self._data.name(index)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Fetched]:
         """Yield the batches of pass ``epoch`` from number ``start`` on.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
+from lib.datasets.base import TrainData
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 
@@ -34,27 +37,6 @@ class Evaluator(Protocol):
         ...
 
 
-class TrainData(Protocol):
-    """A training set whose samples depend on nothing but their key: not on order, worker or past.
-
-    The key is ``(epoch, index)``: the engine's sampler hands out both, so that a resumed run
-    or one with other workers draws the same augmentations.
-
-    With a method ``name(index) -> str`` it is asked what to call a sample in messages. With a
-    method ``batch(keys)`` it is asked for several samples at once, in any form that the task's
-    ``collate`` takes. An attribute ``sources`` (N,) says which samples come from one file
-    (``TRAIN.WHOLE_IMAGES``).
-    """
-
-    def __len__(self) -> int:
-        """Return the number of samples of an epoch."""
-        ...
-
-    def __getitem__(self, key: tuple[int, int]) -> Any:
-        """Return sample ``index`` as augmented in ``epoch``."""
-        ...
-
-
 class Loader(Protocol):
     """Batches of a split, in a fixed order."""
 
@@ -67,60 +49,66 @@ class Loader(Protocol):
         ...
 
 
-class Task(Protocol):
+class Task(ABC):
     """One way of turning images into poses.
 
-    A task whose model takes anything but one tensor of images, which ``DataParallel`` could not
-    split, has the attribute ``splits_batches = False``. A task that gains from several images at
-    once has ``predict_images(model, images, boxes)``: ``predict_image`` of lists, whose
-    ``image_ids`` are the numbers of the images.
+    Members with a value or a body are defaults: a task overrides them where it can do better.
+
+    Attributes:
+        num_joints: joints of a person.
+        splits_batches: whether ``DataParallel`` could split what ``loss_step`` gives the model,
+            which is one tensor of images.
+        takes_boxes: whether somebody else finds the people, and the task is told their boxes.
     """
 
     num_joints: int
+    splits_batches: ClassVar[bool] = True
+    takes_boxes: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def skeleton(self) -> Skeleton:
         """What the joints are."""
-        ...
 
+    @abstractmethod
     def build_model(self) -> nn.Module:
         """Return the network, initialised, without checkpoint weights, on the CPU."""
-        ...
 
+    @abstractmethod
     def build_train_dataset(self) -> TrainData:
         """Return the training set; the engine owns its sampler, so that a run can be resumed."""
-        ...
 
+    @abstractmethod
     def collate(self, samples: Any) -> Batch:
         """Join training samples to a batch of tensors (or lists of them) and plain values.
 
         Args:
             samples: a list of them, or what the training set's ``batch`` returned.
         """
-        ...
 
     def group_ids(self) -> list[int] | None:
         """Return a group per training sample if a batch must hold one group only, else None."""
-        ...
+        return None
 
+    @abstractmethod
     def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
         """Return the loader of the test split, or of the ``rank``-th of ``world`` exact shards."""
-        ...
 
+    @abstractmethod
     def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return named scalar losses of a batch on the device; the engine sums and logs them.
 
         Names that start with ``_`` are figures to log (for instance ``_accuracy``), not losses.
         """
-        ...
 
+    @abstractmethod
     def predict_step(self, model: nn.Module, batch: Batch) -> Poses | Callable[[], Poses]:
         """Return people in original-image pixels, flip and scale testing included.
 
         Or a function that waits for them: it is called when the next batch is on its way.
         """
-        ...
 
+    @abstractmethod
     def predict_image(
         self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
     ) -> Poses:
@@ -132,16 +120,39 @@ class Task(Protocol):
             boxes: (N, 4) ``x1, y1, x2, y2`` of people; None means the whole image for a top-down
                 model. The others find people themselves and refuse boxes with a ValueError.
         """
-        ...
 
+    def predict_images(
+        self,
+        model: nn.Module,
+        images: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray | None],
+    ) -> Poses:
+        """Return the people of several images; here one image after the other.
+
+        Args:
+            model: the network, in evaluation mode.
+            images: each as `predict_image` takes it.
+            boxes: the boxes of each image; an empty array has nobody looked for.
+
+        Returns:
+            Poses whose ``image_ids`` and ``indices`` are the numbers of the images, from 0.
+        """
+        parts = []
+        for number, (image, given) in enumerate(zip(images, boxes, strict=True)):
+            if given is None or len(given):
+                found = self.predict_image(model, image, given)
+                numbers = np.full(len(found), number, np.int64)
+                parts.append(replace(found, image_ids=numbers, indices=numbers))
+        return Poses.concatenate(parts, self.num_joints)
+
+    @abstractmethod
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the test split."""
-        ...
 
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what a weights file must remember to be used rightly, as plain values.
 
         At least ``task``, ``codec``, ``color_rgb``, ``joints`` (names), ``boxes`` (source of the
         boxes a test uses) and ``flip``.
         """
-        ...

@@ -25,7 +25,7 @@ from lib.losses.associative import masked_heatmap_loss, tag_loss
 from lib.models import build_model
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
-from lib.tasks.base import Batch, Evaluator
+from lib.tasks.base import Batch, Evaluator, Task
 from lib.tasks.bottomup_maps import MapMerger, build_poses
 from lib.tasks.bottomup_options import (
     build_augmentation,
@@ -40,7 +40,7 @@ from lib.tasks.splits import build_evaluator, build_source, task_skeleton
 from lib.utils.errors import ConfigError
 
 
-class BottomUpTask:
+class BottomUpTask(Task):
     """The task of networks that predict heatmaps and tags of everybody in an image.
 
     Their pixels are always red-green-blue, as published; ``DATASET.COLOR_RGB`` is not asked.
@@ -82,9 +82,6 @@ class BottomUpTask:
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Join samples; images with fewer people are padded with invisible ones."""
         return collate_images(samples)
-
-    def group_ids(self) -> None:
-        """Return None: images are shown in one size, a batch may hold any of them."""
 
     def build_test_loader(self, rank: int = 0, world: int = 1) -> ImageLoader:
         """Return the images of ``DATASET.TEST_SET``, one by one, at every scale."""

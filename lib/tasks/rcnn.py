@@ -26,7 +26,7 @@ from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
-from lib.tasks.base import Batch, Evaluator
+from lib.tasks.base import Batch, Evaluator, Task
 from lib.tasks.pixels import unit_planes
 from lib.tasks.splits import build_evaluator, build_source, check_joints, task_skeleton
 from lib.tasks.transfer import index_on
@@ -35,7 +35,7 @@ from lib.utils.errors import ConfigError
 Found = list[dict[str, Tensor]]
 
 
-class RcnnTask:
+class RcnnTask(Task):
     """The task of networks that find people and their joints at once.
 
     Raises:

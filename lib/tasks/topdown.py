@@ -27,7 +27,7 @@ from lib.models import build_model
 from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
-from lib.tasks.base import Batch, Evaluator, Loader
+from lib.tasks.base import Batch, Evaluator, Loader, Task
 from lib.tasks.pixels import normalise
 from lib.tasks.splits import (
     build_evaluator,
@@ -41,8 +41,10 @@ from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
 
 
-class TopDownTask:
+class TopDownTask(Task):
     """The task of all heatmap networks that see one person at a time."""
+
+    takes_boxes = True
 
     def __init__(self, cfg: CfgNode) -> None:
         self.cfg = cfg
@@ -82,9 +84,6 @@ class TopDownTask:
         if isinstance(samples, list):
             samples = {key: np.stack([one[key] for one in samples]) for key in samples[0]}
         return {key: torch.from_numpy(values) for key, values in samples.items()}
-
-    def group_ids(self) -> None:
-        """Return None: crops have one size, a batch may hold any of them."""
 
     def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
         """Return the crops of ``DATASET.TEST_SET``, each image decoded once."""

@@ -9,7 +9,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lib.config.defaults import default_config
+from lib.datasets.base import TrainData
 from lib.structures.results import Poses
+from lib.tasks.base import Task
 
 SIZE = (10, 12)  # height, width
 
@@ -39,7 +41,7 @@ class ToyNet(nn.Module):
         return self.out(self.drop(self.norm(self.conv(images)).relu())) + self.table
 
 
-class ToyData:
+class ToyData(TrainData):
     """Images whose noise is keyed by (epoch, index); ``broken`` maps an index to an action."""
 
     def __init__(self, size: int, broken: dict | None = None):
@@ -91,7 +93,7 @@ class ToyEvaluator:
 
 
 @dataclass
-class ToyTask:
+class ToyTask(Task):
     train_size: int = 13
     test_size: int = 7
     batch: int = 3
@@ -151,11 +153,28 @@ class ToyTask:
             crops=boxes,
         )
 
+    @property
+    def skeleton(self):
+        raise NotImplementedError
+
+    def predict_image(self, model, image, boxes=None):
+        del model, boxes
+        poses = Poses.empty(1)
+        where = np.argwhere(image[..., 0] == 255)
+        return Poses.concatenate([poses] + [spot_at(x, y) for y, x in where], 1)
+
     def build_evaluator(self):
         return ToyEvaluator()
 
     def describe(self):
         return {"task": "toy", "codec": "cross", "color_rgb": True, "joints": ["spot"]}
+
+
+def spot_at(x, y):
+    box = np.zeros((1, 4), np.float32)
+    one = np.ones((1, 1), np.float32)
+    point, nought = np.array([[[x, y]]], np.float32), np.zeros(1, np.int64)
+    return Poses(nought, point, one, one[0], box, nought, box)
 
 
 def toy_config(**train):

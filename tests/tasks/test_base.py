@@ -1,0 +1,68 @@
+"""What the engine may ask of a task and of its training data, and what it gets by default."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.datasets import bottomup, detection, topdown
+from lib.datasets.base import TrainData
+from lib.tasks.base import Task
+from lib.tasks.build import TASKS
+from tests.toys.toy_task import ToyData, ToyTask
+
+LIB = Path(__file__).parents[2] / "lib"
+
+
+@pytest.mark.parametrize("kind", TASKS.values())
+def test_every_task_fulfils_the_contract(kind):
+    assert issubclass(kind, Task)
+    assert not kind.__abstractmethods__
+
+
+@pytest.mark.parametrize("kind", [topdown.TrainCrops, bottomup.TrainImages, detection.TrainImages])
+def test_every_training_set_fulfils_the_contract(kind):
+    assert issubclass(kind, TrainData)
+    assert not kind.__abstractmethods__
+
+
+def test_a_task_that_lacks_a_part_cannot_be_made():
+    with pytest.raises(TypeError, match="build_model"):
+        type("Half", (Task,), {"describe": lambda self: {}})()
+
+
+def test_no_ability_of_a_task_is_found_by_asking_for_its_name():
+    asked = re.compile(r"(?:get|has)attr\((?:self\.)?_?(?:task|data|dataset|evaluator)\b")
+    files = [*LIB.rglob("*.py"), *(LIB.parent / "tools").rglob("*.py")]
+    found = [str(file) for file in files if asked.search(file.read_text(encoding="utf-8"))]
+    assert not found
+
+
+def test_defaults_of_a_training_set():
+    class Letters(TrainData):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, key):
+            return "abcde"[key[1]] * key[0]
+
+    data = Letters()
+    assert data.batch([(2, 1), (3, 4)]) == ["bb", "eee"]
+    assert data.name(3) == "3"
+    assert data.sources is None
+    assert ToyData(2).name(1) == "picture 1"
+
+
+def test_several_images_one_after_the_other():
+    """Numbers say which image; an empty list of boxes has nobody looked for."""
+    images = [np.zeros((7, 9, 3), np.uint8) for _ in range(4)]
+    images[1][2, 5] = images[3][6, 8] = images[3][0, 1] = images[2][1, 1] = 255
+    task = ToyTask()
+    found = task.predict_images(None, images, [None, None, np.zeros((0, 4)), None])
+    assert found.image_ids.tolist() == found.indices.tolist() == [1, 3, 3]
+    assert found.keypoints[:, 0].tolist() == [[5, 2], [1, 0], [8, 6]]
+    assert task.predict_images(None, [], []).keypoints.shape == (0, 1, 2)
+    assert task.group_ids() is None
+    assert task.splits_batches
+    assert not task.takes_boxes
