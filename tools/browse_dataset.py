@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from yacs.config import CfgNode
 
+from lib.annotations.reading import read_annotations
+from lib.annotations.tables import PersonTable
 from lib.codecs.codec import HeatmapCodec
 from lib.config.cli import config_parser, parse_config, run_folders
-from lib.datasets.coco import read_annotations
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
-from lib.datasets.tables import PersonTable
 from lib.datasets.topdown import TrainCrops, cut_crops, person_crops
 from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps, save_picture
 from lib.structures.geometry import Size, apply_affine, image_to_crop_affine

@@ -19,10 +19,10 @@ import cv2
 import torch
 from yacs.config import CfgNode
 
+from lib.annotations.reading import read_annotations
 from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.config.cli import find_weights, run_folders
-from lib.datasets.coco import read_annotations
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
 from lib.tasks import build_task

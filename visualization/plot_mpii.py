@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.datasets.mpii import CROP_GROWTH, read_mpii
-from lib.datasets.tables import PersonTable
+from lib.annotations.mpii import CROP_GROWTH, read_mpii
+from lib.annotations.tables import PersonTable
 from lib.evaluation.mpii import read_mat
 from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.palettes import PALETTES

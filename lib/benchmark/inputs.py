@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.datasets.tables import PersonTable
+from lib.annotations.tables import PersonTable
 
 BOXES_PER_IMAGE = 10
 

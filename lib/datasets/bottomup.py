@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lib.annotations.tables import ImageTable
 from lib.codecs.multiscale import view_at_scale
 from lib.datasets.base import Key, TrainData
 from lib.datasets.image_people import ImagePeople, visible_mask
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view
-from lib.datasets.tables import ImageTable
 from lib.datasets.transforms import keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop

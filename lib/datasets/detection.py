@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lib.annotations.reading import Annotations
+from lib.annotations.tables import ImageTable
 from lib.datasets.base import Key, TrainData
-from lib.datasets.coco import CocoAnnotations
-from lib.datasets.tables import ImageTable
 from lib.datasets.transforms import keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.structures.geometry import xywh_to_xyxy
@@ -52,7 +52,7 @@ class ImagePeople:
     labelled: np.ndarray
 
 
-def image_people(annotations: CocoAnnotations) -> ImagePeople:
+def image_people(annotations: Annotations) -> ImagePeople:
     """Collect people by image: no crowds, boxes cut to the image, those without area left out.
 
     A joint outside the image counts as not labelled. People without any joint stay: they are to be

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from lib.datasets.coco import CocoAnnotations
-from lib.datasets.tables import ImageTable, PersonTable
+from lib.annotations.reading import Annotations
+from lib.annotations.tables import ImageTable, PersonTable
 from lib.utils.errors import DataError
 
 SHORTEST_POLYGON = 6  # numbers: three corners
@@ -50,7 +50,7 @@ class ImagePeople:
         return self.images.sizes[self.rows[index]]
 
 
-def people_of_images(annotations: CocoAnnotations, *, with_center: bool = False) -> ImagePeople:
+def people_of_images(annotations: Annotations, *, with_center: bool = False) -> ImagePeople:
     """Arrange annotations by image.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.datasets.tables import PersonTable
+from lib.annotations.tables import PersonTable
 from lib.structures.skeleton import Skeleton
 
 OUTSIDE_BOX = 0.1  # of the box's size, beyond its border

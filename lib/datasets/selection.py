@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
+
+from lib.annotations.reading import Annotations
+from lib.annotations.tables import PersonTable
+
+logger = logging.getLogger(__name__)
 
 
 def joints_near_crop_centre(
@@ -28,3 +35,29 @@ def joints_near_crop_centre(
     area = np.asarray(crops[:, 2:], np.float64).prod(axis=1)
     closeness = np.exp(-squared / np.maximum(2 * 0.2**2 * area, np.finfo(np.float64).tiny))
     return (count > 0) & (closeness > 0.2 / 16 * (count - 1) + 0.45)
+
+
+def people_to_train_on(annotations: Annotations) -> PersonTable:
+    """Return the people a top-down model sees: no crowds, at least one joint, a box with area.
+
+    Boxes are cut to the image the way the HRNet family does: the right and bottom edges end on
+    pixel ``size - 1``, and width and height lose one pixel.
+    """
+    people = annotations.people
+    boxes = clip_boxes(people.boxes, people.images.sizes[people.image_index])
+    wanted = ~annotations.is_crowd & (people.visibility > 0).any(axis=1)
+    keep = wanted & (boxes[:, 2:] >= 0).all(axis=1) & (people.areas > 0)
+    keep &= boxes[:, 2:].max(axis=1, initial=0) > 0
+    lost = np.count_nonzero(wanted & ~keep)
+    if lost:
+        logger.warning("%d people with joints are left out: their boxes have no area", lost)
+    table = people.select(keep)
+    table.boxes[:] = boxes[keep]
+    return table
+
+
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Cut ``x, y, width, height`` boxes (N, 4) to images of ``sizes`` (N, 2), the family's way."""
+    start = np.maximum(boxes[:, :2], 0)
+    end = np.minimum(sizes - 1, start + np.maximum(boxes[:, 2:] - 1, 0))
+    return np.concatenate([start, end - start], axis=1).astype(np.float32)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.datasets.coco import (
-    CocoAnnotations,
-    people_to_train_on,
+from lib.annotations.mpii import read_mpii
+from lib.annotations.reading import (
+    Annotations,
     read_annotations,
 )
-from lib.datasets.mpii import read_mpii
-from lib.datasets.tables import ImageTable, PersonTable, join_people
+from lib.annotations.tables import ImageTable, PersonTable, join_people
+from lib.datasets.selection import people_to_train_on
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.utils.errors import ConfigError, DataError, did_you_mean
 
@@ -109,7 +109,7 @@ def read_people(source: Source, skeleton: Skeleton | None) -> tuple[PersonTable,
 
 def read_source(
     source: Source, skeleton: Skeleton | None, *, with_segmentation: bool = False
-) -> CocoAnnotations:
+) -> Annotations:
     """Return all annotations of a split in COCO format.
 
     CrowdPose is trained on ``trainval``, which is not published as a file: where there is none,
@@ -142,7 +142,7 @@ def read_source(
     )
 
 
-def join_annotations(parts: Sequence[CocoAnnotations]) -> CocoAnnotations:
+def join_annotations(parts: Sequence[Annotations]) -> Annotations:
     """Return the annotations of several files on the same images folder as those of one.
 
     Raises:
@@ -167,7 +167,7 @@ def join_annotations(parts: Sequence[CocoAnnotations]) -> CocoAnnotations:
         replace(part.people, image_index=part.people.image_index + np.int32(start))
         for part, start in zip(parts, starts, strict=False)
     ]
-    return CocoAnnotations(
+    return Annotations(
         people=join_people(moved, images),
         is_crowd=np.concatenate([part.is_crowd for part in parts]),
         num_keypoints=np.concatenate([part.num_keypoints for part in parts]),

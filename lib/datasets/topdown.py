@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lib.annotations.tables import PersonTable
 from lib.datasets.base import Key, TrainData
-from lib.datasets.tables import PersonTable
 from lib.datasets.transforms import (
     Augmentation,
     View,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.datasets.mpii import read_mpii
+from lib.annotations.mpii import read_mpii
 from lib.evaluation.mpii import (
     MpiiTruth,
     head_distances,

@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from lib.annotations.reading import Annotations
+from lib.annotations.tables import ImageTable
 from lib.codecs.associative import encode_heatmaps, encode_tag_indices
 from lib.datasets.bottomup import (
     ImageLoader,
@@ -17,10 +19,8 @@ from lib.datasets.bottomup import (
     collate_images,
     show_at_scales,
 )
-from lib.datasets.coco import CocoAnnotations
 from lib.datasets.image_people import people_of_images
 from lib.datasets.sources import Source, read_source, source_skeleton
-from lib.datasets.tables import ImageTable
 from lib.losses.associative import masked_heatmap_loss, tag_loss
 from lib.models import build_model
 from lib.structures.results import Poses
@@ -194,7 +194,7 @@ class BottomUpTask(Task):
         return self._truth.people.images
 
     @cached_property
-    def _truth(self) -> CocoAnnotations:
+    def _truth(self) -> Annotations:
         source = self._test_source
         return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
-from lib.datasets.coco import read_annotations, read_images
+from lib.annotations.reading import read_annotations, read_images
+from lib.annotations.tables import ImageTable
 from lib.datasets.detection import (
     HALF_PIXEL,
     TrainImages,
@@ -21,7 +22,6 @@ from lib.datasets.detection import (
     image_people,
 )
 from lib.datasets.sources import Source, source_skeleton
-from lib.datasets.tables import ImageTable
 from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.results import Poses

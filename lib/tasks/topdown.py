@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from lib.datasets.coco import read_detections
+from lib.annotations.reading import read_detections
+from lib.annotations.tables import PersonTable
 from lib.datasets.selection import joints_near_crop_centre
 from lib.datasets.sources import Source, read_people, source_skeleton
-from lib.datasets.tables import PersonTable
 from lib.datasets.topdown import (
     PersonCrops,
     TrainCrops,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.annotations.reading import read_annotations
 from lib.datasets.bottomup import (
     ImageLoader,
     PersonSigma,
@@ -12,7 +13,6 @@ from lib.datasets.bottomup import (
     TrainImages,
     collate_images,
 )
-from lib.datasets.coco import read_annotations
 from lib.datasets.image_people import people_of_images
 from lib.datasets.image_view import ImageAugmentation, ImageView
 from lib.structures.skeleton import skeleton_from_dict

@@ -9,7 +9,7 @@ import pytest
 import torch
 from textbook import people as textbook
 
-from lib.datasets.coco import read_annotations, read_images
+from lib.annotations.reading import read_annotations, read_images
 from lib.datasets.detection import (
     TrainImages,
     WholeImages,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from lib.datasets.coco import read_annotations
+from lib.annotations.reading import read_annotations
 from lib.datasets.image_people import people_of_images, visible_mask
 from lib.structures.skeleton import load_skeleton, skeleton_from_dict
 from lib.utils.errors import DataError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lib.annotations.tables import ImageTable, PersonTable
 from lib.datasets.inspection import inspect_people
-from lib.datasets.tables import ImageTable, PersonTable
 from lib.structures.skeleton import load_skeleton
 
 COCO = load_skeleton("coco")

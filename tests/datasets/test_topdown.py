@@ -5,8 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from lib.annotations.reading import read_annotations
 from lib.datasets import unreadable
-from lib.datasets.coco import people_to_train_on, read_annotations
+from lib.datasets.selection import people_to_train_on
 from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
 from lib.datasets.transforms import Augmentation
 from lib.utils.errors import DataError

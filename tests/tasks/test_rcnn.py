@@ -9,8 +9,8 @@ import yaml
 from tinyrcnn import TINY, merged, write_config
 from toys.ranks import gradients_and_results, launch
 
+from lib.annotations.reading import read_annotations
 from lib.config import load_config
-from lib.datasets.coco import read_annotations
 from lib.datasets.detection import image_people
 from lib.datasets.synthetic import Recipe, write_dataset
 from lib.structures.results import Poses

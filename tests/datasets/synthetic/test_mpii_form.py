@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from lib.datasets.mpii import read_mpii
+from lib.annotations.mpii import read_mpii
 from lib.datasets.synthetic import Recipe, find_truth, render_scene, scene_rng, write_dataset
 from lib.datasets.synthetic.mpii_form import mpii_entries
 from lib.evaluation.mpii import evaluate_mpii, read_mpii_truth

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.datasets.columns import column, is_number, refuse_duplicates, require_rows
-from lib.datasets.tables import ImageTable, PersonTable
+from lib.annotations.columns import column, is_number, refuse_duplicates, require_rows
+from lib.annotations.tables import ImageTable, PersonTable
 from lib.structures.skeleton import Skeleton, load_skeleton, skeleton_from_category
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
@@ -23,7 +23,7 @@ ADVICE = "check DATASET.ROOT and the set's name"
 
 
 @dataclass(frozen=True)
-class CocoAnnotations:
+class Annotations:
     """Everything in an annotation file, before any task has chosen what it needs.
 
     Attributes:
@@ -50,7 +50,7 @@ def read_annotations(
     *,
     with_segmentation: bool = False,
     images_only: bool = False,
-) -> CocoAnnotations:
+) -> Annotations:
     """Read a COCO keypoint file.
 
     Args:
@@ -96,7 +96,7 @@ def read_annotations(
         visibility=visibility,
         areas=_areas(rows, boxes, path),
     )
-    return CocoAnnotations(
+    return Annotations(
         people=people,
         is_crowd=column(rows, "iscrowd", np.int32, path, default=0) > 0,
         num_keypoints=np.where(counts < 0, (visibility > 0).sum(axis=1), counts).astype(np.int32),
@@ -115,32 +115,6 @@ def read_images(path: str | Path, image_folder: str) -> ImageTable:
     if not isinstance(content, dict) or "images" not in content:
         raise DataError(f"{path} must hold 'images', as COCO's files do.")
     return _image_table(content["images"], image_folder, path)
-
-
-def people_to_train_on(annotations: CocoAnnotations) -> PersonTable:
-    """Return the people a top-down model sees: no crowds, at least one joint, a box with area.
-
-    Boxes are cut to the image the way the HRNet family does: the right and bottom edges end on
-    pixel ``size - 1``, and width and height lose one pixel.
-    """
-    people = annotations.people
-    boxes = clip_boxes(people.boxes, people.images.sizes[people.image_index])
-    wanted = ~annotations.is_crowd & (people.visibility > 0).any(axis=1)
-    keep = wanted & (boxes[:, 2:] >= 0).all(axis=1) & (people.areas > 0)
-    keep &= boxes[:, 2:].max(axis=1, initial=0) > 0
-    lost = np.count_nonzero(wanted & ~keep)
-    if lost:
-        logger.warning("%d people with joints are left out: their boxes have no area", lost)
-    table = people.select(keep)
-    table.boxes[:] = boxes[keep]
-    return table
-
-
-def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Cut ``x, y, width, height`` boxes (N, 4) to images of ``sizes`` (N, 2), the family's way."""
-    start = np.maximum(boxes[:, :2], 0)
-    end = np.minimum(sizes - 1, start + np.maximum(boxes[:, 2:] - 1, 0))
-    return np.concatenate([start, end - start], axis=1).astype(np.float32)
 
 
 def read_detections(

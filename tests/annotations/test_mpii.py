@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.datasets.mpii import read_mpii
+from lib.annotations.mpii import read_mpii
 from lib.datasets.sources import locate, read_people
 from lib.utils.errors import ConfigError, DataError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.datasets.tables import ImageTable, PersonTable
+from lib.annotations.tables import ImageTable, PersonTable
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
 

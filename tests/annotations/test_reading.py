@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from lib.datasets.coco import clip_boxes, people_to_train_on, read_annotations, read_detections
+from lib.annotations.reading import read_annotations, read_detections
+from lib.datasets.selection import clip_boxes, people_to_train_on
 from lib.datasets.topdown import person_crops
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
