@@ -19,12 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.config.cli import run_folders
-from lib.engine import fit
-from lib.engine.distributed import session
-from lib.tasks import build_task
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
 
@@ -56,6 +52,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def train(file: str, overrides: Sequence[str]) -> tuple[Path, bool]:
     """Train one experiment unless it is finished; return its weights, and whether it finished."""
+    from lib.engine import fit
+    from lib.engine.distributed import session
+    from lib.tasks import build_task
+
     cfg = load_config(file, overrides)
     folder, log_folder = run_folders(cfg, file)
     weights = folder / "final_state.pth"
@@ -69,6 +69,8 @@ def train(file: str, overrides: Sequence[str]) -> tuple[Path, bool]:
 
 def score(file: str, overrides: Sequence[str], weights: Path) -> float:
     """Return the primary metric of one model, in points."""
+    from lib.api import PoseEstimator
+
     cfg = load_config(file, overrides)
     return 100 * PoseEstimator.from_config(cfg, weights).evaluate().score
 

@@ -18,22 +18,21 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import torch
 
-from lib.benchmark import data, network, results
-from lib.benchmark.timing import Stage, describe_machine, measure
 from lib.config import load_config
 from lib.datasets.synthetic import Recipe, write_dataset
-from lib.engine.device import setup_device
 from lib.evaluation.coco_files import read_ground_truth
-from lib.tasks import build_task
-from lib.tasks.splits import build_source
-from lib.tasks.topdown import TopDownTask
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from lib.benchmark.timing import Stage
+    from lib.tasks.topdown import TopDownTask
 
 DEFAULT_CFG = Path(__file__).parent.parent / "experiments/synthpose/quickstart.yaml"
 LINEAGE = (
@@ -68,20 +67,10 @@ SHORT = {
     "rounds": 1,
 }
 
-Maker = Callable[[TopDownTask, dict[str, int], torch.device], Stage]
-STAGES: dict[str, Maker] = {
-    "train_data": lambda task, size, device: data.train_data(task, size["people"]),
-    "test_data": lambda task, size, device: data.test_data(task, size["images"]),
-    "decode": lambda task, size, device: results.decode(task, size["maps"], device),
-    "group": lambda task, size, device: results.group_people(size["groups"], size["cells"], device),
-    "nms": lambda task, size, device: results.suppress(size["many"]),
-    "evaluate": lambda task, size, device: results.score(
-        read_ground_truth(build_source(task.cfg, train=False).annotation), size["many"]
-    ),
-    "forward": lambda task, size, device: network.forward(task, size["batch"], device),
-    "train_step": lambda task, size, device: network.train_step(task, size["batch"], device),
-    "end_to_end": lambda task, size, device: network.end_to_end(task, size["people"], device),
-}
+STAGES = (
+    *("train_data", "test_data", "decode", "group", "nms", "evaluate", "forward", "train_step"),
+    "end_to_end",
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -92,7 +81,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--cfg", default=str(DEFAULT_CFG), metavar="FILE", help="YAML of a top-down COCO model")
     add("--data", metavar="DIR", help="data set in COCO's layout (synthpose, drawn for this run)")
-    add("--stages", nargs="+", choices=list(STAGES), default=list(STAGES), help="which (all)")
+    add("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="which (all)")
     add("--rounds", type=int, help="measurements of each form")
     add("--short", action="store_true", help="smallest sizes, one round: does it work?")
     add("--json", action="store_true", help="write {stage: {ours, textbook, ratio, spread}}")
@@ -100,8 +89,37 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def build_stage(name: str, task: TopDownTask, size: dict[str, int], device: torch.device) -> Stage:
+    """Return what is measured under ``name``, in both forms, at ``size``."""
+    from lib.benchmark import data, network, results
+    from lib.tasks.splits import build_source
+
+    makers: dict[str, Callable[[], Stage]] = {
+        "train_data": lambda: data.train_data(task, size["people"]),
+        "test_data": lambda: data.test_data(task, size["images"]),
+        "decode": lambda: results.decode(task, size["maps"], device),
+        "group": lambda: results.group_people(size["groups"], size["cells"], device),
+        "nms": lambda: results.suppress(size["many"]),
+        "evaluate": lambda: results.score(
+            read_ground_truth(build_source(task.cfg, train=False).annotation), size["many"]
+        ),
+        "forward": lambda: network.forward(task, size["batch"], device),
+        "train_step": lambda: network.train_step(task, size["batch"], device),
+        "end_to_end": lambda: network.end_to_end(task, size["people"], device),
+    }
+    return makers[name]()
+
+
 def run(args: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Return the rows of the wanted stages, with ``machine`` beside them."""
+    import torch
+
+    from lib.benchmark.timing import describe_machine, measure
+    from lib.engine.device import setup_device
+    from lib.tasks import build_task
+    from lib.tasks.splits import build_source
+    from lib.tasks.topdown import TopDownTask
+
     cfg = load_config(args.cfg, [*LINEAGE, f"DATASET.ROOT={root}", *args.set])
     task = build_task(cfg)
     if not isinstance(task, TopDownTask) or build_source(cfg, train=False).kind != "coco":
@@ -114,7 +132,7 @@ def run(args: argparse.Namespace, root: Path) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name in args.stages:
         print(f"{name} ...", file=sys.stderr)
-        rows[name] = measure(STAGES[name](task, size, device), size["rounds"], device)
+        rows[name] = measure(build_stage(name, task, size, device), size["rounds"], device)
     machine = describe_machine(device) | {"cfg": str(args.cfg), "data": args.data or "synthpose"}
     return {**rows, "machine": machine}
 

@@ -9,29 +9,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from yacs.config import CfgNode
 
 from lib.annotations.reading import read_annotations
 from lib.annotations.tables import PersonTable
-from lib.codecs.codec import HeatmapCodec
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
-from lib.datasets.topdown import TrainCrops, cut_crops, person_crops
 from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps, save_picture
 from lib.structures.geometry import Size, apply_affine, image_to_crop_affine
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
-from lib.tasks.splits import build_source
-from lib.tasks.topdown_options import build_augmentation, build_codec
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
 from lib.utils.images import read_image
 from lib.utils.logging import setup_logging
+
+if TYPE_CHECKING:
+    from lib.codecs.codec import HeatmapCodec
+    from lib.datasets.topdown import TrainCrops
 
 
 def main(argv: list[str] | None = None) -> dict[str, int]:
@@ -45,6 +45,10 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     add("--flagged", action="store_true", help="show suspicious annotations only")
     add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
     cfg, args = parse_config(parser, argv)
+
+    from lib.datasets.topdown import TrainCrops
+    from lib.tasks.topdown_options import build_augmentation, build_codec
+
     setup_logging()
     out = Path(args.out) if args.out else run_folders(cfg, args.cfg)[0] / "browse"
     people, skeleton = load_people(cfg, train=args.split == "train")
@@ -78,6 +82,8 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
 
 def load_people(cfg: CfgNode, *, train: bool) -> tuple[PersonTable, Skeleton]:
     """Return all annotated people, those that training leaves out included, and the skeleton."""
+    from lib.tasks.splits import build_source
+
     source = build_source(cfg, train=train)
     skeleton = source_skeleton(source, cfg.DATASET.SKELETON)
     if source.kind == "mpii":
@@ -124,6 +130,8 @@ def row_of(
         kinds: what is suspicious, to write on the first picture.
         style: palette.
     """
+    import torch
+
     skeleton = data.augmentation.skeleton
     person = data.people.select(np.array([row]))
     lines = [str(int(person.ids[0])), *kinds]
@@ -144,6 +152,8 @@ def annotated(
     person: PersonTable, skeleton: Skeleton, size: Size, lines: Iterable[str], style: str
 ) -> np.ndarray:
     """Return the crop of a person without augmentation, with joints and lines of text."""
+    from lib.datasets.topdown import cut_crops, person_crops
+
     crops = person_crops(person, size)
     pixels = cut_crops(read_image(person.image_path(0)), crops, size, unbiased=False)[0]
     joints = apply_affine(image_to_crop_affine(crops, size)[0], person.keypoints[0])

@@ -16,17 +16,13 @@ from importlib import metadata
 from pathlib import Path
 
 import cv2
-import torch
 from yacs.config import CfgNode
 
 from lib.annotations.reading import read_annotations
-from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.config.cli import find_weights, run_folders
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
-from lib.tasks import build_task
-from lib.tasks.splits import build_source, detector_file
 from lib.utils.cli import run_tool
 from lib.utils.errors import UserError
 from lib.utils.images import read_image
@@ -105,6 +101,8 @@ def version(names: tuple[str, ...]) -> str | None:
 
 def machine() -> Iterator[Finding]:
     """Look at processors, GPUs and disk."""
+    import torch
+
     yield GOOD, f"{os.cpu_count()} CPU cores, torch uses {torch.get_num_threads()} threads"
     if not torch.cuda.is_available():
         why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no driver"
@@ -121,6 +119,8 @@ def machine() -> Iterator[Finding]:
 
 def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
     """Look at annotations and images of a split."""
+    from lib.tasks.splits import build_source
+
     source = build_source(cfg, train=train)
     people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
     counted = f"{len(people.images)} images, {len(people)} people with joints"
@@ -153,6 +153,9 @@ def unreadable(name: str) -> str | None:
 
 def boxes_of(cfg: CfgNode) -> Iterator[Finding]:
     """Look for the detector file, if a test wants one."""
+    from lib.tasks import build_task
+    from lib.tasks.splits import build_source, detector_file
+
     if cfg.TEST.USE_GT_BBOX or build_source(cfg, train=False).kind == "mpii":
         yield GOOD, "a test uses annotated boxes"
     elif build_task(cfg).describe()["task"] != "topdown":
@@ -165,6 +168,8 @@ def boxes_of(cfg: CfgNode) -> Iterator[Finding]:
 
 def weights_of(cfg: CfgNode, cfg_file: str) -> Iterator[Finding]:
     """Look for the weights that training starts from, and try those that a test would use."""
+    from lib.api import PoseEstimator
+
     start = cfg.MODEL.PRETRAINED
     if start:
         there = Path(start).is_file()

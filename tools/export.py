@@ -9,34 +9,38 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
 import lib
-from lib.api import PoseEstimator
 from lib.config.cli import config_parser, find_weights, parse_config, run_folders
-from lib.export import is_onnx
-from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
-from lib.tasks.pixels import MEAN, STD
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, ExportError
 from lib.utils.logging import setup_logging
 
+if TYPE_CHECKING:
+    from lib.api import PoseEstimator
+
 logger = logging.getLogger(__name__)
-WRITERS = {"onnx": (export_onnx, ".onnx"), "torchscript": (export_torchscript, ".torchscript.pt")}
+ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt"}
 
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Write the files asked for; return the largest difference of each."""
     parser = config_parser("Write a model as a file that needs none of this code.")
     add = parser.add_argument
-    add("--format", nargs="+", choices=WRITERS, default=["onnx"], help="default: onnx")
+    add("--format", nargs="+", choices=ENDINGS, default=["onnx"], help="default: onnx")
     add("--out", metavar="FILE", help="the file without its ending; default: model in the run")
-    add("--tolerance", type=float, default=TOLERANCE, help="largest difference, share of spread")
+    add("--tolerance", type=float, help="largest difference, share of spread")
     add("--untrained", action="store_true", help="export the initialisation instead of weights")
     parser.set_defaults(keys=["TEST.FOLD_BN=false"])  # the file is compared with the plain network
     cfg, args = parse_config(parser, argv)
+
+    from lib.api import PoseEstimator
+    from lib.export import is_onnx
+    from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
+
     setup_logging()
     folder, _ = run_folders(cfg, args.cfg)
     weights = None if args.untrained else find_weights(cfg, folder)
@@ -45,12 +49,13 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     estimator = PoseEstimator.from_config(cfg, weights, device="cpu")
     card = build_card(cfg, estimator, weights)
     base = args.out or str(folder / "model")
+    tolerance = TOLERANCE if args.tolerance is None else args.tolerance
+    writers = {"onnx": export_onnx, "torchscript": export_torchscript}
     differences = {}
     for name in args.format:
-        write, ending = WRITERS[name]
-        path = Path(base.removesuffix(ending) + ending)
+        path = Path(base.removesuffix(ENDINGS[name]) + ENDINGS[name])
         sizes = image_sizes(cfg, card["task"])
-        differences[name] = write(estimator.network, sizes, path, card, args.tolerance)
+        differences[name] = writers[name](estimator.network, sizes, path, card, tolerance)
         size = path.stat().st_size / 2**20
         print(f"{path}: {size:.1f} MB, largest difference {differences[name]:.1e} of the spread")
     return differences
@@ -62,6 +67,8 @@ def build_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> 
     Raises:
         ExportError: the model is of a kind that is not exported.
     """
+    from lib.tasks.pixels import MEAN, STD
+
     described = estimator.task.describe()
     if described["task"] == "rcnn":
         raise ExportError(

@@ -15,14 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from lib.benchmark.latency import FORMS, latency
-from lib.benchmark.timing import describe_machine
 from lib.config import load_config
-from lib.engine.device import setup_device
-from lib.models import build_model
-from lib.models.registry import RECIPES
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
 
@@ -57,6 +50,14 @@ def _positive(word: str) -> int:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``machine``, and ``rows`` of all models."""
+    import torch
+
+    from lib.benchmark.latency import FORMS, latency
+    from lib.benchmark.timing import describe_machine
+    from lib.engine.device import setup_device
+    from lib.models import build_model
+    from lib.models.registry import RECIPES
+
     forms = [
         form
         for form in FORMS

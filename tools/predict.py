@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 from yacs.config import CfgNode
 
-from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.config.cli import config_parser, find_weights, parse_config, run_folders
 from lib.structures.drawing import draw_poses
@@ -36,6 +35,9 @@ from lib.video.sinks import PictureFolder, VideoFile
 from lib.video.smoothing import PoseSmoother
 from lib.video.sources import Frame, ImageSource, VideoSource, in_batches, open_source
 from lib.video.tracking import OksTracker
+
+if TYPE_CHECKING:
+    from lib.api import PoseEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +122,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> Path:
     """Predict every frame; return the JSON file."""
     cfg, args = parse_config(build_parser(), argv)
+
+    from lib.api import PoseEstimator
+
     setup_logging()
     source = open_source(args.source)
     out = Path(args.out)
@@ -184,6 +189,8 @@ def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | N
     Raises:
         ConfigError: the flags contradict each other or the model.
     """
+    from lib.api import PoseEstimator
+
     if not estimator.task.takes_boxes:
         if args.boxes or args.detector:
             raise ConfigError("This model finds people itself: leave out --boxes and --detector.")

@@ -13,21 +13,17 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import matplotlib as mpl
-import torch
 
-from lib.benchmark.scaling import exponent, sweep, sweeps
-from lib.benchmark.timing import describe_machine
 from lib.config import load_config
 from lib.config.defaults import default_config
-from lib.engine.device import place, setup_device
-from lib.models import build_model, fold_batch_norm
-from lib.models.registry import RECIPES
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 AMOUNTS = {
     "people": (1, 2, 3, 5, 10, 20, 30),
@@ -54,6 +50,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def build_network(path: str, device: torch.device) -> torch.nn.Module:
     """Return a top-down network as tests run it, with weights by chance."""
+    import torch
+
+    from lib.engine.device import place
+    from lib.models import build_model, fold_batch_norm
+    from lib.models.registry import RECIPES
+
     cfg = load_config(path)
     if RECIPES[cfg.MODEL.NAME].task != "topdown":
         raise ConfigError(f"{path}: {cfg.MODEL.NAME} does not see one person at a time.")
@@ -65,6 +67,12 @@ def build_network(path: str, device: torch.device) -> torch.nn.Module:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``machine`` and the rows of every sweep."""
+    import torch
+
+    from lib.benchmark.scaling import sweep, sweeps
+    from lib.benchmark.timing import describe_machine
+    from lib.engine.device import setup_device
+
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     device = setup_device(load_config(args.cfg) if args.cfg else default_config())[0]
@@ -80,6 +88,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """Write one panel per sweep: time on the left axis, memory on the right."""
+    import matplotlib as mpl
+
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
@@ -102,6 +112,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
 def draw_panel(axes: Any, name: str, rows: list[dict[str, Any]]) -> None:
     """Draw one sweep."""
+    from lib.benchmark.scaling import exponent
+
     quantity, _, stage = name.partition(": ")
     amounts = [row["amount"] for row in rows]
     times = [1e3 * row["seconds"] for row in rows]
@@ -125,6 +137,8 @@ def draw_panel(axes: Any, name: str, rows: list[dict[str, Any]]) -> None:
 
 def format_table(report: dict[str, Any]) -> str:
     """Return the rows as aligned text below a line about the machine."""
+    from lib.benchmark.scaling import exponent
+
     machine = ", ".join(f"{key} {value}" for key, value in report["machine"].items())
     lines = [machine]
     for name, rows in report.items():

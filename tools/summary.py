@@ -7,12 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lib.config import load_config
-from lib.models import build_model, complexity
-from lib.models.complexity import table_figure
-from lib.models.registry import RECIPES
 from lib.utils.cli import run_tool
 
 HEADINGS = ("experiment", "input", "params M", "MACs G", "attention G", "table", "convention")
@@ -56,6 +51,12 @@ def _is_file(word: str) -> bool:
 
 def summarise(path: str, overrides: list[str], rois: int | None = None) -> dict[str, Any]:
     """Return file, sizes, integers, and the published table's figure of one experiment."""
+    import torch
+
+    from lib.models import build_model, complexity
+    from lib.models.complexity import table_figure
+    from lib.models.registry import RECIPES
+
     cfg = load_config(path, overrides)
     recipe = RECIPES[cfg.MODEL.NAME]
     with torch.device("meta"):

@@ -12,24 +12,21 @@ import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
-from lib.api import PoseEstimator
 from lib.config import save_config
 from lib.config.cli import UNTRAINED, config_parser, find_weights, parse_config, run_folders
-from lib.engine.distributed import session
-from lib.engine.inference import Evaluation
-from lib.evaluation.breakdown import joint_table
-from lib.evaluation.coco import prepare_poses
-from lib.evaluation.diagnosis import diagnose
 from lib.structures.skeleton import Skeleton
-from lib.tasks.splits import build_source
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
 from lib.utils.numbers import number
+
+if TYPE_CHECKING:
+    from lib.api import PoseEstimator
+    from lib.engine.inference import Evaluation
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +43,10 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         "--per-joint", action="store_true", help="add a table with the AP and PCK of each joint"
     )
     cfg, args = parse_config(parser, argv)
+
+    from lib.api import PoseEstimator
+    from lib.engine.distributed import session
+
     folder, _ = run_folders(cfg, args.cfg)
     if args.untrained:
         folder = folder / UNTRAINED
@@ -149,6 +150,11 @@ def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[
 
     MPII's scores are per joint as they are.
     """
+    from lib.evaluation.breakdown import joint_table
+    from lib.evaluation.coco import prepare_poses
+    from lib.evaluation.diagnosis import diagnose
+    from lib.tasks.splits import build_source
+
     source = build_source(cfg, train=False)
     if source.kind == "mpii" or not source.has_truth:
         return []

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
 
 from lib.config.cli import config_parser, parse_config, run_folders
-from lib.engine import FitResult, fit
-from lib.engine.distributed import session
-from lib.models import load_pretrained
-from lib.tasks import build_task
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
+
+if TYPE_CHECKING:
+    from lib.engine import FitResult
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ def main(argv: list[str] | None = None) -> FitResult:
         help="continue the run in the output folder",
     )
     cfg, args = parse_config(parser, argv)
+
+    from lib.engine import fit
+    from lib.engine.distributed import session
+    from lib.tasks import build_task
+
     folder, log_folder = run_folders(cfg, args.cfg)
     with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
         setup_logging(folder, rank=world.rank)
@@ -44,6 +49,8 @@ def main(argv: list[str] | None = None) -> FitResult:
 
 def pretrained(cfg: CfgNode) -> partial | None:
     """Return what loads ``MODEL.PRETRAINED`` into a network, None for a start from scratch."""
+    from lib.models import load_pretrained
+
     if not cfg.MODEL.PRETRAINED:
         return None
     layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ["*"])

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 Solver = Callable[[np.ndarray], np.ndarray]
 
@@ -26,6 +25,8 @@ def solve_any(cost: np.ndarray) -> np.ndarray:
     Returns:
         (R,) int64: the column of each row.
     """
+    from scipy.optimize import linear_sum_assignment
+
     return linear_sum_assignment(cost)[1].astype(np.int64)
 
 

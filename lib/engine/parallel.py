@@ -6,7 +6,6 @@ import logging
 from typing import cast
 
 import torch
-from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 from yacs.config import CfgNode
 
@@ -49,6 +48,8 @@ def sync_batch_norm(network: nn.Module, device: torch.device) -> nn.Module:
 
     timm's converter also knows timm's fused norm-activation layers, whose activation torch's loses.
     """
+    from timm.layers.norm_act import convert_sync_batchnorm
+
     if current_world().size == 1:
         logger.info("MODEL.SYNC_BN has no effect with one process.")
         return network

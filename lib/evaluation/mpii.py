@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, savemat
 
 from lib.structures.results import Poses
 from lib.utils.errors import DataError
@@ -80,6 +79,8 @@ def read_mat(path: str | Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     Raises:
         DataError: the file is missing, damaged, or lacks a wanted field.
     """
+    from scipy.io import loadmat
+
     if not Path(path).is_file():
         raise DataError(f"No file '{path}': check the path.")
     try:
@@ -188,6 +189,8 @@ class MpiiEvaluator:
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``pred.mat``: ``preds`` (N, 16, 2), 1-based ``x, y``, and ``scores`` (N, 16)."""
+        from scipy.io import savemat
+
         poses = self.ordered()
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "pred.mat"

@@ -8,7 +8,13 @@
 ``transfer``  to the device and back without a wait
 """
 
-from lib.tasks.base import Task
-from lib.tasks.build import build_task
+from typing import TYPE_CHECKING
+
+from lib.utils.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lib.tasks.base import Task
+    from lib.tasks.build import build_task
 
 __all__ = ["Task", "build_task"]
+__getattr__ = lazy_names(__name__, {"Task": "lib.tasks.base", "build_task": "lib.tasks.build"})

@@ -6,14 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-from torch import Tensor, nn
 
 from lib.datasets.base import TrainData
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Batch = dict[str, Any]
 Metrics = dict[str, float]

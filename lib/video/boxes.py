@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
-from torchvision.models import detection
 
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError, WeightsError
 from lib.utils.files import read_json
 from lib.video.sources import Frame
+
+if TYPE_CHECKING:
+    import torch
 
 PERSON = 1  # COCO's category, and torchvision's label
 DETECTORS = (
@@ -93,6 +94,9 @@ class TorchvisionDetector:
     def __init__(
         self, weights: str | Path, name: str, device: torch.device, min_score: float
     ) -> None:
+        import torch
+        from torchvision.models import detection
+
         if not Path(weights).is_file():
             raise WeightsError(f"No weight file {weights}.")
         self._network = getattr(detection, name)(weights=None, weights_backbone=None)
@@ -108,16 +112,20 @@ class TorchvisionDetector:
         self._device = device
         self._min_score = min_score
 
-    @torch.no_grad()
     def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
         """Detect people."""
-        images = [
-            torch.from_numpy(frame.image).to(self._device).flip(2).permute(2, 0, 1) / 255
-            for frame in frames
-        ]
-        return [self._people(found) for found in self._network(images)]
+        import torch
+
+        with torch.no_grad():
+            images = [
+                torch.from_numpy(frame.image).to(self._device).flip(2).permute(2, 0, 1) / 255
+                for frame in frames
+            ]
+            return [self._people(found) for found in self._network(images)]
 
     def _people(self, found: dict[str, torch.Tensor]) -> np.ndarray:
+        import torch
+
         keep = (found["labels"] == PERSON) & (found["scores"] >= self._min_score)
         table = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)[keep]
         return table.float().cpu().numpy()

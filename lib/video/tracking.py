@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from lib.evaluation.oks import oks_matrix
 
@@ -75,6 +74,8 @@ class OksTracker:
     def _matches(
         self, keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray
     ) -> list[tuple[int, int]]:
+        from scipy.optimize import linear_sum_assignment
+
         if not self._tracks or not len(keypoints):
             return []
         overlaps = oks_matrix(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import savemat
 
 from lib.datasets.synthetic.formats import Record, mpii_name, write_json
 from lib.datasets.synthetic.scene import Scene
@@ -87,6 +86,8 @@ def _head(truth: Truth) -> tuple[float, np.ndarray]:
 
 def _write_truth(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the ground truth the way MPII's scoring scripts want it: people on the last axis."""
+    from scipy.io import savemat
+
     seen = np.array([row["joints_vis"] for row in rows], bool).reshape(-1, 16)
     joints = np.array([row["joints"] for row in rows], float).reshape(-1, 16, 2)
     joints[~seen] = 0.0
