@@ -25,7 +25,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["lib", "lib.*"]),
-    package_data={"lib": ["py.typed", "structures/skeletons/*.yaml"]},
+    package_data={"lib": ["py.typed", "structures/skeletons/*.yaml", "zoo/index.json"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "dev": [

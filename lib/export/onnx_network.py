@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.export.card import unpack_card
 from lib.utils.errors import ConfigError, WeightsError
+from lib.zoo.card import unpack_card
 
 
 def is_onnx(path: str | Path) -> bool:

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib.export.card import CARD_FILE, pack_card
 from lib.export.onnx_network import OnnxNetwork
 from lib.utils.errors import ConfigError, ExportError
+from lib.zoo.card import CARD_FILE, pack_card
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def export_onnx(
         sizes: ``(width, height)`` of images to record and to compare; more than one makes the
             file's image size free.
         path: the file; whatever was there stays unless the new one passes.
-        card: is kept in the file, see ``lib.export.card``.
+        card: is kept in the file, see ``lib.zoo.card``.
         tolerance: largest accepted difference.
 
     Raises:

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from lib.export.card import CARD_FILE, unpack_card
 from lib.export.onnx_network import OnnxNetwork
 from lib.export.writer import (
     TOLERANCE,
@@ -17,6 +16,7 @@ from lib.export.writer import (
 )
 from lib.models.layers.transformer import WindowAttention
 from lib.utils.errors import ExportError
+from lib.zoo.card import CARD_FILE, unpack_card
 
 CARD = {"codec": "udp", "joints": ["nose", "left_eye"], "color_rgb": True}
 pytest.importorskip("onnxruntime")

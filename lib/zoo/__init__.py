@@ -1,0 +1,11 @@
+"""Weight files by name: found on the disk, or fetched once.
+
+* ``index.json``, ``index.py``: published files: name, address, hash, layout, experiment, scores.
+* ``fetch.py``: an address -> a file in the cache, complete and verified.
+* ``resolve.py``: whatever a user may write for a weight file -> a path; the only such place.
+* ``card.py``: what a weight file says about itself, and how it is kept inside.
+"""
+
+from lib.zoo.resolve import resolve_weights
+
+__all__ = ["resolve_weights"]

@@ -1,0 +1,207 @@
+"""The index of published weights: ``index.json`` and the user's own beside it.
+
+A file of the user's (``EFEPOSE_ZOO_INDEX``, several joined as in PATH) has the same form::
+
+    {"weights": {"our_model": {"url": "our_model.safetensors", "experiment": "our_model.yaml"}}}
+
+Only ``url`` is needed; addresses and experiments without a scheme are paths from the file's folder.
+Its names come before ours, and it may name another ``detector``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lib.utils.errors import ConfigError, WeightsError, did_you_mean
+from lib.utils.files import read_json
+
+OWN_INDEX = "EFEPOSE_ZOO_INDEX"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+USES = ("pose", "trunk", "detector")
+FIELDS = ("use", "url", "sha256", "layout", "licence", "experiment", "settings", "trained_on")
+FIELDS += ("joints", "input", "note", "network", "results")
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published file.
+
+    Attributes:
+        name: ours, short and stable.
+        url: its address.
+        use: ``pose``, ``trunk`` (start weights) or ``detector`` (of people).
+        sha256: first digits of its hash, ``''`` where nobody states it.
+        layout: whose key names it has: ``mmpose 0.x``, ``mmpose 1.x``, ``torchvision``, ``timm``,
+            ``MAE``, ``transformers``; ``''`` for ours.
+        licence: as its publisher states it.
+        experiment: YAML of the network it fills, below ``experiments/``, without ``.yaml``; or a
+            path.
+        settings: overrides that the experiment needs for this file.
+        trained_on: data sets.
+        joints: outputs per person.
+        input: ``(width, height)`` it was trained with.
+        note: what else one must know.
+        network: name of a torchvision detector.
+        results: published scores: ``dataset``, ``boxes`` (their source), ``metrics``.
+    """
+
+    name: str
+    url: str
+    use: str = "pose"
+    sha256: str = ""
+    layout: str = ""
+    licence: str = ""
+    experiment: str = ""
+    settings: tuple[str, ...] = ()
+    trained_on: str = ""
+    joints: int | None = None
+    input: tuple[int, int] | None = None
+    note: str = ""
+    network: str = ""
+    results: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Its name in the cache: the publisher's, or ours where that says nothing."""
+        last = self.url.rpartition("/")[2]
+        stem, _, ending = last.rpartition(".")
+        return last if len(stem) > len("pytorch_model") else f"{self.name}.{ending}"
+
+    @property
+    def yaml(self) -> Path | None:
+        """The YAML file of the experiment; None where no network of ours takes the file."""
+        if not self.experiment:
+            return None
+        path = Path(self.experiment)
+        return path if path.is_absolute() else EXPERIMENTS / f"{self.experiment}.yaml"
+
+    def headline(self) -> str:
+        """Return the first published score in words, with its data set and boxes."""
+        if not self.results:
+            return ""
+        first = self.results[0]
+        name, value = next(iter(first["metrics"].items()))
+        boxes = f", boxes: {first['boxes']}" if first.get("boxes") else ""
+        return f"{name} {value:g} on {first['dataset']}{boxes}"
+
+
+@dataclass(frozen=True)
+class Index:
+    """Everything that is known by name.
+
+    Attributes:
+        weights: by name.
+        aliases: other names -> names.
+        experiments: experiments -> names of their own published weights.
+        without: beginnings of experiments' paths -> why there are no such weights.
+        detector: name of the person detector to use where none is asked for.
+    """
+
+    weights: Mapping[str, Published] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    experiments: Mapping[str, str] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+    detector: str = ""
+
+    def get(self, name: str) -> Published | None:
+        """Return what ``name`` or an alias stands for, None if nothing."""
+        return self.weights.get(name) or self.weights.get(self.aliases.get(name, ""))
+
+    def find(self, name: str) -> Published:
+        """Return what ``name`` or an alias stands for.
+
+        Raises:
+            WeightsError: nothing, with the nearest name.
+        """
+        entry = self.get(name)
+        if entry is None:
+            near = did_you_mean(name, [*self.weights, *self.aliases])
+            raise WeightsError(f"The zoo has no weights '{name}'.{near} See tools/zoo.py list.")
+        return entry
+
+    def of_experiment(self, yaml: str | Path) -> Published:
+        """Return the published weights of an experiment, by the last parts of its path.
+
+        Raises:
+            WeightsError: there are none, with the reason.
+        """
+        parts = Path(yaml).with_suffix("").parts
+        for below in ("/".join(parts[-n:]) for n in (3, 4)):
+            if below in self.experiments:
+                return self.find(self.experiments[below])
+            starts = [start for start in self.without if below.startswith(start)]
+            if starts:
+                reason = self.without[max(starts, key=len)]
+                raise WeightsError(f"There are no published weights of {below}: {reason}.")
+        raise WeightsError(
+            f"zoo: alone means the published weights of a file below experiments/, and {yaml} is "
+            "none with weights; name some, as zoo:hrnet_w32_coco (see tools/zoo.py list)."
+        )
+
+
+def load_index() -> Index:
+    """Return our index with the user's own on top.
+
+    Raises:
+        ConfigError: a file of the user's is not such an index.
+    """
+    return _load(os.environ.get(OWN_INDEX, ""))
+
+
+@lru_cache(maxsize=8)
+def _load(own: str) -> Index:
+    index = _read(Path(__file__).with_name("index.json"))
+    for file in filter(None, own.split(os.pathsep)):
+        extra = _read(Path(file).absolute())
+        index = Index(
+            {**index.weights, **extra.weights},
+            {**index.aliases, **extra.aliases},
+            {**index.experiments, **extra.experiments},
+            {**index.without, **extra.without},
+            extra.detector or index.detector,
+        )
+    return index
+
+
+def _read(path: Path) -> Index:
+    content = read_json(path, "zoo index", f"check {OWN_INDEX}")
+    if not isinstance(content, dict) or not isinstance(content.get("weights"), dict):
+        raise ConfigError(f'{path} must be an index: {{"weights": {{name: {{"url": ...}}}}}}.')
+    weights = {
+        str(name): _published(str(name), value, path) for name, value in content["weights"].items()
+    }
+    tables = [content.get(key, {}) for key in ("aliases", "experiments", "without")]
+    if not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{path}: aliases, experiments and without must be tables.")
+    return Index(weights, tables[0], tables[1], tables[2], str(content.get("detector", "")))
+
+
+def _published(name: str, value: Any, path: Path) -> Published:
+    """Check one entry of ``path``."""
+    if not isinstance(value, dict) or not isinstance(value.get("url"), str) or not value["url"]:
+        raise ConfigError(f"{path}: '{name}' must have an address: {{\"url\": ...}}.")
+    for key in value:
+        if key not in FIELDS:
+            raise ConfigError(
+                f"{path}: '{name}' has an unknown '{key}'.{did_you_mean(key, FIELDS)}"
+            )
+    if value.get("use", "pose") not in USES:
+        raise ConfigError(f"{path}: 'use' of '{name}' must be one of {', '.join(USES)}.")
+    if not re.fullmatch(r"([0-9a-f]{8,64})?", value.get("sha256", "")):
+        raise ConfigError(f"{path}: 'sha256' of '{name}' must be 8 to 64 hexadecimal digits.")
+    entry = dict(value)
+    if "://" not in entry["url"]:
+        entry["url"] = (path.parent / entry["url"]).as_uri()
+    if (path.parent / entry.get("experiment", "")).is_file():
+        entry["experiment"] = str(path.parent / entry["experiment"])
+    size = entry.get("input")
+    entry["input"] = tuple(size) if size else None
+    entry["settings"] = tuple(entry.get("settings", ()))
+    entry["results"] = tuple(entry.get("results", ()))
+    return Published(name=name, **entry)

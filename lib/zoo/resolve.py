@@ -1,0 +1,151 @@
+"""Whatever a user may write where a weight file is asked for -> a path on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lib.utils.errors import ConfigError, WeightsError, did_you_mean
+from lib.zoo.fetch import fetch, is_offline
+from lib.zoo.index import Published, load_index
+
+logger = logging.getLogger(__name__)
+
+FORMS = "a path, zoo:NAME, an address, hub:ORG/NAME or package:MODULE/PATH"
+HUB_FILE = "model.safetensors"  # what a hub repository is expected to hold
+_SCHEME = re.compile(r"(zoo|hub|package|https?|file):")
+
+
+def resolve_weights(reference: str | Path, advice: str = "") -> Path:
+    """Return the file that ``reference`` means, fetching it where that is needed.
+
+    Args:
+        reference: a path; ``zoo:NAME`` or the bare name; ``https://...``, with ``#sha256=...`` if
+            its hash is known; ``hub:ORG/NAME`` or ``hub:ORG/NAME/FILE`` (Hugging Face);
+            ``package:MODULE/PATH``, a file of an installed package. A file of that name on the
+            disk comes first.
+        advice: what to do if there is no such file, for the message.
+
+    Raises:
+        WeightsError: there is no such file, or it cannot be had.
+    """
+    text = str(reference)
+    if isinstance(reference, Path) or Path(text).is_file():
+        return _existing(Path(reference), advice)
+    found = _SCHEME.match(text)
+    if found is None:
+        known = load_index().get(text)
+        return _existing(Path(text), advice) if known is None else of_zoo(known)
+    scheme, rest = found[1], text[found.end() :]
+    if scheme == "zoo":
+        return of_zoo(published(text))
+    if scheme == "hub":
+        return _of_hub(rest)
+    if scheme == "package":
+        return _of_package(rest)
+    return _of_address(text)
+
+
+def is_reference(text: str) -> bool:
+    """Return whether ``text`` names weights otherwise than by a path."""
+    return bool(_SCHEME.match(text)) or load_index().get(text) is not None
+
+
+def published(text: str, experiment: str | Path | None = None) -> Published:
+    """Return the entry of the index that ``zoo:NAME``, ``NAME`` or ``zoo:`` alone means.
+
+    Args:
+        text: the reference.
+        experiment: YAML file whose own published weights ``zoo:`` alone stands for.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    name = text.removeprefix("zoo:")
+    if name:
+        return load_index().find(name)
+    if experiment is None:
+        raise WeightsError("zoo: wants a name here, as zoo:hrnet_w32_coco (tools/zoo.py list).")
+    return load_index().of_experiment(experiment)
+
+
+def is_published(text: str) -> bool:
+    """Return whether ``text`` means an entry of the index, be it one that does not exist."""
+    is_name = not Path(text).exists() and load_index().get(text) is not None
+    return text.startswith("zoo:") or is_name
+
+
+def of_zoo(entry: Published) -> Path:
+    """Return the file of an entry, fetching it if needed.
+
+    Raises:
+        WeightsError: it cannot be had.
+    """
+    return fetch(entry.url, entry.file, entry.sha256)
+
+
+def _existing(path: Path, advice: str) -> Path:
+    if path.is_file():
+        return path
+    names = [*load_index().weights, *load_index().aliases]
+    near = "" if len(path.parts) > 1 or path.suffix else did_you_mean(str(path), names)
+    kind = "is a folder" if path.is_dir() else "is not there"
+    raise WeightsError(f"No weight file {path}: it {kind}; {advice or f'give {FORMS}'}.{near}")
+
+
+def _of_address(url: str) -> Path:
+    """Fetch an address; one that the index knows is fetched as that entry."""
+    plain, _, fragment = url.partition("#")
+    known = next((one for one in load_index().weights.values() if one.url == plain), None)
+    if known is not None:
+        return of_zoo(known)
+    sha256 = fragment.removeprefix("sha256=").lower()
+    if fragment and not re.fullmatch(r"sha256=[0-9a-fA-F]{8,64}", fragment):
+        raise WeightsError(f"{url}: write the hash as #sha256= and 8 to 64 hexadecimal digits.")
+    name = Path(unquote(urlsplit(plain).path)).name or "weights"
+    mark = hashlib.sha256(plain.encode()).hexdigest()[:8]  # two addresses may end alike
+    return fetch(plain, f"{mark}-{name}", sha256)
+
+
+def _of_hub(rest: str) -> Path:
+    """Fetch a file of the Hugging Face hub, with its own client, cache and tokens.
+
+    Raises:
+        ConfigError: the client is not installed.
+        WeightsError: the file cannot be had.
+    """
+    parts = rest.strip("/").split("/", 2)
+    if len(parts) < 2 or not all(parts):
+        raise WeightsError(f"hub:{rest} must be hub:ORG/NAME or hub:ORG/NAME/FILE.")
+    repository, file = "/".join(parts[:2]), parts[2] if len(parts) > 2 else HUB_FILE
+    try:
+        from huggingface_hub import constants, hf_hub_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ImportError:
+        raise ConfigError("hub: takes huggingface_hub: pip install -e '.[hub]'.") from None
+    try:
+        return Path(hf_hub_download(repository, file, local_files_only=is_offline()))
+    except LocalEntryNotFoundError:
+        reason = "it is not in the cache and cannot be reached"
+    except Exception as error:  # the client has an exception class for every answer
+        reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
+    raise WeightsError(
+        f"{file} of {repository} cannot be had from the hub: {reason}. Fetch "
+        f"{constants.ENDPOINT}/{repository}/resolve/main/{file} by hand and give its path."
+    )
+
+
+def _of_package(rest: str) -> Path:
+    module, _, inside = rest.partition("/")
+    spec = find_spec(module) if module.isidentifier() else None
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders:
+        raise WeightsError(f"package:{rest}: no package '{module}' is installed; install it first.")
+    path = next((p for p in (Path(folder) / inside for folder in folders) if p.is_file()), None)
+    if path is None:
+        raise WeightsError(f"package:{rest}: the package '{module}' has no file {inside}.")
+    return path

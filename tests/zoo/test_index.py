@@ -1,0 +1,130 @@
+"""The index of published weights, and a user's own beside it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lib.utils.errors import UserError
+from lib.zoo.index import EXPERIMENTS, OWN_INDEX, _load, load_index
+
+INDEX = load_index()
+LAYOUTS = ("mmpose 0.x", "mmpose 1.x", "torchvision", "timm", "MAE", "transformers")
+
+
+def leaves():
+    for folder in ("coco", "mpii", "crowd_pose"):
+        for file in sorted((EXPERIMENTS / folder).rglob("*.yaml")):
+            yield file.relative_to(EXPERIMENTS).with_suffix("").as_posix()
+
+
+def test_names_addresses_and_files_are_unique():
+    entries = INDEX.weights.values()
+    assert all(re.fullmatch(r"[a-z0-9_]+", entry.name) for entry in entries)
+    assert len({entry.url for entry in entries}) == len(entries)
+    assert len({entry.file for entry in entries}) == len(entries)
+    assert all(entry.url.startswith("https://") for entry in entries)
+    assert {entry.layout for entry in entries} == set(LAYOUTS)
+
+
+def test_hashes_are_those_in_the_file_names():
+    for entry in INDEX.weights.values():
+        found = re.search(r"-([0-9a-f]{8})(_20\d{6})?\.pth$", entry.url)
+        assert entry.sha256 == (found[1] if found else ""), entry.name
+
+
+def test_aliases_lead_to_names_and_hide_none():
+    assert all(name in INDEX.weights for name in INDEX.aliases.values())
+    assert not set(INDEX.aliases) & set(INDEX.weights)
+    assert INDEX.find("hrnet_w32_coco").name == "hrnet_w32_coco_256x192"
+    assert INDEX.find(INDEX.detector).use == "detector"
+
+
+@pytest.mark.parametrize("experiment", leaves())
+def test_every_experiment_has_weights_or_a_reason(experiment):
+    file = EXPERIMENTS / f"{experiment}.yaml"
+    if experiment not in INDEX.experiments:
+        with pytest.raises(UserError, match="There are no published weights of"):
+            INDEX.of_experiment(file)
+        return
+    entry = INDEX.of_experiment(file)
+    assert entry.use == "pose"
+    assert entry.headline()
+
+
+def test_experiments_of_the_index_exist():
+    named = {e.experiment for e in INDEX.weights.values() if e.experiment} | set(INDEX.experiments)
+    absent = sorted(name for name in named if not (EXPERIMENTS / f"{name}.yaml").is_file())
+    pending = ("coco/vitpose/", "coco/rtmpose/", "coco/simcc/", "mpii/rtmpose/", "coco/hrnet_ae/")
+    assert [name for name in absent if not name.startswith(pending)] == []
+
+
+def test_the_weights_of_an_experiment_are_of_its_own_data_set():
+    words = {"coco": ("_coco",), "mpii": ("_mpii",), "crowd_pose": ("_crowdpose",)}
+    for experiment, name in INDEX.experiments.items():
+        start = experiment.partition("/")[0]
+        assert any(word in name for word in words[start]), (experiment, name)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    def write(content):
+        file = tmp_path / "own.json"
+        file.write_text(json.dumps(content) if not isinstance(content, str) else content)
+        monkeypatch.setenv(OWN_INDEX, str(file))
+        return load_index()
+
+    _load.cache_clear()
+    yield write
+    _load.cache_clear()
+
+
+def test_an_index_of_the_users_own_lies_beside_ours(own, tmp_path):
+    (tmp_path / "x.yaml").write_text("")
+    index = own(
+        {
+            "weights": {
+                "mine": {"url": "w.pth", "experiment": "x.yaml"},
+                "resnet50_imagenet": {"url": "https://lab.invalid/r.pth"},
+            },
+            "detector": "mine",
+        }
+    )
+    assert index.find("mine").url == (tmp_path / "w.pth").as_uri()
+    assert index.find("mine").yaml == tmp_path / "x.yaml"
+    assert index.find("resnet50_imagenet").url == "https://lab.invalid/r.pth"
+    assert index.find("hrnet_w32_coco").use == "pose"
+    assert index.detector == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not JSON"),
+        ([], "must be an index"),
+        ({"weights": []}, "must be an index"),
+        ({"weights": {"a": {}}}, "'a' must have an address"),
+        ({"weights": {"a": {"url": "x", "sha": "1"}}}, "unknown 'sha'. Did you mean sha256"),
+        ({"weights": {"a": {"url": "x", "sha256": "XYZ"}}}, "8 to 64 hexadecimal"),
+        ({"weights": {"a": {"url": "x", "use": "toy"}}}, "one of pose, trunk, detector"),
+        ({"weights": {}, "aliases": []}, "must be tables"),
+    ],
+)
+def test_a_wrong_index_is_one_sentence(own, content, words):
+    with pytest.raises(UserError) as error:
+        own(content)
+    assert words in str(error.value)
+
+
+def test_a_missing_index_names_the_variable(monkeypatch):
+    monkeypatch.setenv(OWN_INDEX, "/none/such.json")
+    _load.cache_clear()
+    with pytest.raises(UserError, match=OWN_INDEX):
+        load_index()
+
+
+def test_the_file_name_says_whose_it_is():
+    assert INDEX.find("hrnet_w32_imagenet").file == "hrnet_w32_imagenet.safetensors"
+    assert INDEX.find("resnet50_imagenet").file == "resnet50-0676ba61.pth"
+    assert Path(INDEX.find("vitpose_b_coco").file).suffix == ".pth"
