@@ -132,7 +132,7 @@ def row_of(
     """
     import torch
 
-    skeleton = data.augmentation.skeleton
+    skeleton = data.skeleton
     person = data.people.select(np.array([row]))
     lines = [str(int(person.ids[0])), *kinds]
     tiles = [annotated(person, skeleton, codec.input_size, lines, style)]

@@ -2,6 +2,9 @@
 
 ``defaults``  every key with its unit and meaning
 ``loader``    ``_BASE_``, overrides, EXTRA schemas, the resolved file
+``variants``  lists of nodes: several data sets, stages of augmentation
+``photometric``  changes of colour and sharpness
+``merge``     nested keys as read -> keys with types
 ``coerce``    values as users write them -> values of the type a key has
 ``legacy``    spellings of older code bases, keys that no longer do anything
 ``validate``  rules that span several keys

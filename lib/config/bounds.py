@@ -45,6 +45,20 @@ class Bounds:
 COUNT, NATURAL, POSITIVE = Bounds(1), Bounds(0), Bounds(0, open_below=True)
 SHARE, DECAY = Bounds(0, 1), Bounds(0, 1, open_above=True)
 ANGLE = Bounds(0, 180)
+LEVEL_STEP = Bounds(-255, 255)
+
+# What RANGE may hold, by the name of the photometric operation.
+PHOTOMETRIC: dict[str, Bounds] = {
+    "HUE": Bounds(-180, 180),
+    "SATURATION": NATURAL,
+    **dict.fromkeys(("SATURATION_SHIFT", "VALUE_SHIFT", "BRIGHTNESS"), LEVEL_STEP),
+    "CONTRAST": NATURAL,
+    **dict.fromkeys(("GREY", "DROPOUT"), SHARE),
+    "LOW_RESOLUTION": Bounds(0, 1, open_below=True),
+    **dict.fromkeys(("BLUR", "NOISE"), NATURAL),
+    **dict.fromkeys(("BOX_BLUR", "MEDIAN_BLUR"), Bounds(1, 31)),
+    "JPEG": Bounds(1, 100),
+}
 
 # Of every number in lib.config.defaults; of each entry where the key holds a list.
 KEYS: dict[str, Bounds] = {
@@ -64,12 +78,15 @@ KEYS: dict[str, Bounds] = {
     "LOSS.HEATMAPS_LOSS_FACTOR": NATURAL,
     "LOSS.PUSH_LOSS_FACTOR": NATURAL,
     "LOSS.PULL_LOSS_FACTOR": NATURAL,
+    "DATASET.WEIGHT": NATURAL,
     "DATASET.MAX_BAD_IMAGES": NATURAL,
     "DATASET.FLIP": SHARE,
     "DATASET.SCALE_FACTOR": DECAY,  # at 1 a crop could shrink to nothing
     "DATASET.ROT_FACTOR": ANGLE,
     "DATASET.PROB_HALF_BODY": Bounds(-1, 1),  # the lineage's MPII files say -1 for never
     "DATASET.NUM_JOINTS_HALF_BODY": NATURAL,
+    "DATASET.SHIFT_FACTOR": SHARE,
+    "DATASET.PROB_SHIFT": SHARE,
     "DATASET.NUM_JOINTS": NATURAL,
     "DATASET.MAX_NUM_PEOPLE": COUNT,
     "DATASET.MAX_ROTATION": ANGLE,
@@ -114,6 +131,8 @@ KEYS: dict[str, Bounds] = {
     "TEST.TAG_THRESHOLD": POSITIVE,
     "TEST.NMS_KERNEL": COUNT,
     "TEST.NMS_PADDING": NATURAL,
+    **{f"DATASET.PHOTOMETRIC.{name}.PROB": Bounds(-1, 1) for name in PHOTOMETRIC},
+    **{f"DATASET.PHOTOMETRIC.{name}.RANGE": bounds for name, bounds in PHOTOMETRIC.items()},
 }
 ANY = ("TEST.BIAS", "DATASET.SIGMA")  # DATASET.SIGMA has a rule of its own
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from yacs.config import CfgNode
 
+from lib.config.photometric import photometric_node
+
 
 def default_config() -> CfgNode:
     """Return a new tree with the default of every key; ``MODEL.EXTRA`` is filled per model."""
@@ -59,6 +61,7 @@ def _model() -> CfgNode:
             "INIT_WEIGHTS": True,  # the family's own initialisation, else the library's
             "PRETRAINED": "",  # weights to start training from; a missing file stops the run
             "NUM_JOINTS": 17,
+            "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)
             "TAG_PER_JOINT": True,  # bottom-up: one tag map per joint, else one for all
             "SYNC_BN": False,  # batch statistics over all GPUs (torchrun on CUDA only)
             "TARGET_TYPE": "gaussian",  # codec: gaussian | dark | udp
@@ -92,7 +95,7 @@ def _loss() -> CfgNode:
 
 
 def _dataset() -> CfgNode:
-    return CfgNode(
+    node = CfgNode(
         {
             "DATASET": "coco",  # coco | mpii | crowd_pose (and the family's *_kpt spellings)
             "DATASET_TEST": "",  # '' = DATASET
@@ -103,6 +106,7 @@ def _dataset() -> CfgNode:
             "ANNOTATION_TEST": "",
             "IMAGES": "",  # folder of the training images; '' = the layout's own
             "IMAGES_TEST": "",
+            "NAME": "",  # of the set in a mix, before its scores; '' = DATASET
             "SKELETON": "",  # name or YAML file; '' = the data set's, else its 'categories'
             "DATA_FORMAT": "jpg",  # jpg | zip: images inside <set>.zip
             "SELECT_DATA": False,  # leave out people whose joints sit far from their box
@@ -114,6 +118,9 @@ def _dataset() -> CfgNode:
             "PROB_HALF_BODY": 0.0,
             "NUM_JOINTS_HALF_BODY": 8,  # half-body needs more visible joints than this
             "CUTOUT": False,  # up to 8 grey squares on the crop
+            "SHIFT_FACTOR": 0.0,  # top-down: largest move of the crop, as a share of its side
+            "PROB_SHIFT": 0.3,  # of a move
+            "DRAWS": "clipped",  # clipped: the lineage's | truncated: mmpose 1.x's normal numbers
             # bottom-up
             "NUM_JOINTS": 0,  # 0 = MODEL.NUM_JOINTS
             "MAX_NUM_PEOPLE": 30,
@@ -132,6 +139,18 @@ def _dataset() -> CfgNode:
             "WITH_CENTER": False,  # one more joint, the mean of the labelled ones
         }
     )
+    node.PHOTOMETRIC = photometric_node()
+    node.RENAME = CfgNode(new_allowed=True)  # the set's name of a joint: the network's name of it
+    node.WEIGHT = (
+        0.0  # of a set in a mix: its share of an epoch is WEIGHT / sum; 0 = everybody once
+    )
+    # Several sets at once: a list of nodes with the keys above, each its own (ROOT, TRAIN_SET ...)
+    # or else those of this node. Without TRAIN_SET a set is only tested on, without TEST_SET only
+    # trained on. Those of TEST for its boxes stand in the entry's node TEST.
+    node.MIX = []
+    # Augmentation that changes: a list of nodes {EPOCH: n, KEY: value ...}, in force from EPOCH on.
+    node.STAGES = []
+    return node
 
 
 def _train() -> CfgNode:
@@ -192,6 +211,7 @@ def _test() -> CfgNode:
             "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
             "SOFT_NMS": False,
             "EVALUATOR": "auto",  # auto | pycocotools | fast (faster-coco-eval)
+            "BEST": "",  # of a mix: the score that chooses the best weights, such as coco/AP
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up
             "SCALE_FACTOR": [1.0],

@@ -96,6 +96,15 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what ``<<`` names into a mapping, its own values last, each key once.
+
+        PyYAML leaves both in the list, and 6.0.4 takes the first of them in a mapping that names
+        this one.
+        """
+        super().flatten_mapping(node)
+        node.value = list({key.value: (key, value) for key, value in node.value}.values())
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
         """Return a dict whose keys are texts, whatever YAML would read (``on: 1``)."""
         self.flatten_mapping(node)

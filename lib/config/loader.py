@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-from lib.config.coerce import coerce
 from lib.config.defaults import default_config
 from lib.config.document import BAD_YAML, plain, read_document, read_word
 from lib.config.legacy import modernise, unflatten
+from lib.config.merge import merge
 from lib.config.validate import validate
+from lib.config.variants import NodeLists
 from lib.utils.errors import ConfigError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
     layers = [*_file_layers(Path(path), ()), *_override_layers(overrides)]
     cfg = default_config()
     extras: list[Layer] = []
+    lists = NodeLists()
     dropped: dict[str, None] = {}
     for source, raw in layers:
         tree, old = modernise(raw)
@@ -51,8 +53,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
         model = tree.get("MODEL")
         if isinstance(model, dict) and "EXTRA" in model:
             extras.append((source, model.pop("EXTRA") or {}))
-        _merge(cfg, tree, source, "")
+        lists.take(tree, source)
+        merge(cfg, tree, source, "")
     cfg.MODEL.EXTRA = _complete_extra(cfg.MODEL.NAME, extras, str(path))
+    lists.put(cfg)
     if dropped:
         logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
     _join_data_dir(cfg)
@@ -125,36 +129,6 @@ def _override_layers(words: Sequence[str]) -> list[Layer]:
     return [("command line", unflatten(flat))] if flat else []
 
 
-def _merge(node: CfgNode, tree: dict[str, Any], source: str, prefix: str) -> None:
-    """Put ``tree`` into ``node``, coercing each value to the type that the key has."""
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        if key not in node:
-            if not node.is_new_allowed():
-                raise ConfigError(f"{source}: unknown key {path}.{_nearest(path, node, prefix)}")
-            new = plain(value)
-            node[key] = CfgNode(new, new_allowed=True) if isinstance(new, dict) else new
-        elif isinstance(node[key], CfgNode):
-            if value is not None and not isinstance(value, dict):
-                raise ConfigError(f"{source}: {path} must hold keys of its own, got {value!r}.")
-            _merge(node[key], value or {}, source, f"{path}.")
-        elif node.is_new_allowed():
-            node[key] = plain(value)
-        else:
-            node[key] = _coerced(value, node[key], source, path)
-
-
-def _coerced(value: Any, default: Any, source: str, path: str) -> Any:
-    try:
-        return coerce(value, default)
-    except ValueError as wanted:
-        raise ConfigError(f"{source}: {path} must be {wanted}, got {value!r}.") from None
-
-
-def _nearest(path: str, node: CfgNode, prefix: str) -> str:
-    return did_you_mean(path, [f"{prefix}{key}" for key in node])
-
-
 def _complete_extra(name: str, layers: list[Layer], source: str) -> CfgNode:
     """Return the EXTRA schema of model ``name`` with the layers' values in it."""
     # By name, at call time: models stand above config, a plain import would point upward.
@@ -166,7 +140,7 @@ def _complete_extra(name: str, layers: list[Layer], source: str) -> CfgNode:
     for layer_source, tree in layers:
         if not isinstance(tree, dict):
             raise ConfigError(f"{layer_source}: MODEL.EXTRA must hold keys, got {tree!r}.")
-        _merge(extra, tree, layer_source, "MODEL.EXTRA.")
+        merge(extra, tree, layer_source, "MODEL.EXTRA.")
     return extra
 
 
@@ -178,6 +152,9 @@ def _join_data_dir(cfg: CfgNode) -> None:
         section, name = key.split(".")
         if cfg[section][name]:
             cfg[section][name] = str(Path(cfg.DATA_DIR) / cfg[section][name])
+    for entry in cfg.DATASET.MIX:
+        if entry.get("ROOT"):
+            entry["ROOT"] = str(Path(cfg.DATA_DIR) / entry["ROOT"])
     cfg.DATA_DIR = ""
 
 

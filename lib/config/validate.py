@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from typing import Any
 
 from yacs.config import CfgNode
 
 from lib.config.bounds import check_bounds
+from lib.config.photometric import PRESETS, check_ranges, check_switch
+from lib.config.variants import first_epoch, member_configs, stages
 from lib.utils.errors import ConfigError
 
 CHOICES = {
@@ -17,6 +20,8 @@ CHOICES = {
     "LOSS.AE_LOSS_TYPE": ("exp", "max"),
     "DATASET.SCALE_TYPE": ("short", "long"),
     "DATASET.DATA_FORMAT": ("jpg", "png", "zip"),
+    "DATASET.DRAWS": ("clipped", "truncated"),
+    "DATASET.PHOTOMETRIC.PRESET": tuple(PRESETS),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
     "TRAIN.SCHEDULER": ("multistep", "cosine", "plateau"),
     "TEST.FLIP_ALIGN": ("", "none", "integer", "exact"),
@@ -35,6 +40,13 @@ def validate(cfg: CfgNode, source: str) -> None:
         complaint = rule(cfg)
         if complaint:
             raise ConfigError(f"{source}: {complaint}")
+    for member in member_configs(cfg) if cfg.DATASET.MIX else ():
+        validate(member, f"{source}: {member.DATASET.NAME} of DATASET.MIX")
+    for epoch, stage in stages(cfg):
+        for rule in STAGE_RULES:
+            complaint = rule(stage)
+            if complaint:
+                raise ConfigError(f"{source}: DATASET.STAGES, epoch {epoch}: {complaint}")
 
 
 def _choices(cfg: CfgNode) -> str | None:
@@ -126,6 +138,50 @@ def _joints(cfg: CfgNode) -> str | None:
     return None
 
 
+def _epochs_of_stages(cfg: CfgNode) -> str | None:
+    epochs = [entry["EPOCH"] for entry in cfg.DATASET.STAGES]
+    if epochs != sorted(set(epochs)):
+        return f"DATASET.STAGES: EPOCH must grow from entry to entry, got {epochs}."
+    if epochs and epochs[0] <= first_epoch(cfg):
+        return (
+            f"DATASET.STAGES begins at EPOCH {epochs[0]}, but training at {first_epoch(cfg)}: what "
+            "holds from the start belongs into DATASET itself."
+        )
+    return None
+
+
+def _mix(cfg: CfgNode) -> str | None:
+    entries = cfg.DATASET.MIX
+    if not entries:
+        return None
+    names = [entry["NAME"] for entry in entries]
+    if len(set(names)) < len(names):
+        return f"DATASET.MIX: give every entry a NAME of its own, got {names}."
+    if any(not name or not set(name) <= _LETTERS for name in names):
+        return f"DATASET.MIX: a NAME takes letters, digits, '-' and '_', got {names}."
+    weights = [entry.get("WEIGHT", 0.0) for entry in entries if _trains(entry)]
+    if any(weights) and not all(weights):
+        return f"DATASET.MIX: give all entries that are trained on a WEIGHT or none, got {weights}."
+    for entry in entries:
+        if not _trains(entry) and not (entry.get("TEST_SET") or entry.get("ANNOTATION_TEST")):
+            return f"DATASET.MIX: {entry['NAME']} has neither TRAIN_SET nor TEST_SET."
+    if not cfg.LOSS.USE_TARGET_WEIGHT:
+        return "LOSS.USE_TARGET_WEIGHT must be true for a mix: sets label different joints."
+    return None
+
+
+def _trains(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("TRAIN_SET") or entry.get("ANNOTATION"))
+
+
+_LETTERS = set(string.ascii_letters + string.digits + "-_")
+
+STAGE_RULES: tuple[Callable[[CfgNode], str | None], ...] = (
+    _choices,
+    check_bounds,
+    _scales,
+    check_ranges,
+)
 RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _choices,
     check_bounds,
@@ -134,6 +190,10 @@ RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _schedule,
     _sigma,
     _scales,
+    check_ranges,
+    check_switch,
+    _epochs_of_stages,
+    _mix,
     _gpus,
     _topk,
     _decoder,

@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lib.annotations.tables import PersonTable
 from lib.datasets.base import Key, TrainData
+from lib.datasets.photometric import STREAM, distort, draw_distortion
+from lib.datasets.stages import PartStages, Stages
 from lib.datasets.transforms import (
     Augmentation,
     View,
@@ -152,7 +154,7 @@ class TrainCrops(TrainData):
     def __init__(
         self,
         people: PersonTable,
-        augmentation: Augmentation,
+        augmentation: Augmentation | PartStages[Augmentation],
         *,
         input_size: Size,
         seed: int,
@@ -160,7 +162,10 @@ class TrainCrops(TrainData):
         max_bad_images: int,
     ) -> None:
         self.people = people
-        self.augmentation = augmentation
+        if isinstance(augmentation, Augmentation):
+            augmentation = PartStages.of([Stages(augmentation)], [len(people)])
+        self.stages = augmentation
+        self.skeleton = augmentation.at(0, 0).skeleton
         self.input_size = input_size
         self.seed = seed
         self.unbiased = unbiased
@@ -175,8 +180,13 @@ class TrainCrops(TrainData):
         """The image of each sample, (N,)."""
         return self.people.image_index
 
+    def row(self, key: Key) -> int:
+        """Return the person of a sample; in an epoch that shows people twice, see `shares`."""
+        return key[1] % len(self.people)
+
     def name(self, index: int) -> str:
         """Return which person of which image sample ``index`` is."""
+        index %= len(self.people)
         return f"{self.people.image_path(index)} (annotation {self.people.ids[index]})"
 
     def __getitem__(self, key: Key) -> Sample:
@@ -196,22 +206,22 @@ class TrainCrops(TrainData):
         Raises:
             DataError: more images than ``max_bad_images`` cannot be read.
         """
-        rows = np.array([index for _, index in keys])
+        rows = np.array([self.row(key) for key in keys])
         views, (matrices, keypoints, visible) = self._plan(keys)
         pixels = np.empty((len(keys), self.input_size[1], self.input_size[0], 3), np.uint8)
         for places in _same_values(self.people.image_index[rows]):
             first = int(rows[places[0]])
             sound, image = self.read(first)
             if sound != first:  # the people of a damaged image give way to others
-                return self.batch([(epoch, self.read(index)[0]) for epoch, index in keys])
+                return self.batch([(key[0], self.read(self.row(key))[0]) for key in keys])
             if len(places) == 1:
                 warp_crop(image, matrices[places[0]], self.input_size, out=pixels[places[0]])
             else:
                 cut = np.empty((len(places), *pixels.shape[1:]), np.uint8)
                 warp_crops(image, matrices[places], self.input_size, cut)
                 pixels[places] = cut
-        for view, target in zip(views, pixels, strict=True):
-            cover(target, view)
+        for key, view, target in zip(keys, views, pixels, strict=True):
+            self._change_pixels(key, view, target)
         seen = (visible > 0).astype(np.float32)
         return {"image": pixels, "keypoints": keypoints, "visible": seen, "index": rows}
 
@@ -219,21 +229,40 @@ class TrainCrops(TrainData):
         """Return sample ``index``, or the next whose image is sound, and that image."""
         return self._unreadable.read(index, len(self), self.people.image_path)
 
+    def _change_pixels(self, key: Key, view: View, pixels: np.ndarray) -> None:
+        """Do to the (H, W, 3) pixels of a crop, in place, what leaves its joints alone."""
+        operations = self.stages.at(key[0], self.row(key)).photometric
+        if operations:
+            generator = keyed_generator(self.seed, *key, STREAM)
+            pixels[:] = distort(pixels, draw_distortion(generator, operations))
+        cover(pixels, view)
+
     def _plan(self, keys: Sequence[Key]) -> tuple[list[View], tuple[np.ndarray, ...]]:
         """Draw the views of samples; return them with what `map_people` says."""
-        rows = [index for _, index in keys]
-        people, augmentation, size = self.people, self.augmentation, self.input_size
+        rows = [self.row(key) for key in keys]
+        people, size = self.people, self.input_size
         keypoints, visible = people.keypoints[rows], people.visibility[rows]
-        views = [draw_view(keyed_generator(self.seed, *key), augmentation, size) for key in keys]
-        crops = [
-            view_crop(crop, joints, seen, view, augmentation, size[0] / size[1])
-            for crop, joints, seen, view in zip(
-                self.crops[rows], keypoints, visible, views, strict=True
+        views, crops = [], []
+        for place, (key, row) in enumerate(zip(keys, rows, strict=True)):
+            augmentation = self.stages.at(key[0], row)
+            view = draw_view(keyed_generator(self.seed, *key), augmentation, size)
+            views.append(view)
+            crops.append(
+                view_crop(
+                    self.crops[row],
+                    keypoints[place],
+                    visible[place],
+                    view,
+                    augmentation,
+                    size[0] / size[1],
+                )
             )
-        ]
-        flip_index = augmentation.skeleton.flip_index
         return views, map_people(
-            *(np.stack(crops), keypoints, visible, views, flip_index),
+            np.stack(crops),
+            keypoints,
+            visible,
+            views,
+            self.skeleton.flip_index,
             input_size=size,
             unbiased=self.unbiased,
         )

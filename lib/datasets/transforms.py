@@ -10,10 +10,13 @@ of the crop, exactly as if the whole image had been mirrored before.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 
+from lib.datasets.photometric import Operation
 from lib.datasets.warp import warp_crop
 from lib.structures.geometry import Size, apply_affine, box_to_crop, image_to_crop_affine
 from lib.structures.skeleton import Skeleton
@@ -39,6 +42,11 @@ class Augmentation:
         half_body: probability of showing only the upper or the lower body.
         half_body_joints: half bodies need more visible joints than this.
         cutout: put grey squares on half of the crops (`DATASET.CUTOUT`).
+        shift: largest move of the crop along either axis, as a share of its side.
+        shift_probability: of such a move.
+        truncated: draw normal numbers between -1 and 1, as mmpose 1.x does, where the lineage cuts
+            them off: scale and rotation are then bounded by their factors.
+        photometric: what may be done to colours and sharpness.
     """
 
     skeleton: Skeleton
@@ -48,6 +56,10 @@ class Augmentation:
     half_body: float = 0.0
     half_body_joints: int = 8
     cutout: bool = False
+    shift: float = 0.0
+    shift_probability: float = 0.0
+    truncated: bool = False
+    photometric: Mapping[str, Operation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,7 @@ class View:
         rotation: degrees, see `image_to_crop_affine`.
         flip: mirror.
         squares: (M, 3) int ``x, y, side`` of grey squares, in crop pixels.
+        shift: move of the crop's centre, as shares of its width and height before scaling.
     """
 
     half_body: bool = False
@@ -69,6 +82,7 @@ class View:
     rotation: float = 0.0
     flip: bool = False
     squares: tuple[tuple[int, int, int], ...] = ()
+    shift: tuple[float, float] = (0.0, 0.0)
 
 
 class _KeyedGenerator(threading.local):
@@ -83,14 +97,15 @@ class _KeyedGenerator(threading.local):
 _KEYED = _KeyedGenerator()
 
 
-def keyed_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+def keyed_generator(seed: int, epoch: int, index: int, stream: int = 0) -> np.random.Generator:
     """Return the random generator of one sample of one epoch; valid until the next call.
 
-    Keys have streams of their own by construction (Salmon et al. 2011, "Parallel Random Numbers:
+    A sample has several streams of numbers, so that one kind of draw does not move another. Keys
+    have streams of their own by construction (Salmon et al. 2011, "Parallel Random Numbers:
     As Easy as 1, 2, 3"). Each thread has one generator, which every call sets to the new key.
     """
     state = _KEYED.state["state"]
-    state["key"][:] = seed % 2**63, 0
+    state["key"][:] = seed % 2**63, stream
     state["counter"][:] = 0, 0, index, epoch  # draws count up from the first word
     _KEYED.bits.state = _KEYED.state
     return _KEYED.generator
@@ -101,8 +116,11 @@ def draw_view(generator: np.random.Generator, augmentation: Augmentation, input_
     half, turn, flip, cut = generator.random(4).tolist()  # Python's numbers compute faster
     upper, zoom, angle = generator.standard_normal(3).tolist()
     spread = augmentation.scale_factor
-    rotation = 0.0
-    if turn <= ROTATION_PROBABILITY:
+    if augmentation.truncated:
+        scale = 1 + spread * truncate(zoom)
+        rotation = augmentation.rotation_factor * truncate(angle)
+    else:
+        scale = 1 + min(max(zoom * spread, -spread), spread)
         rotation = augmentation.rotation_factor * min(max(angle, -2.0), 2.0)
     squares = ()
     if augmentation.cutout and cut < CUTOUT_PROBABILITY:
@@ -110,11 +128,25 @@ def draw_view(generator: np.random.Generator, augmentation: Augmentation, input_
     return View(
         half_body=bool(half < augmentation.half_body),
         prefer_upper=bool(upper < UPPER_BODY_BELOW),
-        scale=1 + min(max(zoom * spread, -spread), spread),
-        rotation=rotation,
+        scale=scale,
+        rotation=rotation if turn <= ROTATION_PROBABILITY else 0.0,
         flip=bool(flip < augmentation.flip),
         squares=squares,
+        shift=_draw_shift(generator, augmentation),
     )
+
+
+def truncate(number: float) -> float:
+    """Return a normal number as one of the same distribution between -1 and 1, order kept.
+
+    Equal shares of probability are mapped on each other, so that nothing has to be drawn again.
+    """
+    outside = _NORMAL.cdf(-1.0)
+    share = outside + _NORMAL.cdf(number) * (1 - 2 * outside)
+    return min(max(_NORMAL.inv_cdf(share), -1.0), 1.0)
+
+
+_NORMAL = NormalDist()
 
 
 def view_crop(
@@ -140,7 +172,8 @@ def view_crop(
         half = half_body_crop(keypoints, visible, upper, view.prefer_upper, aspect_ratio)
         crop = crop if half is None else half
     x, y, width, height = crop.tolist()
-    return np.array([x, y, width * view.scale, height * view.scale])
+    right, down = view.shift
+    return np.array([x + right * width, y + down * height, width * view.scale, height * view.scale])
 
 
 def half_body_crop(
@@ -268,6 +301,15 @@ def augment(
     return show_person(
         image, crop, keypoints, visible, view, flip_index, input_size=input_size, unbiased=unbiased
     )
+
+
+def _draw_shift(generator: np.random.Generator, augmentation: Augmentation) -> tuple[float, float]:
+    if not augmentation.shift:
+        return (0.0, 0.0)  # these draws are the last: nothing that follows is moved
+    moves = generator.random() < augmentation.shift_probability
+    right, down = (truncate(number) for number in generator.standard_normal(2).tolist())
+    reach = augmentation.shift if moves else 0.0
+    return (right * reach, down * reach)
 
 
 def _draw_squares(generator: np.random.Generator, size: Size) -> tuple[tuple[int, int, int], ...]:

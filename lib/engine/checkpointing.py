@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from lib.config.defaults import default_config
 from lib.utils.aside import set_aside
 from lib.utils.errors import ConfigError, TrainingError, WeightsError
 
@@ -195,6 +196,8 @@ def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: P
     Raises:
         ConfigError: naming the keys that differ.
     """
+    defaults = fingerprint(default_config())  # of keys that came after the run began
+    stored, current = {**defaults, **stored}, {**defaults, **current}
     differing = [
         f"{key} was {stored.get(key, 'absent')}, is {current.get(key, 'absent')}"
         for key in sorted({*stored, *current})

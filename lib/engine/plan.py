@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from yacs.config import CfgNode
 
+from lib.config.variants import first_epoch
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -63,7 +65,7 @@ def build_plan(cfg: CfgNode, steps_per_pass: int) -> Plan:
             first_epoch=0,
             by_epoch=False,
         )
-    first = train.BEGIN_EPOCH - train.WARMUP_EPOCHS
+    first = first_epoch(cfg)
     return Plan(
         steps_per_pass=steps_per_pass,
         total=(train.END_EPOCH - first) * steps_per_pass,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lib.annotations.reading import read_detections
 from lib.annotations.tables import PersonTable
 from lib.datasets.selection import joints_near_crop_centre
 from lib.datasets.sources import Source, read_people, source_skeleton
+from lib.datasets.stages import PartStages
 from lib.datasets.topdown import (
     PersonCrops,
     TrainCrops,
@@ -27,6 +28,7 @@ from lib.models import build_model
 from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
+from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Loader, Task
 from lib.tasks.pixels import normalise
 from lib.tasks.splits import (
@@ -72,7 +74,10 @@ class TopDownTask(Task):
             raise ConfigError(f"{source.annotation} holds nobody to train on.")
         return TrainCrops(
             people,
-            build_augmentation(self.cfg, skeleton),
+            PartStages.of(
+                [build_stages(self.cfg, partial(build_augmentation, skeleton=skeleton))],
+                [len(people)],
+            ),
             input_size=self.codec.input_size,
             seed=self.cfg.SEED,
             unbiased=self.codec.unbiased,

@@ -9,6 +9,7 @@ from lib.codecs.flip import FlipAlign
 from lib.datasets.transforms import Augmentation
 from lib.losses.heatmap import HeatmapLoss
 from lib.structures.skeleton import Skeleton
+from lib.tasks.augmentation import build_operations
 
 
 def build_codec(cfg: CfgNode) -> HeatmapCodec:
@@ -44,6 +45,10 @@ def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
         half_body=max(0.0, node.PROB_HALF_BODY),  # MPII's files say -1 for never
         half_body_joints=node.NUM_JOINTS_HALF_BODY,
         cutout=node.CUTOUT,
+        shift=node.SHIFT_FACTOR,
+        shift_probability=node.PROB_SHIFT,
+        truncated=node.DRAWS == "truncated",
+        photometric=build_operations(cfg),
     )
 
 

@@ -64,9 +64,10 @@ def test_a_number_below_its_bounds_is_named(tmp_path, path):
 
 
 def default(path):
-    section, _, leaf = path.partition(".")
-    node = default_config()[section]
-    return node[leaf] if leaf else node
+    node = default_config()
+    for name in path.split("."):
+        node = node[name]
+    return node
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from lib.config import ConfigError, load_config, save_config
 from lib.config.cli import config_parser, parse_config, run_folders
+from lib.config.variants import stages
 
 # The shape of the files that users bring: HRNet's, and PoseResNet's first code base.
 HRNET = """
@@ -195,3 +196,57 @@ def test_the_centre_joint_is_added_once(write):
 def test_stages_with_a_tag_loss_have_tag_maps(write):
     cfg = load_config(write("MODEL: {NAME: pose_higher_hrnet}\nLOSS: {WITH_AE_LOSS: [1, 1]}"))
     assert cfg.MODEL.EXTRA.WITH_AE_LOSS == [True, True]
+
+
+STAGES = """
+DATASET:
+  SCALE_FACTOR: 0.4
+  PHOTOMETRIC: {PRESET: rtmpose, NOISE: {PROB: 0.1, RANGE: [1, 5]}}
+  STAGES:
+    - {EPOCH: 30, SCALE_FACTOR: 0.25, PHOTOMETRIC: {DROPOUT: {PROB: 0.5}}}
+    - {EPOCH: 50, PHOTOMETRIC: {PRESET: off}}
+"""
+
+
+def test_stages_build_on_one_another(write, tmp_path):
+    cfg = load_config(write(STAGES))
+    found = list(stages(cfg))
+    assert [epoch for epoch, _ in found] == [30, 50]
+    nodes = [stage.DATASET for _, stage in found]
+    assert [node.SCALE_FACTOR for node in nodes] == [0.25, 0.25]
+    assert [node.PHOTOMETRIC.PRESET for node in nodes] == ["rtmpose", "off"]
+    assert [node.PHOTOMETRIC.DROPOUT.PROB for node in nodes] == [0.5, 0.5]
+    assert nodes[0].PHOTOMETRIC.NOISE.RANGE == [1.0, 5.0]
+    assert cfg.DATASET.SCALE_FACTOR == 0.4
+    assert cfg.DATASET.PHOTOMETRIC.DROPOUT.PROB == -1
+    save_config(cfg, tmp_path / "resolved.yaml")
+    assert load_config(tmp_path / "resolved.yaml") == cfg
+    changed = load_config(write(STAGES), ["DATASET.STAGES.30.SCALE_FACTOR", "0.1"])
+    assert next(stages(changed))[1].DATASET.SCALE_FACTOR == 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "DATASET.STAGES=[{EPOCH: 3, SCALE_FAKTOR: 1}]",
+            r"STAGES\[0\].SCALE_FAKTOR.*SCALE_FACTOR?",
+        ),
+        ("DATASET.STAGES=[{EPOCH: 3, ROOT: x}]", r"unknown key DATASET.STAGES\[0\].ROOT"),
+        ("DATASET.STAGES=[{FLIP: 0}]", "does not say its first EPOCH"),
+        ("DATASET.STAGES=[{EPOCH: 3, FLIP: 2}]", "epoch 3: DATASET.FLIP must be .*, got 2"),
+        ("DATASET.STAGES=[{EPOCH: 5}, {EPOCH: 3}]", r"must grow.*\[5, 3\]"),
+        ("DATASET.STAGES=[{EPOCH: 0}]", "begins at EPOCH 0"),
+        ("DATASET.STAGES=3", "must be a list of nodes, got 3"),
+        ("DATASET.STAGES=[3]", r"STAGES\[0\] must hold keys of DATASET, got 3"),
+        ("DATASET.STAGES.30.FLIP=1", "STAGES has no entry 30"),
+        ("DATASET.PHOTOMETRIC.BLUR.PROB=0.5", "no effect while PRESET is off"),
+        ("DATASET.PHOTOMETRIC.PRESET=heavy", "must be one of .*'strong'.*got 'heavy'"),
+        ("DATASET.PHOTOMETRIC.BLUR.RANGE=[2, 1]", r"must be \[least, most\], got \[2.0, 1.0\]"),
+        ("DATASET.PHOTOMETRIC.BOX_BLUR.RANGE=[2, 5]", "two odd sides"),
+        ("DATASET.PHOTOMETRIC.JPEG.RANGE=[0, 5]", "JPEG.RANGE must be at least 1"),
+    ],
+)
+def test_wrong_stages_and_colours_are_named(write, words, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(write("MODEL: {NAME: pose_hrnet}"), [words])

@@ -7,7 +7,9 @@ import pytest
 
 from lib.annotations.reading import read_annotations
 from lib.datasets import unreadable
+from lib.datasets.photometric import Operation
 from lib.datasets.selection import people_to_train_on
+from lib.datasets.stages import PartStages, Stages
 from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
 from lib.datasets.transforms import Augmentation
 from lib.utils.errors import DataError
@@ -114,13 +116,40 @@ def test_unreadable_training_images_are_skipped_up_to_a_limit(folder, caplog):
         train_crops(folder)[0, 1]
 
 
+def test_stages_and_colours_follow_the_epoch_of_the_key(folder):
+    crops = train_crops(folder)
+    still = replace(crops.stages.at(0, 0), scale_factor=0.0, rotation_factor=0.0, flip=0.0)
+    blank = replace(still, photometric={"DROPOUT": Operation(1.0, 1.0, 1.0)})
+    plain = crops_like(crops, still)
+    crops.stages = PartStages.of([Stages(still, ((4, blank),))], [len(crops)])
+    keys = [(3, 1), (4, 1), (4, 0), (0, 2)]
+    batch = crops.batch(keys)
+    for place, key in enumerate(keys):
+        wanted = plain[0, key[1]]
+        np.testing.assert_array_equal(batch["keypoints"][place], wanted["keypoints"])
+        shown = wanted["image"] * (key[0] < 4)  # a hole as large as the crop
+        np.testing.assert_array_equal(batch["image"][place], shown)
+
+
+def crops_like(crops, augmentation):
+    return TrainCrops(
+        crops.people,
+        augmentation,
+        input_size=crops.input_size,
+        seed=crops.seed,
+        unbiased=crops.unbiased,
+        max_bad_images=0,
+    )
+
+
 def test_a_batch_is_its_samples(folder, caplog):
     keys = [(2, 3), (0, 1), (5, 2), (2, 0), (1, 1), (0, 4)]
     for damaged in (False, True):
         if damaged:
             (folder / "1.png").write_bytes(b"no image")
         crops = train_crops(folder, max_bad_images=1)
-        crops.augmentation = replace(crops.augmentation, half_body=0.5, cutout=True)
+        wild = replace(crops.stages.at(0, 0), half_body=0.5, cutout=True)
+        crops.stages = PartStages.of([Stages(wild)], [len(crops)])
         batch, samples = crops.batch(keys), [crops[key] for key in keys]
         for name, values in batch.items():
             np.testing.assert_array_equal(values, np.stack([one[name] for one in samples]))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -33,6 +34,48 @@ def test_draws_depend_on_the_key_alone():
     assert views[0] == views[1]
     assert len(set(views)) == 4
     keyed_generator(-5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "scale", "rotation", "halves"),
+    [
+        ((1337, 0, 0), 1.35, 0.0, (False, False)),
+        ((1337, 3, 5), 0.65, 2.2713215318371267, (False, True)),
+        ((5, 209, 118000), 1.2857118858522056, -6.8585372733881185, (True, True)),
+    ],
+)
+def test_keyed_draws_never_change(key, scale, rotation, halves):
+    """Runs of earlier versions go on with the samples that they would have seen."""
+    view = draw_view(keyed_generator(*key), EVERYTHING, (192, 256))
+    assert (view.scale, view.rotation) == (scale, rotation)
+    assert (view.half_body, view.prefer_upper) == halves
+    assert view.flip
+    moved = draw_view(keyed_generator(*key), replace(EVERYTHING, shift=0.2), (192, 256))
+    assert replace(moved, shift=(0.0, 0.0)) == view
+
+
+def test_truncated_draws():
+    wild = replace(EVERYTHING, truncated=True, shift=0.16, shift_probability=0.3)
+    views = [draw_view(keyed_generator(0, 0, i), wild, (192, 256)) for i in range(4000)]
+    scales = np.array([view.scale for view in views])
+    turns = np.array([view.rotation for view in views])
+    shifts = np.array([view.shift for view in views])
+    assert 1.348 < scales.max() < 1.35  # no heap at the ends
+    # a normal number between -1 and 1 has the deviation 0.5396
+    assert (scales - 1).std() / 0.35 == pytest.approx(0.5396, abs=0.01)
+    assert 44.8 < np.abs(turns).max() < 45
+    assert np.mean(turns == 0) == pytest.approx(0.4, abs=0.03)
+    moved = shifts[(shifts != 0).all(axis=1)]
+    assert len(moved) / len(views) == pytest.approx(0.3, abs=0.03)
+    assert moved.std() / 0.16 == pytest.approx(0.5396, abs=0.02)
+    assert np.corrcoef(moved.T)[0, 1] == pytest.approx(0, abs=0.08)
+
+
+def test_a_shift_moves_the_crop_by_shares_of_its_side():
+    crop = np.array([50.0, 70, 30, 40])
+    view = View(scale=2.0, shift=(0.1, -0.25))
+    found = view_crop(crop, np.zeros((17, 2)), np.zeros(17), view, EVERYTHING, 0.75)
+    np.testing.assert_allclose(found, [53, 60, 60, 80])
 
 
 def test_distributions():

@@ -37,13 +37,14 @@ def train_sample(image, data, epoch, row, codec, rgb):
     """Input, targets and weights of one augmented person of ``data`` (a ``TrainCrops``)."""
     people, size = data.people, data.input_size
     joints, visible = people.keypoints[row].copy(), people.visibility[row].copy()
-    view = draw_view(keyed_generator(data.seed, epoch, row), data.augmentation, size)
-    crop = view_crop(data.crops[row], joints, visible, view, data.augmentation, size[0] / size[1])
+    augmentation = data.stages.at(epoch, row)
+    view = draw_view(keyed_generator(data.seed, epoch, row), augmentation, size)
+    crop = view_crop(data.crops[row], joints, visible, view, augmentation, size[0] / size[1])
     if view.flip:
         image = image[:, ::-1, :].copy()
         joints[:, 0] = image.shape[1] - 1 - joints[:, 0]
         crop[0] = image.shape[1] - 1 - crop[0]
-        for left, right in data.augmentation.skeleton.flip_pairs:
+        for left, right in data.skeleton.flip_pairs:
             joints[[left, right]] = joints[[right, left]]
             visible[[left, right]] = visible[[right, left]]
     pixels, matrix = cut(image, crop, view.rotation, size, rgb)
