@@ -184,7 +184,7 @@ def _noise(pixels: np.ndarray, d: Distortion) -> np.ndarray:
         return pixels
     cv2.setRNGSeed(d.noise_seed)  # OpenCV draws normal numbers faster than NumPy
     added = np.empty(pixels.shape, np.int16)
-    cv2.randn(added, (0.0, 0.0, 0.0), (d.noise, d.noise, d.noise))
+    cv2.randn(added, np.zeros(3), np.full(3, d.noise))
     return cv2.add(pixels, added, dtype=cv2.CV_8U)
 
 
@@ -192,7 +192,8 @@ def _jpeg(pixels: np.ndarray, d: Distortion) -> np.ndarray:
     if not d.jpeg:
         return pixels
     _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, d.jpeg])
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    shown = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return pixels if shown is None else shown  # never for what was just written
 
 
 def _hole(pixels: np.ndarray, d: Distortion) -> np.ndarray:
