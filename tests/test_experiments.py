@@ -8,7 +8,7 @@ import yaml
 
 from lib.config import load_config
 from lib.models import build_model, complexity
-from lib.models.complexity import table_figure
+from lib.models.cost import table_figure
 from lib.models.registry import RECIPES
 
 ROOT = Path(__file__).parent.parent / "experiments"

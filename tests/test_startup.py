@@ -15,6 +15,7 @@ HEAVY = {
     *("tensorboardX", "onnx", "onnxruntime", "sympy", "pandas"),
 }
 MOST_MODULES = 550  # after --help of all of them; 430 today, numpy and OpenCV are half of it
+MOST_BESIDE_TORCH = 120  # 70 today: OpenCV, PyYAML, yacs, parts of numpy
 HELP = """
 import contextlib, io, runpy, sys
 for tool in sys.argv[1:]:
@@ -46,3 +47,47 @@ def test_help_of_every_tool_imports_nothing_heavy():
     for tool, count, *new in lines:
         assert not HEAVY & set(new), tool
         assert int(count) < MOST_MODULES, tool
+
+
+API = """
+import sys
+import torch
+known = set(sys.modules)
+import lib.api
+print(*(set(sys.modules) - known))
+"""
+
+
+def test_the_interface_imports_little_beside_torch():
+    new = set(modules_after(API)[0])
+    others = {name for name in new if name.partition(".")[0] != "lib"}
+    assert not HEAVY - {"torch"} & others
+    assert not {name for name in others if name.startswith("torch.")}  # no lazy part of it either
+    assert len(others) < MOST_BESIDE_TORCH
+
+
+CONFIG = """
+import sys
+from lib.config import load_config
+from lib.utils.errors import ConfigError
+load_config(sys.argv[1])
+for word in ("TRAIN.LRR=1", "MODEL.NAME=pose_hrnett", "MODEL.EXTRA.STAGE9=1"):
+    try:
+        load_config(sys.argv[1], [word])
+    except ConfigError as error:
+        assert word.partition("=")[0].rpartition(".")[2] in str(error), error
+    else:
+        raise AssertionError(word)
+print(*sys.modules)
+"""
+
+
+def test_a_wrong_key_is_found_before_torch_is_imported():
+    assert not HEAVY & set(modules_after(CONFIG, "experiments/synthpose/quickstart.yaml")[0])
+
+
+def test_all_schemas_are_read_without_torch():
+    code = "import sys, lib.models.recipes; print(*lib.models.recipes.RECIPES); print(*sys.modules)"
+    names, modules = modules_after(code)
+    assert len(names) > 9
+    assert not HEAVY & set(modules)

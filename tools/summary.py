@@ -54,7 +54,7 @@ def summarise(path: str, overrides: list[str], rois: int | None = None) -> dict[
     import torch
 
     from lib.models import build_model, complexity
-    from lib.models.complexity import table_figure
+    from lib.models.cost import table_figure
     from lib.models.registry import RECIPES
 
     cfg = load_config(path, overrides)

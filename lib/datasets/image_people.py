@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from lib.annotations.reading import Annotations
 from lib.annotations.tables import ImageTable, PersonTable
@@ -117,6 +116,8 @@ def visible_mask(outlines: Sequence[bytes], size: tuple[int, int]) -> np.ndarray
 
 def _rasterise(shape: Any, width: int, height: int) -> np.ndarray:
     """Return (h, w) bool, True inside a COCO segmentation."""
+    from pycocotools import mask as coco_mask
+
     if isinstance(shape, dict):
         runs: Any = shape
         if not isinstance(shape["counts"], str):

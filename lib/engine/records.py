@@ -15,12 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import (
-    Event,  # pyright: ignore[reportAttributeAccessIssue] - made at run time
-    SessionLog,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorboardX.summary import scalar
 from tqdm import tqdm
 
 from lib.tasks.base import Metrics
@@ -134,6 +128,9 @@ class _Board:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+
         folder.mkdir(parents=True, exist_ok=True)
         self._file = EventsWriter(str(folder / "events"))
         if step:  # TensorBoard forgets what an earlier process wrote about the steps to come
@@ -146,6 +143,8 @@ class _Board:
         Raises:
             OSError: the disk takes no more.
         """
+        from tensorboardX.summary import scalar
+
         for name, value in values.items():
             if not math.isfinite(value):
                 continue
@@ -159,6 +158,8 @@ class _Board:
             self._file.close()
 
     def _put(self, step: int, **content: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+
         self._file.write_event(Event(wall_time=time.time(), step=step, **content))
 
 

@@ -3,11 +3,16 @@
 ``registry`` holds the contracts between parts, ``recipes`` what each ``MODEL.NAME`` stands for.
 """
 
-from lib.models.builder import build_model
-from lib.models.checkpoint import LoadReport, load_pretrained, load_weights, to_official
-from lib.models.complexity import complexity
-from lib.models.folding import fold_batch_norm
-from lib.models.weights_file import read_checkpoint
+from typing import TYPE_CHECKING
+
+from lib.utils.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lib.models.builder import build_model
+    from lib.models.checkpoint import LoadReport, load_pretrained, load_weights, to_official
+    from lib.models.cost import complexity
+    from lib.models.folding import fold_batch_norm
+    from lib.models.weights_file import read_checkpoint
 
 __all__ = [
     "LoadReport",
@@ -19,3 +24,16 @@ __all__ = [
     "read_checkpoint",
     "to_official",
 ]
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "LoadReport": "lib.models.checkpoint",
+        "build_model": "lib.models.builder",
+        "complexity": "lib.models.cost",
+        "fold_batch_norm": "lib.models.folding",
+        "load_pretrained": "lib.models.checkpoint",
+        "load_weights": "lib.models.checkpoint",
+        "read_checkpoint": "lib.models.weights_file",
+        "to_official": "lib.models.checkpoint",
+    },
+)

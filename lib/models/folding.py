@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
-from torchvision.ops.misc import FrozenBatchNorm2d
 
-from lib.models.complexity import run_without_data
+from lib.models.cost import run_without_data
 
-NORMS = (_BatchNorm, FrozenBatchNorm2d)
 SAME = (nn.Identity, nn.Dropout)  # hand on the very tensor they got
 
 
@@ -59,7 +58,7 @@ def _pairs(network: nn.Module, size: tuple[int, int]) -> list[tuple[_ConvNd, nn.
             made[id(output)] = (output, module)
             readers.setdefault(module, [])
 
-    layers = [m for m in network.modules() if isinstance(m, NORMS) or not any(m.children())]
+    layers = [m for m in network.modules() if _is_norm(m) or not any(m.children())]
     hooks = [module.register_forward_hook(note) for module in layers]
     try:
         run_without_data(network, size)
@@ -70,8 +69,14 @@ def _pairs(network: nn.Module, size: tuple[int, int]) -> list[tuple[_ConvNd, nn.
     return [pair for pair in pairs if _can_merge(pair[1]) and calls[pair[0]] == calls[pair[1]] == 1]
 
 
-def _can_merge(norm: nn.Module) -> bool:
-    return isinstance(norm, NORMS) and norm.running_mean is not None
+def _is_norm(module: nn.Module) -> bool:
+    """Return whether a module is a batch-norm, torchvision's frozen one included."""
+    misc = sys.modules.get("torchvision.ops.misc")  # imported, if the network has one of its parts
+    return isinstance(module, _BatchNorm if misc is None else (_BatchNorm, misc.FrozenBatchNorm2d))
+
+
+def _can_merge(norm: Any) -> bool:
+    return _is_norm(norm) and norm.running_mean is not None
 
 
 class Shift(nn.Module):
@@ -91,17 +96,14 @@ class Shift(nn.Module):
 
 
 @torch.no_grad()
-def _merge(conv: _ConvNd, norm: nn.Module) -> Tensor | None:
+def _merge(conv: _ConvNd, norm: Any) -> Tensor | None:
     """Scale the kernels and shift the bias of ``conv`` as ``norm`` would its output.
 
     Returns:
         The shift, where it is better added afterwards: oneDNN has no grouped transposed convolution
         with a bias, and what PyTorch runs instead takes ten times as long.
     """
-    assert isinstance(norm, NORMS)
     mean, variance = norm.running_mean, norm.running_var
-    assert isinstance(mean, Tensor)
-    assert isinstance(variance, Tensor)
     scale = (variance.double() + norm.eps).rsqrt()
     if isinstance(norm.weight, Tensor):
         scale = scale * norm.weight

@@ -16,16 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
-from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from lib.utils.errors import ConfigError, did_you_mean
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+StateDict = dict[str, "Tensor"]
+
 T = TypeVar("T")
 E = TypeVar("E")  # the entry itself: a decorated class keeps its own type
-StateDict = dict[str, Tensor]
 
 
 class Registry(Generic[T]):

@@ -2,7 +2,7 @@
 
 Ding et al., DaViT: Dual Attention Vision Transformers, ECCV 2022. Own implementation; attribute
 names are those of the fusion model's checkpoints. Tokens are (B, N, C) with N = H W in raster
-order; products of activations are declared for ``lib.models.complexity``.
+order; products of activations are declared for ``lib.models.cost``.
 """
 
 from __future__ import annotations

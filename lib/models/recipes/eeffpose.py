@@ -13,17 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from lib.models.backbones.eeffnet import STAGES, TAPS, EEffNet, EffNet
-from lib.models.heads.fahead import FAHead, SumHead
-from lib.models.necks.bifpn import BiFPN, plan
-from lib.models.necks.tfneck import TFNeck
-from lib.models.posenet import PoseNet
 from lib.models.registry import RECIPES, PrefixMap, Recipe, StateDict
 from lib.utils.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 EXTRA = CfgNode(
     {
@@ -44,6 +43,7 @@ DETECTORS = {
 }
 MAX_REPEATS = 8  # of EfficientDet-D7's neck, the deepest one
 LEVELS = 5  # of BiFPN
+_BRANCHES = "backbone.extra."
 
 
 def build(model: CfgNode) -> nn.Module:
@@ -52,6 +52,12 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: an unknown detector or type, or an image size that the variant cannot take.
     """
+    from lib.models.backbones.eeffnet import EEffNet, EffNet
+    from lib.models.heads.fahead import FAHead, SumHead
+    from lib.models.necks.bifpn import BiFPN
+    from lib.models.necks.tfneck import TFNeck
+    from lib.models.posenet import PoseNet
+
     variant, channels, repeats = _sizes(model)
     drop_path = model.EXTRA.DROP_PATH
     backbone_class = EEffNet if _ours(model, "BACKBONE_TYPE") else EffNet
@@ -107,7 +113,7 @@ class EEffPoseKeys:
 
     def from_official(self, state: StateDict) -> StateDict:
         """Return ``state`` under our names."""
-        return {key: _to_rows(value) for key, value in _ANY.from_official(state).items()}
+        return {key: _to_rows(value) for key, value in _names().any.from_official(state).items()}
 
     def complete(self, state: StateDict, own: StateDict) -> StateDict:
         """Return ``state``; of a trunk alone with copies for those branches that ``own`` has."""
@@ -118,7 +124,7 @@ class EEffPoseKeys:
     def to_official(self, state: StateDict) -> StateDict:
         """Return our ``state`` under the official names."""
         numbered = any(key.startswith(_BRANCHES) for key in state)
-        names = _NUMBERED if numbered else _NAMED
+        names = _names().numbered if numbered else _names().named
         weights = {key for key in state if key.endswith(".weights") and state[key].ndim == 4}
         return names.to_official(
             {key: _to_columns(state[key]) if key in weights else state[key] for key in state}
@@ -137,6 +143,8 @@ def _to_columns(weights: Tensor) -> Tensor:
 
 def _copies(trunk: StateDict) -> StateDict:
     """Return the branches' state: copies of the tapped blocks, as many as the trunk beside them."""
+    from lib.models.backbones.eeffnet import STAGES, TAPS
+
     counts = [_count(trunk, f"backbone.blocks.{stage}.") for stage in range(STAGES)]
     copies: StateDict = {}
     for stage in range(STAGES):
@@ -156,6 +164,8 @@ def _count(state: StateDict, prefix: str) -> int:
 
 def _numbered_pairs() -> Iterator[tuple[str, str]]:
     """Yield (official, ours) prefixes of EEffNet; the official ones are numbered by position."""
+    from lib.models.backbones.eeffnet import STAGES, TAPS
+
     yield "hr_backbone.0.", "backbone.conv_stem."
     yield "hr_backbone.1.", "backbone.bn1."
     for stage in range(STAGES):
@@ -169,6 +179,8 @@ def _numbered_pairs() -> Iterator[tuple[str, str]]:
 
 def _fusion_pairs(official: str, ours: str) -> Iterator[tuple[str, str]]:
     """Yield the prefixes inside a TotalFusion layer."""
+    from lib.models.backbones.eeffnet import TAPS
+
     for level in range(len(TAPS)):
         add = f"{official}addup_layers.{level}."
         yield f"{add}weights", f"{ours}add.{level}.weights"
@@ -184,6 +196,9 @@ def _fusion_pairs(official: str, ours: str) -> Iterator[tuple[str, str]]:
 
 def _bifpn_pairs() -> Iterator[tuple[str, str]]:
     """Yield the prefixes inside a BiFPN; projections exist in its first cell only."""
+    from lib.models.backbones.eeffnet import TAPS
+    from lib.models.necks.bifpn import plan
+
     yield f"fpn.resample.{len(TAPS)}.conv.", "neck.extra."
     for cell in range(MAX_REPEATS):
         for node, (_, inputs) in enumerate(plan(LEVELS)):
@@ -203,12 +218,24 @@ def _other_pairs() -> Iterator[tuple[str, str]]:
     yield "final_layer.", "head."
 
 
-_BRANCHES = "backbone.extra."
-_BOTH = tuple(_other_pairs())
-_TIMM = tuple((name, f"backbone.{name}") for name in ("conv_stem.", "bn1.", "blocks."))
-_NUMBERED = PrefixMap((*_numbered_pairs(), *_BOTH))
-_NAMED = PrefixMap((("hr_backbone.", "backbone."), *_BOTH))
-_ANY = PrefixMap((*_NUMBERED.pairs, *_NAMED.pairs[:1], *_TIMM))
+@dataclass(frozen=True)
+class _Names:
+    """Prefix maps of the official files."""
+
+    numbered: PrefixMap
+    named: PrefixMap
+    any: PrefixMap  # for reading: either of the two, or timm's
+
+
+@cache
+def _names() -> _Names:
+    """Return the maps; they follow the layout of the parts, which the schema does without."""
+    both = tuple(_other_pairs())
+    trunk = tuple((name, f"backbone.{name}") for name in ("conv_stem.", "bn1.", "blocks."))
+    numbered = PrefixMap((*_numbered_pairs(), *both))
+    named = PrefixMap((("hr_backbone.", "backbone."), *both))
+    return _Names(numbered, named, PrefixMap((*numbered.pairs, *named.pairs[:1], *trunk)))
+
 
 KEYS = EEffPoseKeys()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
+
 from yacs.config import CfgNode
 
-from lib.models.heads.subpixel import SubPixelHead
-from lib.models.layers.blocks import init_parts
-from lib.models.necks.efem import EFEM
-from lib.models.posenet import PoseNet
 from lib.models.recipes.hrformer import TRUNK_EXTRA, build_trunk, from_mmpose
 from lib.models.registry import RECIPES, PrefixMap, Recipe, StateDict
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 EXTRA = TRUNK_EXTRA.clone()
 EXTRA.EFEM = CfgNode(
@@ -57,6 +57,11 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: ``MODEL.EXTRA`` does not describe one.
     """
+    from lib.models.heads.subpixel import SubPixelHead
+    from lib.models.layers.blocks import init_parts
+    from lib.models.necks.efem import EFEM
+    from lib.models.posenet import PoseNet
+
     efem = model.EXTRA.EFEM
     backbone = build_trunk(model.EXTRA)
     try:

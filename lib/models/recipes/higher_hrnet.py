@@ -6,14 +6,10 @@ calls it ``pose_higher_hrnet``, too, and needs the name changed.
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
+
 from yacs.config import CfgNode
 
-from lib.models.backbones.davit import DaViT, FusedHRNet
-from lib.models.backbones.hrnet import HRNet
-from lib.models.heads.higher import HigherHead
-from lib.models.layers.blocks import init_parts
-from lib.models.posenet import PoseNet
 from lib.models.recipes.stages import (
     read_blocks,
     read_stages,
@@ -23,6 +19,11 @@ from lib.models.recipes.stages import (
 )
 from lib.models.registry import RECIPES, PrefixMap, Recipe
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lib.models.backbones.hrnet import HRNet
 
 EXTRA = CfgNode(
     {
@@ -70,6 +71,8 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: lists of ``MODEL.EXTRA`` do not fit together.
     """
+    from lib.models.backbones.hrnet import HRNet
+
     extra = model.EXTRA
     backbone = HRNet(read_stages(extra), blocks=read_blocks(extra), stem=read_stem(extra))
     return _finish(model, backbone)
@@ -81,6 +84,8 @@ def build_fused(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: lists of ``MODEL.EXTRA`` do not fit together.
     """
+    from lib.models.backbones.davit import DaViT, FusedHRNet
+
     extra = model.EXTRA
     try:
         davit = DaViT(**{key.lower(): value for key, value in extra.DAVIT.items()})
@@ -94,6 +99,10 @@ def build_fused(model: CfgNode) -> nn.Module:
 
 def _finish(model: CfgNode, backbone: HRNet) -> nn.Module:
     """Add the head that ``DECONV`` describes."""
+    from lib.models.heads.higher import HigherHead
+    from lib.models.layers.blocks import init_parts
+    from lib.models.posenet import PoseNet
+
     node = model.EXTRA.DECONV
     count = node.NUM_DECONVS
     for key in ("NUM_CHANNELS", "KERNEL_SIZE", "CAT_OUTPUT"):

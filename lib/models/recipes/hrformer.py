@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
+
 from yacs.config import CfgNode
 
-from lib.models.backbones.hrformer import Attention, HRFormer
-from lib.models.heads.heatmap import HeatmapHead
-from lib.models.layers.blocks import init_normal
-from lib.models.layers.transformer import WindowSelfAttention
-from lib.models.posenet import PoseNet
 from lib.models.recipes.stages import (
     TRUNK_LAYERS,
     check_entries,
@@ -21,6 +16,11 @@ from lib.models.recipes.stages import (
 )
 from lib.models.registry import RECIPES, PrefixMap, Recipe, StateDict
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lib.models.backbones.hrformer import Attention, HRFormer
 
 
 def _stage(modules: int, branches: int) -> CfgNode:
@@ -75,6 +75,8 @@ class HRFormerKeys:
 
     def advise(self, model: nn.Module, state: StateDict) -> list[str]:
         """Warn of an official pose file whose bias tables were never used, see ``RPE``."""
+        from lib.models.layers.transformer import WindowSelfAttention
+
         official = any(key.startswith("keypoint_head.") for key in state) and any(
             PARTS[0] in key for key in state
         )
@@ -104,6 +106,8 @@ def from_mmpose(state: StateDict) -> StateDict:
 
 def to_mmpose(state: StateDict) -> StateDict:
     """Return our ``state`` under the names of mmpose 1.x; undoes ``from_official`` of these."""
+    import torch
+
     renamed: StateDict = {}
     for key, value in state.items():
         name = key
@@ -123,6 +127,8 @@ def build_trunk(extra: CfgNode) -> HRFormer:
     Raises:
         ConfigError: lists of a stage differ in length, or widths do not fit the heads.
     """
+    from lib.models.backbones.hrformer import Attention, HRFormer
+
     attention: list[Attention] = []
     for number in (2, 3, 4):
         name, node = f"STAGE{number}", extra[f"STAGE{number}"]
@@ -144,6 +150,10 @@ def build_trunk(extra: CfgNode) -> HRFormer:
 
 def build(model: CfgNode) -> nn.Module:
     """Return the network that ``MODEL`` describes; images (B, 3, H, W) -> (B, K, H / 4, W / 4)."""
+    from lib.models.heads.heatmap import HeatmapHead
+    from lib.models.layers.blocks import init_normal
+    from lib.models.posenet import PoseNet
+
     backbone = build_trunk(model.EXTRA)
     head = HeatmapHead(
         backbone.out_channels,

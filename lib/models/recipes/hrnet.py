@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
+
 from yacs.config import CfgNode
 
-from lib.models.backbones.hrnet import HRNet
-from lib.models.heads.heatmap import HeatmapHead
-from lib.models.layers.blocks import init_normal
-from lib.models.posenet import PoseNet
 from lib.models.recipes.stages import (
     TRUNK_LAYERS,
     read_blocks,
@@ -18,6 +15,9 @@ from lib.models.recipes.stages import (
     stage_schema,
 )
 from lib.models.registry import RECIPES, PrefixMap, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
 
 EXTRA = CfgNode(
     {
@@ -34,6 +34,11 @@ KEYS = PrefixMap((("final_layer.", "head.final_layer."), ("", "backbone.")))
 
 def build(model: CfgNode) -> nn.Module:
     """Return the network that ``MODEL`` describes; images (B, 3, H, W) -> (B, K, H / 4, W / 4)."""
+    from lib.models.backbones.hrnet import HRNet
+    from lib.models.heads.heatmap import HeatmapHead
+    from lib.models.layers.blocks import init_normal
+    from lib.models.posenet import PoseNet
+
     extra = model.EXTRA
     backbone = HRNet(read_stages(extra), blocks=read_blocks(extra), stem=read_stem(extra))
     head = HeatmapHead(

@@ -7,21 +7,19 @@ boxes enlarged by 1.3. Weights keep torchvision's names, so that its files load 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from torch import nn
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from yacs.config import CfgNode
 
-from lib.models.heads.keypoint_gcm import KeypointGCMHead
-from lib.models.rcnn.network import KeypointRCNN
-from lib.models.rcnn.pooler import FixedStridePooler
-from lib.models.rcnn.roi_heads import KeypointOptions, KeypointRoIHeads
-from lib.models.rcnn.rpn import ANCHOR_RATIOS, KeypointRPN, KeypointRPNHead, PyramidAnchors
-from lib.models.rcnn.transform import PoseTransform
-from lib.models.rcnn.trunk import resnet_fpn
 from lib.models.registry import RECIPES, Recipe, StateDict
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lib.models.rcnn.network import KeypointRCNN
+    from lib.models.rcnn.roi_heads import KeypointRoIHeads
+    from lib.models.rcnn.rpn import KeypointRPN
 
 NUM_CLASSES = 2  # background, person
 LEVELS = ("0", "1", "2", "3")  # strides 4, 8, 16, 32
@@ -143,6 +141,10 @@ def build(model: CfgNode) -> KeypointRCNN:
     Raises:
         ConfigError: a value of ``MODEL.EXTRA`` is not among those known, or does not fit another.
     """
+    from lib.models.rcnn.network import KeypointRCNN
+    from lib.models.rcnn.transform import PoseTransform
+    from lib.models.rcnn.trunk import resnet_fpn
+
     extra = model.EXTRA
     check(extra)
     body = extra.BACKBONE
@@ -207,6 +209,8 @@ def check(extra: CfgNode) -> None:
 
 
 def _rpn(extra: CfgNode) -> KeypointRPN:
+    from lib.models.rcnn.rpn import ANCHOR_RATIOS, KeypointRPN, KeypointRPNHead, PyramidAnchors
+
     rpn = extra.RPN
     return KeypointRPN(
         PyramidAnchors(rounded=rpn.ROUND_ANCHORS),
@@ -223,6 +227,12 @@ def _rpn(extra: CfgNode) -> KeypointRPN:
 
 
 def _roi_heads(extra: CfgNode, num_joints: int) -> KeypointRoIHeads:
+    from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+    from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
+
+    from lib.models.rcnn.pooler import FixedStridePooler
+    from lib.models.rcnn.roi_heads import KeypointOptions, KeypointRoIHeads
+
     roi, head, test = extra.ROI, extra.KEYPOINT, extra.TEST
     channels = extra.FPN.OUT_CHANNELS
     sampling = {"sampling_ratio": roi.SAMPLING_RATIO, "aligned": roi.ALIGNED}
@@ -256,6 +266,10 @@ def _roi_heads(extra: CfgNode, num_joints: int) -> KeypointRoIHeads:
 
 
 def _keypoint_head(head: CfgNode, in_channels: int) -> nn.Module:
+    from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads
+
+    from lib.models.heads.keypoint_gcm import KeypointGCMHead
+
     if head.HEAD == "plain":
         return KeypointRCNNHeads(in_channels, (head.DIM,) * head.CONVS)
     return KeypointGCMHead(

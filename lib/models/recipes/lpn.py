@@ -5,16 +5,18 @@ Zhang et al., Simple and Lightweight Human Pose Estimation, 2019.
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
+
 from yacs.config import CfgNode
 
-from lib.models.backbones.lpn import lpn
-from lib.models.heads.deconv import DeconvHead
-from lib.models.layers.blocks import init_normal
-from lib.models.posenet import PoseNet
 from lib.models.recipes.resnet import KEYS, build_deconv_head
 from lib.models.registry import RECIPES, Recipe
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lib.models.heads.deconv import DeconvHead
 
 EXTRA = CfgNode(
     {
@@ -37,6 +39,10 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: a value of ``EXTRA`` is unknown, or the lists of the head do not fit together.
     """
+    from lib.models.backbones.lpn import lpn
+    from lib.models.layers.blocks import init_normal
+    from lib.models.posenet import PoseNet
+
     extra = model.EXTRA
     try:
         backbone = lpn(extra.NUM_LAYERS, extra.ATTENTION, extra.GROUP_WIDTH)
@@ -54,6 +60,10 @@ def build(model: CfgNode) -> nn.Module:
 
 def _init_head(head: DeconvHead) -> None:
     """Start what no weight file of a relative fills; 1x1 convolutions keep PyTorch's default."""
+    from torch import nn
+
+    from lib.models.layers.blocks import init_normal
+
     for module in head.modules():
         if isinstance(module, nn.ConvTranspose2d | nn.BatchNorm2d):
             init_normal(module)

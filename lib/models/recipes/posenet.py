@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
 from yacs.config import CfgNode
 
-import lib.models.backbones
-import lib.models.heads
-import lib.models.necks  # noqa: F401 - these three fill the registries
-from lib.models.layers.blocks import init_parts
-from lib.models.posenet import PoseNet
 from lib.models.registry import BACKBONES, HEADS, NECKS, RECIPES, PrefixMap, Recipe, Registry
 from lib.utils.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
 
 EXTRA = CfgNode({"PRETRAINED_LAYERS": ["*"]})
 for _part in ("BACKBONE", "NECK", "HEAD"):
@@ -42,6 +39,12 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: a part or an argument is unknown, or a part refuses its arguments.
     """
+    import lib.models.backbones
+    import lib.models.heads
+    import lib.models.necks  # noqa: F401 - these three fill the registries
+    from lib.models.layers.blocks import init_parts
+    from lib.models.posenet import PoseNet
+
     backbone = _make(BACKBONES, "BACKBONE", model)
     last, neck = backbone, None
     if model.NECK:

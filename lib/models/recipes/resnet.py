@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
+
 from yacs.config import CfgNode
 
-from lib.models.backbones.resnet import DEPTHS, ResNet, resnet
-from lib.models.heads.deconv import DeconvHead
-from lib.models.layers.blocks import init_normal
-from lib.models.posenet import PoseNet
 from lib.models.registry import RECIPES, PrefixMap, Recipe
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lib.models.backbones.resnet import ResNet
+    from lib.models.heads.deconv import DeconvHead
 
 EXTRA = CfgNode(
     {
@@ -37,6 +40,10 @@ def build(model: CfgNode) -> nn.Module:
     Raises:
         ConfigError: the depth is unknown, or the lists of the head do not fit together.
     """
+    from lib.models.backbones.resnet import DEPTHS, resnet
+    from lib.models.layers.blocks import init_normal
+    from lib.models.posenet import PoseNet
+
     extra = model.EXTRA
     if extra.NUM_LAYERS not in DEPTHS:
         raise ConfigError(
@@ -55,6 +62,8 @@ def build_deconv_head(model: CfgNode, backbone: ResNet, *, grouped: bool = False
     Raises:
         ConfigError: the lists do not fit together.
     """
+    from lib.models.heads.deconv import DeconvHead
+
     extra = model.EXTRA
     for key in ("NUM_DECONV_FILTERS", "NUM_DECONV_KERNELS"):
         if len(extra[key]) != extra.NUM_DECONV_LAYERS:

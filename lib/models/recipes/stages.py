@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
 
-from lib.models.backbones.multires import Stage, Stem
-from lib.models.layers.blocks import BLOCKS
 from lib.utils.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from lib.models.backbones.multires import Stage, Stem
 
 # First components of official key names that an ImageNet file may fill.
 TRUNK_LAYERS = [
@@ -45,6 +47,8 @@ def stage_schema(modules: int, blocks: int, channels: Sequence[int], block: str)
 
 def read_stem(extra: CfgNode) -> Stem:
     """Return the stem that ``STAGE1`` describes."""
+    from lib.models.backbones.multires import Stem
+
     node = extra.STAGE1
     _known_block("STAGE1", node.BLOCK)
     if len(node.NUM_BLOCKS) != 1 or len(node.NUM_CHANNELS) != 1:
@@ -62,6 +66,9 @@ def read_stages(extra: CfgNode) -> list[Stage]:
 
 
 def _read_stage(name: str, node: CfgNode) -> Stage:
+    from lib.models.backbones.multires import Stage
+    from lib.models.layers.blocks import BLOCKS
+
     check_entries(name, node, ("NUM_BLOCKS", "NUM_CHANNELS"))
     wanted = int(name[-1])  # a stage has as many branches as its number
     if wanted != node.NUM_BRANCHES:
@@ -100,6 +107,8 @@ def read_blocks(extra: CfgNode) -> list[str]:
 
 
 def _known_block(stage: str, block: str) -> None:
+    from lib.models.layers.blocks import BLOCKS
+
     if block not in BLOCKS:
         raise ConfigError(
             f"MODEL.EXTRA.{stage}.BLOCK: no block '{block}'.{did_you_mean(block, BLOCKS)}"

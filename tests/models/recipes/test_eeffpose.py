@@ -11,7 +11,7 @@ from timm.layers.conv2d_same import Conv2dSame
 
 from lib.config import load_config
 from lib.models import build_model, fold_batch_norm, load_pretrained, load_weights, to_official
-from lib.models.complexity import complexity
+from lib.models.cost import complexity
 from lib.utils.errors import ConfigError
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"

@@ -13,7 +13,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 
 from lib.models import build_model, complexity, load_pretrained, to_official
-from lib.models.complexity import table_figure
+from lib.models.cost import table_figure
 from lib.models.recipes.keypoint_rcnn import TorchvisionNames
 from lib.models.registry import RECIPES
 from lib.utils.errors import ConfigError, WeightsError

@@ -11,7 +11,7 @@ from torch import nn
 
 from lib.config import load_config
 from lib.models import build_model, load_weights, to_official
-from lib.models.complexity import complexity
+from lib.models.cost import complexity
 from lib.utils.errors import ConfigError
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
