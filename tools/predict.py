@@ -28,6 +28,7 @@ from lib.structures.results import PoseResult
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, DataError
+from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
 from lib.video.boxes import DETECTORS, Boxes, FileBoxes, TorchvisionDetector, WholeFrame
 from lib.video.records import ListFile, coco_entry, frame_entry, person_entry, prediction_file
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from lib.api import PoseEstimator
 
 logger = logging.getLogger(__name__)
+
+PREDICTING = "predicting.lock"  # not a training's: each may work in the other's folder
 
 
 class OwnDetector:
@@ -132,10 +135,11 @@ def main(argv: list[str] | None = None) -> Path:
     weights = find_weights(cfg, run_folders(cfg, args.cfg)[0])
     estimator = PoseEstimator.from_config(cfg, weights)
     boxes = build_boxes(args, estimator)
-    earlier = set_aside(out, output_names(args.source))
-    if earlier is not None:
-        logger.info("moved the files of an earlier call to %s", earlier)
     with ExitStack() as stack:
+        stack.enter_context(FolderLock(out, "predicting", name=PREDICTING))
+        earlier = set_aside(out, output_names(args.source))
+        if earlier is not None:
+            logger.info("moved the files of an earlier call to %s", earlier)
         file = stack.enter_context(
             prediction_file(out / "predictions.json", *about(args, cfg, estimator))
         )

@@ -21,6 +21,7 @@ from lib.config.cli import UNTRAINED, config_parser, find_weights, parse_config,
 from lib.structures.skeleton import Skeleton
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
+from lib.utils.lock import moving_files
 from lib.utils.logging import setup_logging
 from lib.utils.numbers import number
 
@@ -89,10 +90,11 @@ def finish(
     draft.mkdir(parents=True, exist_ok=True)
     (draft / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
     save_config(cfg, draft / "config.yaml")
-    earlier = keep_earlier(folder, report)
+    with moving_files(folder):
+        earlier = keep_earlier(folder, report)
+        files = publish(draft, folder)
     if earlier is not None:
         logger.warning("moved the files of an earlier, different test to %s", earlier)
-    files = publish(draft, folder)
     print(table(report))
     logger.info("wrote %s", ", ".join(str(file) for file in files))
 

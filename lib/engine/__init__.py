@@ -8,6 +8,7 @@
 ``schedules``      learning rates         ``optim``  optimisers and weight decay
 ``sampling``       order of the samples   ``stream``  loader processes, replaced when they die
 ``guard``          non-finite losses and wishes to stop, without waiting for the device
+``ownership``  one run at a time in a folder
 ``checkpointing``  files written whole or not at all
 ``inference``      predict and score a split, over all processes
 ``distributed``    processes under torchrun     ``parallel``  wrapping a network for them

@@ -24,6 +24,7 @@ from yacs.config import CfgNode
 from lib.config.defaults import default_config
 from lib.utils.aside import set_aside
 from lib.utils.errors import ConfigError, TrainingError, WeightsError
+from lib.utils.lock import FolderLock, moving_files
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +100,13 @@ class CheckpointStore:
     Args:
         folder: the run folder.
         keep_last: older checkpoints to keep beside the newest.
+        lock: asked before each writing whether the folder is still ours.
     """
 
-    def __init__(self, folder: Path, keep_last: int = 0) -> None:
+    def __init__(self, folder: Path, keep_last: int = 0, lock: FolderLock | None = None) -> None:
         self.folder = folder
         self.keep_last = keep_last
+        self.lock = lock
         self._checked: set[bool] = set()  # kinds of files (checkpoint or not) once read back whole
 
     def exists(self) -> bool:
@@ -158,11 +161,14 @@ class CheckpointStore:
         names = [LATEST, BEST, FINAL, "metrics.jsonl", "results", "pred.mat", *older]
         if not any((self.folder / name).exists() for name in names):
             return None
-        return set_aside(
-            self.folder, [*names, "config.yaml", "metrics.json", "report.html", "pictures"]
-        )
+        with moving_files(self.folder):
+            return set_aside(
+                self.folder, [*names, "config.yaml", "metrics.json", "report.html", "pictures"]
+            )
 
     def _write(self, payload: Payload, path: Path) -> None:
+        if self.lock is not None:
+            self.lock.check()
         kind = "optimizer" in payload
         save_atomically(payload, path, check_types=kind not in self._checked)
         self._checked.add(kind)

@@ -28,6 +28,7 @@ from lib.engine.distributed import (
 )
 from lib.engine.ema import WeightAverage
 from lib.engine.optim import build_optimizer
+from lib.engine.ownership import own_folder
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
 from lib.engine.plan import build_plan
 from lib.engine.records import RunRecords, trim_metrics
@@ -40,6 +41,7 @@ from lib.engine.summary import describe_run
 from lib.engine.trainer import FitResult, Trainer
 from lib.tasks.base import Task
 from lib.utils.errors import ConfigError
+from lib.utils.lock import FolderLock
 from lib.utils.seed import seed_everything
 from lib.utils.workers import limit_workers
 
@@ -68,11 +70,14 @@ def fit(
         initialise: loads pretrained weights into the network (on the CPU); fresh runs only.
 
     Raises:
+        BusyError: another process trains in the folder.
         ConfigError: the folder holds another run, or the configuration cannot run here.
         TrainingError: the loss is not finite, or the final checkpoint cannot be written.
         DataError: the data cannot be read.
     """
-    return build_trainer(cfg, task, folder, log_folder, initialise=initialise).run()
+    with own_folder(folder) as lock:
+        trainer = build_trainer(cfg, task, folder, log_folder, initialise=initialise, lock=lock)
+        return trainer.run()
 
 
 def build_trainer(
@@ -82,13 +87,14 @@ def build_trainer(
     log_folder: Path | None = None,
     *,
     initialise: Callable[[nn.Module], object] | None = None,
+    lock: FolderLock | None = None,
 ) -> Trainer:
-    """Return the run of ``cfg``, at its start or where ``folder`` left it."""
+    """Return the run of ``cfg``, at its start or where ``folder`` left it; see `fit`."""
     world = current_world()
     device, gpus = setup_device(cfg)
     check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED + world.rank)
-    store = CheckpointStore(folder, cfg.TRAIN.KEEP_LAST)
+    store = CheckpointStore(folder, cfg.TRAIN.KEEP_LAST, lock)
     payload = _starting_point(cfg, store, device)
     stream = _build_stream(cfg, task, device, len(gpus))
     steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)

@@ -24,6 +24,8 @@ from lib.engine.distributed import (
 )
 from lib.structures.results import Poses
 from lib.tasks.base import Batch, Evaluator, Metrics, Task
+from lib.utils.errors import BusyError
+from lib.utils.lock import moving_files
 from lib.utils.workers import readable
 
 logger = logging.getLogger(__name__)
@@ -206,11 +208,13 @@ def _score(evaluator: Evaluator, poses: Poses) -> Evaluation:
 
 def _write(evaluator: Evaluator, folder: Path, *, keep_going: bool) -> list[Path]:
     try:
-        return evaluator.write(folder)
-    except OSError as error:
+        with moving_files(folder):  # a test of this run may be making room
+            return evaluator.write(folder)
+    except (OSError, BusyError) as error:
         if not keep_going:
             raise
-        logger.error("Cannot write the predictions below %s: %s.", folder, error.strerror)
+        reason = error.strerror if isinstance(error, OSError) else error
+        logger.error("Cannot write the predictions below %s: %s.", folder, reason)
         return []
 
 

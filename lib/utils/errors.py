@@ -26,6 +26,10 @@ class ExportError(UserError):
     """A network cannot be written to a file, or the file computes something else."""
 
 
+class BusyError(UserError):
+    """Another program is writing where this one wants to."""
+
+
 class TrainingError(UserError):
     """A run cannot go on: the loss is not finite, workers keep dying, the disk is full."""
 

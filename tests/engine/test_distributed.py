@@ -21,7 +21,8 @@ from lib.engine.distributed import (
     mean_over_ranks,
     session,
 )
-from lib.utils.errors import TrainingError
+from lib.utils.errors import BusyError, TrainingError
+from lib.utils.lock import FolderLock
 
 # Batch statistics are each rank's own, dropout too: without them ranks are one process, split up.
 SAME = {"dropout": 0.0, "frozen_norm": True}
@@ -186,3 +187,14 @@ def test_sync_batch_norm_on_the_cpu_is_a_clear_warning(tmp_path):
 
 def test_checkpoint_reaches_all_ranks_in_chunks():
     assert launch(share_bytes, 2) == [b"0123456789" * 3] * 2
+
+
+def test_all_ranks_are_refused_a_folder_that_is_in_use(tmp_path):
+    """None of them waits for rank 0, and rank 0 alone takes the lock of a free one."""
+    with FolderLock(tmp_path, "training"):
+        answers = launch(train, 2, tmp_path, SAME, {"END_EPOCH": 1})
+    assert [type(answer) for answer in answers] == [BusyError] * 2
+    assert len({str(answer) for answer in answers}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == []
+    answers = launch(train, 2, tmp_path, SAME, {"END_EPOCH": 1})
+    assert [answer[0] for answer in answers] == [True, True]

@@ -11,7 +11,8 @@ from tool_loader import load_script
 
 from lib.api import PoseEstimator
 from lib.config import load_config
-from lib.utils.errors import ConfigError, DataError
+from lib.utils.errors import BusyError, ConfigError, DataError
+from lib.utils.lock import FolderLock
 
 predict = load_script("tools/predict.py")
 
@@ -99,6 +100,20 @@ def test_files_of_an_earlier_call_are_kept(run, tmp_path):
     run(video, "--limit", "2", "--fade", "--labels")
     later = {path.name for path in (tmp_path / "out/earlier-2").iterdir()}
     assert later == {"predictions.json", "coco_results.json", "pictures", "walk_poses.mp4"}
+
+
+def test_a_second_call_for_the_same_folder_is_refused(run, tmp_path):
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), np.full((40, 30, 3), 90, np.uint8))
+    first = run(picture)
+    with (
+        FolderLock(tmp_path / "out", "predicting", name=predict.PREDICTING),
+        pytest.raises(BusyError, match="predicting since"),
+    ):
+        run(picture)
+    assert not (tmp_path / "out/earlier-1").exists()
+    with FolderLock(tmp_path / "out", "training"):
+        assert run(picture) == first
 
 
 def test_the_source_is_never_overwritten(run, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from tool_loader import ROOT, load_script
 
 from lib.utils.cli import run_tool
+from lib.utils.lock import FolderLock
 
 train, score = load_script("tools/train.py"), load_script("tools/test.py")
 
@@ -82,6 +83,25 @@ def test_an_earlier_test_with_other_settings_is_kept(tiny_config, tmp_path, capl
     assert (folder / "earlier-2/metrics.json").read_text() == "["
     compare = load_script("visualization/compare.py")
     compare.main([str(earlier), str(folder), "--resamples", "20"])  # both are run folders
+
+
+def test_a_run_can_be_tested_while_it_trains_and_nobody_moves_files_meanwhile(
+    tiny_config, tmp_path, monkeypatch
+):
+    folder = run_folder(tmp_path) / "untrained"
+    seen = []
+    move = score.keep_earlier
+
+    def look(place, report):
+        seen.append(sorted(path.name for path in place.glob("*.lock")))
+        return move(place, report)
+
+    monkeypatch.setattr(score, "keep_earlier", look)
+    with FolderLock(folder, "training"):
+        score.main(["--cfg", str(tiny_config), "--untrained"])
+    assert seen == [["moving.lock", "running.lock"]]
+    assert (folder / "metrics.json").is_file()
+    assert not list(folder.glob("*.lock"))
 
 
 def test_the_resolved_file_of_a_run_tests_that_run(tiny_config, tmp_path):
