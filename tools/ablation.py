@@ -58,7 +58,7 @@ def train(file: str, overrides: Sequence[str]) -> tuple[Path, bool]:
 
     cfg = load_config(file, overrides)
     folder, log_folder = run_folders(cfg, file)
-    weights = folder / "final_state.pth"
+    weights = folder / f"final_state.{cfg.TRAIN.FORMAT}"
     if weights.is_file():
         logger.info("%s is there already", weights)
         return weights, True

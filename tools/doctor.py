@@ -20,12 +20,13 @@ from yacs.config import CfgNode
 
 from lib.annotations.reading import read_annotations
 from lib.config import load_config
-from lib.config.cli import find_weights, run_folders
+from lib.config.cli import find_weights, run_folders, run_weights
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import UserError
 from lib.utils.images import read_image
+from lib.zoo.resolve import is_reference
 
 GOOD, NOTE, BAD = "ok", "note", "FIX"
 Finding = tuple[str, str]  # one of the three, and a sentence
@@ -173,15 +174,15 @@ def weights_of(cfg: CfgNode, cfg_file: str) -> Iterator[Finding]:
     start = cfg.MODEL.PRETRAINED
     if start:
         there = Path(start).is_file()
-        yield (
-            (GOOD if there else BAD),
-            f"MODEL.PRETRAINED {start}" + ("" if there else " is missing"),
-        )
+        if not there and is_reference(start):
+            yield NOTE, f"MODEL.PRETRAINED {start} is fetched when training starts, unless cached"
+        else:
+            words = "" if there else " is missing"
+            yield (GOOD if there else BAD), f"MODEL.PRETRAINED {start}{words}"
     else:
         yield NOTE, "MODEL.PRETRAINED is empty: training starts from random weights"
     folder, _ = run_folders(cfg, cfg_file)
-    names = ("model_best.pth", "final_state.pth")
-    if not cfg.TEST.MODEL_FILE and not any((folder / name).is_file() for name in names):
+    if not cfg.TEST.MODEL_FILE and run_weights(folder) is None:
         yield NOTE, f"nothing trained in {folder} yet"
         return
     weights = find_weights(cfg, folder)

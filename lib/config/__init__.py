@@ -10,7 +10,7 @@
 ``validate``  rules that span several keys
 """
 
-from lib.config.loader import load_config, save_config
+from lib.config.loader import load_config, load_config_text, save_config
 from lib.utils.errors import ConfigError
 
-__all__ = ["ConfigError", "load_config", "save_config"]
+__all__ = ["ConfigError", "load_config", "load_config_text", "save_config"]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 from pathlib import Path
 
 from yacs.config import CfgNode
 
 from lib.config.loader import load_config
 from lib.utils.errors import WeightsError
+from lib.zoo.fetch import OFFLINE
+from lib.zoo.resolve import is_published, published, resolve_weights
+
+logger = logging.getLogger(__name__)
 
 UNTRAINED = "untrained"  # folder of the scores of the initialisation, inside a run's
 
@@ -45,6 +51,9 @@ def config_parser(
     if subject is not None:
         parser.add_argument(subject[0], help=subject[1])
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
+    parser.add_argument(
+        "--offline", action="store_true", help="take weights from the disk and the cache only"
+    )
     for flag in _LEGACY:
         parser.add_argument(flag, help=argparse.SUPPRESS, default=None)
     return parser
@@ -56,22 +65,41 @@ def parse_config(
     """Parse ``argv`` and load the configuration it names.
 
     Words that no flag takes are overrides, wherever they stand. A flag of a tool that means a key
-    appends an override to ``args.keys``.
+    appends an override to ``args.keys``. With published weights as ``TEST.MODEL_FILE`` (``zoo:``
+    alone: those of the experiment itself) the keys they need come before the user's own.
 
     Raises:
         ConfigError: as ``load_config``.
+        WeightsError: there are no such published weights.
     """
+    args, overrides = parse_words(parser, argv)
+    cfg = load_config(args.cfg, overrides)
+    text = cfg.TEST.MODEL_FILE
+    if not is_published(text):
+        return cfg, args
+    entry = published(text, args.cfg)
+    file = f"TEST.MODEL_FILE=zoo:{entry.name}"
+    logger.info("%s%s", file, "".join(f", {word} as it wants" for word in entry.settings))
+    return load_config(args.cfg, [*entry.settings, *overrides, file]), args
+
+
+def parse_words(
+    parser: argparse.ArgumentParser, argv: list[str] | None = None
+) -> tuple[argparse.Namespace, list[str]]:
+    """Parse ``argv`` into flags and overrides, see ``parse_config``; no file is read."""
     args, rest = parser.parse_known_args(argv)
     unknown = [word for word in rest if word.startswith("--")]
     if unknown:
         parser.error(f"unknown flag {unknown[0]}")
+    if args.offline:
+        os.environ[OFFLINE] = "1"  # loaders and other processes of this call know it, too
     legacy = [  # an empty value is the old launchers' own default: nothing was asked for
         f"{key}={value}"
         for flag, key in _LEGACY.items()
         if key and (value := getattr(args, flag.strip("-").replace("-", "_")))
     ]
     keys = getattr(args, "keys", None) or []
-    return load_config(args.cfg, [*legacy, *args.overrides, *rest, *keys]), args
+    return args, [*legacy, *args.overrides, *rest, *keys]
 
 
 def run_folders(cfg: CfgNode, cfg_file: str | Path) -> tuple[Path, Path]:
@@ -98,11 +126,21 @@ def find_weights(cfg: CfgNode, folder: Path) -> Path:
         WeightsError: there are none.
     """
     if cfg.TEST.MODEL_FILE:
-        return Path(cfg.TEST.MODEL_FILE)
-    for name in ("model_best.pth", "final_state.pth"):
-        if (folder / name).is_file():
-            return folder / name
-    raise WeightsError(
-        f"No weights: {folder} has no model_best.pth or final_state.pth; train first, or set "
-        "TEST.MODEL_FILE."
-    )
+        return resolve_weights(cfg.TEST.MODEL_FILE)
+    found = run_weights(folder)
+    if found is None:
+        raise WeightsError(
+            f"No weights: {folder} has no model_best or final_state (.pth, .safetensors); train "
+            "first, or set TEST.MODEL_FILE: zoo: takes the published ones."
+        )
+    return found
+
+
+def run_weights(folder: Path) -> Path | None:
+    """Return the best weights of a run, else its last ones, else None."""
+    for name in ("model_best", "final_state"):
+        found = [folder / f"{name}{ending}" for ending in (".pth", ".safetensors")]
+        there = [path for path in found if path.is_file()]
+        if there:
+            return max(there, key=lambda path: path.stat().st_mtime)
+    return None

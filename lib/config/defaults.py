@@ -186,6 +186,7 @@ def _train() -> CfgNode:
             "CHECKPOINT_PERIOD": 1,  # epochs (iterations) between checkpoints
             "CHECKPOINT_ITERS": 0,  # > 0: optimiser steps between them instead
             "KEEP_LAST": 0,  # older checkpoints to keep beside checkpoint.pth
+            "FORMAT": "pth",  # of model_best and final_state: pth | safetensors
             "RESUME": False,  # as the flag --resume
         }
     )

@@ -19,6 +19,7 @@ from lib.config.merge import merge
 from lib.config.validate import validate
 from lib.config.variants import NodeLists
 from lib.utils.errors import ConfigError, did_you_mean
+from lib.zoo.resolve import is_reference
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,25 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
         ConfigError: a file is missing or not YAML, a key is unknown, a value has the wrong type, or
             several keys contradict one another. The message names file, key, what was wanted.
     """
-    layers = [*_file_layers(Path(path), ()), *_override_layers(overrides)]
+    return _complete([*_file_layers(Path(path), ()), *_override_layers(overrides)], str(path))
+
+
+def load_config_text(text: str, source: str, overrides: Sequence[str] = ()) -> CfgNode:
+    """Return the tree of YAML text without ``_BASE_``: the configuration in a model card.
+
+    Args:
+        text: as ``save_config`` writes it.
+        source: where it comes from, for messages.
+        overrides: as those of ``load_config``.
+
+    Raises:
+        ConfigError: as ``load_config``.
+    """
+    return _complete([(source, _tree(text, source)), *_override_layers(overrides)], source)
+
+
+def _complete(layers: list[Layer], path: str) -> CfgNode:
+    """Return the checked, frozen tree that the layers make."""
     cfg = default_config()
     extras: list[Layer] = []
     lists = NodeLists()
@@ -55,20 +74,25 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
             extras.append((source, model.pop("EXTRA") or {}))
         lists.take(tree, source)
         merge(cfg, tree, source, "")
-    cfg.MODEL.EXTRA = _complete_extra(cfg.MODEL.NAME, extras, str(path))
+    cfg.MODEL.EXTRA = _complete_extra(cfg.MODEL.NAME, extras, path)
     lists.put(cfg)
     if dropped:
         logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
     _join_data_dir(cfg)
     _derive(cfg)
-    validate(cfg, str(path))
+    validate(cfg, path)
     cfg.freeze()
     return cfg
 
 
 def save_config(cfg: CfgNode, path: str | Path) -> None:
     """Write the resolved tree; ``load_config`` of that file returns an equal one."""
-    Path(path).write_text(yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None))
+    Path(path).write_text(config_text(cfg))
+
+
+def config_text(cfg: CfgNode) -> str:
+    """Return the resolved tree as YAML, for ``load_config_text``."""
+    return yaml.safe_dump(_plain(cfg), sort_keys=False, default_flow_style=None)
 
 
 def _plain(node: Any) -> Any:
@@ -97,8 +121,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         siblings = [str(file) for file in path.parent.glob("*.yaml")] if path.parent else []
         raise ConfigError(f"No configuration file {path}.{did_you_mean(str(path), siblings)}")
+    return _tree(path.read_text(), str(path))
+
+
+def _tree(text: str, path: str) -> dict[str, Any]:
     try:
-        tree = read_document(path.read_text())
+        tree = read_document(text)
     except BAD_YAML as error:
         raise ConfigError(
             f"{path} cannot be read as YAML: {' '.join(str(error).split())}"
@@ -150,7 +178,7 @@ def _join_data_dir(cfg: CfgNode) -> None:
         return
     for key in _PATHS:
         section, name = key.split(".")
-        if cfg[section][name]:
+        if cfg[section][name] and not is_reference(cfg[section][name]):
             cfg[section][name] = str(Path(cfg.DATA_DIR) / cfg[section][name])
     for entry in cfg.DATASET.MIX:
         if entry.get("ROOT"):

@@ -23,6 +23,7 @@ CHOICES = {
     "DATASET.DRAWS": ("clipped", "truncated"),
     "DATASET.PHOTOMETRIC.PRESET": tuple(PRESETS),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
+    "TRAIN.FORMAT": ("pth", "safetensors"),
     "TRAIN.SCHEDULER": ("multistep", "cosine", "plateau"),
     "TEST.FLIP_ALIGN": ("", "none", "integer", "exact"),
     "TEST.EVALUATOR": ("auto", "pycocotools", "fast"),

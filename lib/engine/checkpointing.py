@@ -2,7 +2,8 @@
 
 ``checkpoint.pth`` is the newest state of a run; ``checkpoint_<step>.pth`` are older ones, as many
 as ``TRAIN.KEEP_LAST`` says. Each file holds ``state_dict`` (the network's own names) and ``meta``,
-so it also serves as a weights file.
+so it also serves as a weights file. Files with weights only are written as ``TRAIN.FORMAT`` says:
+like that, or as safetensors with ``meta`` as their card.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lib.config.defaults import default_config
 from lib.utils.aside import set_aside
 from lib.utils.errors import ConfigError, TrainingError, WeightsError
 from lib.utils.lock import FolderLock, moving_files
+from lib.zoo.card import SUFFIX, is_safetensors, safetensors_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +63,14 @@ def save_atomically(payload: Payload, path: Path, *, check_types: bool = True) -
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
-            torch.save(payload, file)
-            file.flush()
-            os.fsync(file.fileno())
-        _verify(part, check_types=check_types)
+        if is_safetensors(path):
+            _write_safetensors(payload, part)
+        else:
+            with part.open("wb") as file:
+                torch.save(payload, file)
+                file.flush()
+                os.fsync(file.fileno())
+            _verify(part, check_types=check_types)
         part.replace(path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError, WeightsError) as error:
@@ -101,10 +106,19 @@ class CheckpointStore:
         folder: the run folder.
         keep_last: older checkpoints to keep beside the newest.
         lock: asked before each writing whether the folder is still ours.
+        weights_format: of files with weights only, ``pth`` or ``safetensors``.
     """
 
-    def __init__(self, folder: Path, keep_last: int = 0, lock: FolderLock | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keep_last: int = 0,
+        lock: FolderLock | None = None,
+        *,
+        weights_format: str = "pth",
+    ) -> None:
         self.folder = folder
+        self.weights_format = weights_format
         self.keep_last = keep_last
         self.lock = lock
         self._checked: set[bool] = set()  # kinds of files (checkpoint or not) once read back whole
@@ -149,8 +163,13 @@ class CheckpointStore:
             self._write(payload, latest)
 
     def save_weights(self, payload: Payload, name: str) -> None:
-        """Write a file with weights only, as ``model_best.pth``."""
-        self._write(payload, self.folder / name)
+        """Write a file with weights only, as ``model_best.pth``, in the run's format."""
+        path = self.folder / name
+        target = path.with_suffix(f".{self.weights_format}")
+        self._write(payload, target)
+        for other in (path, path.with_suffix(SUFFIX)):
+            if other != target:  # of this run, from before somebody changed the format
+                other.unlink(missing_ok=True)
 
     def set_aside(self) -> Path | None:
         """Move the files of an earlier run to ``earlier-<n>`` and return that folder, if any.
@@ -158,7 +177,8 @@ class CheckpointStore:
         ``train.log`` stays: it is open already, and a log may well grow over several runs.
         """
         older = [path.name for path in self._older()]
-        names = [LATEST, BEST, FINAL, "metrics.jsonl", "results", "pred.mat", *older]
+        weights = [Path(name).with_suffix(SUFFIX).name for name in (BEST, FINAL)]
+        names = [LATEST, BEST, FINAL, *weights, "metrics.jsonl", "results", "pred.mat", *older]
         if not any((self.folder / name).exists() for name in names):
             return None
         with moving_files(self.folder):
@@ -233,6 +253,17 @@ def _flatten(node: CfgNode, prefix: str, flat: dict[str, str]) -> None:
             _flatten(value, f"{prefix}{key}.", flat)
         else:
             flat[f"{prefix}{key}"] = repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _write_safetensors(payload: Payload, path: Path) -> None:
+    """Write, force to the disk and read back a file with weights only."""
+    content = safetensors_bytes(payload["state_dict"], payload["meta"])
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.read_bytes() != content:
+        raise WeightsError(f"{path} is damaged (it reads otherwise than it was written).")
 
 
 def _verify(path: Path, *, check_types: bool) -> None:

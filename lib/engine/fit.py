@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -40,6 +39,7 @@ from lib.engine.stream import TrainStream
 from lib.engine.summary import describe_run
 from lib.engine.trainer import FitResult, Trainer
 from lib.tasks.base import Task
+from lib.tasks.card import build_card, training_data
 from lib.utils.errors import ConfigError
 from lib.utils.lock import FolderLock
 from lib.utils.seed import seed_everything
@@ -94,7 +94,8 @@ def build_trainer(
     device, gpus = setup_device(cfg)
     check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED + world.rank)
-    store = CheckpointStore(folder, cfg.TRAIN.KEEP_LAST, lock)
+    keep, form = cfg.TRAIN.KEEP_LAST, cfg.TRAIN.FORMAT
+    store = CheckpointStore(folder, keep, lock, weights_format=form)
     payload = _starting_point(cfg, store, device)
     stream = _build_stream(cfg, task, device, len(gpus))
     steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
@@ -217,7 +218,7 @@ def _build_state(
     schedule = build_scheduler(cfg, plan)
     state = TrainState(
         *(network, optimizer, schedule, scaler, average, plan, device, cfg.SEED),
-        meta=_meta(cfg, task),
+        meta={**build_card(cfg, task), "data": training_data(cfg)},
     )
     step = TrainStep(
         *(task, model, optimizer),
@@ -228,8 +229,3 @@ def _build_state(
         average=average,
     )
     return state, step
-
-
-def _meta(cfg: CfgNode, task: Task) -> dict[str, Any]:
-    """Return what a weights file says about itself."""
-    return {"model": cfg.MODEL.NAME, **task.describe(), "config": cfg.dump()}

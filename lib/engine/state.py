@@ -100,6 +100,8 @@ class TrainState:
         if self.average is not None and payload["ema"] is not None:
             self.average.network.load_state_dict(payload["ema"])
         self.best = payload["best"]
+        if "scores" in payload["meta"]:  # of the last evaluation
+            self.meta["scores"] = payload["meta"]["scores"]
         self.evaluated = payload["evaluated"]
         self.step = self._same_position(payload["step"], payload["steps_per_pass"])
         self._restore_rng(payload["rng"])

@@ -168,6 +168,7 @@ class Trainer:
         state.schedule.observe(state.step, result.score)
         state.evaluated = True
         self.records.val(state.step, state.plan.epoch(state.step), result.metrics, result.seconds)
+        state.meta["scores"] = {"metrics": result.metrics, "boxes": state.meta.get("boxes")}
         if math.isfinite(result.score) and (state.best is None or result.score > state.best):
             state.best = result.score
             self._save_weights(BEST)

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from lib.models.registry import RECIPES, KeyMap, StateDict
 from lib.models.weights_file import read_checkpoint, strip_wrappers, unwrap
 from lib.utils.errors import WeightsError
+from lib.zoo import resolve_weights
 
 logger = logging.getLogger(__name__)
 
 ENOUGH = 0.95  # of the parameters; a file that fills less belongs to another model
 DERIVED = ("num_batches_tracked", "relative_position_index")  # no harm if absent or different
 NAMED_AT_START = 24  # of each kind: enough for a new head and for modules of ours
+FROM_SCRATCH = "put it there, or train from scratch with MODEL.PRETRAINED ''"
 BIAS_TABLE = "relative_position_bias_table"
 # Names that give a file away as another model's -> what to do about it.
 HINTS = {
@@ -74,7 +76,7 @@ def load_weights(
 
     Args:
         model: a network of ``build_model``; its ``key_map`` says how official names map.
-        path_or_dict: weight file, checkpoint, or state dict.
+        path_or_dict: what ``resolve_weights`` takes, or a state dict.
         strict: for testing, everything must fit; else (fine-tuning) load what fits, warn by name.
 
     Returns:
@@ -105,7 +107,7 @@ def load_pretrained(
 
     Args:
         model: a network of ``build_model``.
-        path_or_dict: weight file, checkpoint, or state dict.
+        path_or_dict: what ``resolve_weights`` takes, or a state dict.
         layers: first components of the names to take (``conv1``, ``stage2``, or our
             ``backbone``); ``*``, or none, takes all.
 
@@ -116,11 +118,8 @@ def load_pretrained(
         WeightsError: the file is missing or cannot be read, nothing in it fits, or a smaller share
             than the ``least_used`` of the family's key map, if it has one.
     """
-    if not isinstance(path_or_dict, dict) and not Path(path_or_dict).is_file():
-        raise WeightsError(
-            f"No weight file {path_or_dict}: put it there, or train from scratch with "
-            "MODEL.PRETRAINED ''."
-        )
+    if not isinstance(path_or_dict, dict):
+        path_or_dict = resolve_weights(path_or_dict, FROM_SCRATCH)
     where = "the weights" if isinstance(path_or_dict, dict) else str(path_or_dict)
     chosen = () if "*" in layers else tuple(layers)
     report = _fill(model, _translate(model, _read(path_or_dict)), chosen)

@@ -1,7 +1,7 @@
 """Weight files -> plain ``{name: tensor}``; nothing in a file is ever executed.
 
 ``torch.load`` runs with ``weights_only=True``. Published files hold a few harmless objects besides
-tensors (a NumPy scalar for the best score, a configuration node); exactly those are let through.
+tensors (NumPy scalars and arrays of numbers, a configuration node); exactly those are let through.
 """
 
 from __future__ import annotations
@@ -20,28 +20,38 @@ from torch.serialization import safe_globals
 
 from lib.models.registry import StateDict
 from lib.utils.errors import WeightsError
+from lib.zoo import resolve_weights
+from lib.zoo.card import is_safetensors, read_safetensors
 
 Payload = dict[str, Any]
 WRAPPERS = ("_orig_mod.", "module.", "1.")  # torch.compile; (D)DP; half-precision wrapper of old
 NESTED = ("state_dict", "model", "best_state_dict")
 
 
-def _numpy_scalar() -> Any:
-    """Return the function that pickles of NumPy scalars name (its module moved in NumPy 2)."""
-    return np.float64(0).__reduce__()[0]
+PASSENGERS = ("data_preprocessor.",)  # tensors in published files that are no weights
 
 
+def _numpy_makers() -> tuple[Any, Any]:
+    """Return what pickles of NumPy scalars and arrays name (their module moved in NumPy 2)."""
+    return np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
+
+
+_SCALAR, _ARRAY = _numpy_makers()
 ALLOWED: list[Any] = [
     (OrderedDict, "yacs.config.CfgNode"),
-    (_numpy_scalar(), "numpy.core.multiarray.scalar"),
-    (_numpy_scalar(), "numpy._core.multiarray.scalar"),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    np.ndarray,
     np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float16", "float32", "float64")),
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"] + "?USM"},
 ]
 
 
 def read_checkpoint(path: str | Path) -> tuple[StateDict, Payload]:
     """Read a weight file of ours or of any published project, onto the CPU.
+
+    Args:
+        path: the file, or whatever else ``resolve_weights`` takes.
 
     Returns:
         The network's tensors by name, wrapper prefixes stripped; and the whole file where it holds
@@ -51,9 +61,10 @@ def read_checkpoint(path: str | Path) -> tuple[StateDict, Payload]:
         WeightsError: the file is missing or damaged, holds objects other than tensors and plain
             values, or no tensors at all.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"No weight file {path}.")
+    path = resolve_weights(path)
+    if is_safetensors(path):
+        state, card = read_safetensors(path)
+        return unwrap({"state_dict": state, **({"meta": card} if card else {})}, str(path))
     try:
         with safe_globals(ALLOWED):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -79,7 +90,11 @@ def unwrap(content: Any, where: str = "the weights") -> tuple[StateDict, Payload
         raise WeightsError(f"{where} must hold tensors by name, got a {type(content).__name__}.")
     nested = next((key for key in NESTED if isinstance(content.get(key), dict)), None)
     state = content if nested is None else content[nested]
-    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    tensors = {
+        str(key): value
+        for key, value in state.items()
+        if isinstance(value, Tensor) and not str(key).startswith(PASSENGERS)
+    }
     if not tensors:
         raise WeightsError(f"{where} holds no tensors by name.")
     return strip_wrappers(tensors), {} if nested is None else dict(content)

@@ -95,9 +95,13 @@ def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
 def load_skeleton(name_or_file: str) -> Skeleton:
     """Return a shipped skeleton by name (coco, mpii, crowdpose) or one from a YAML file.
 
+    Text in braces is the skeleton itself: model cards carry theirs so.
+
     Raises:
         DataError: neither a known name nor a readable YAML file.
     """
+    if name_or_file.startswith("{"):
+        return skeleton_from_dict(yaml.safe_load(name_or_file), "DATASET.SKELETON")
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml"):
         path = SKELETON_FOLDER / f"{name_or_file}.yaml"
@@ -105,6 +109,12 @@ def load_skeleton(name_or_file: str) -> Skeleton:
         known = [file.stem for file in SKELETON_FOLDER.glob("*.yaml")]
         raise DataError(f"No skeleton '{name_or_file}'.{did_you_mean(name_or_file, known)}")
     return skeleton_from_dict(yaml.safe_load(path.read_text()), str(path))
+
+
+def is_shipped(skeleton: Skeleton) -> bool:
+    """Return whether ``load_skeleton`` gives this one for its name."""
+    file = SKELETON_FOLDER / f"{skeleton.name}.yaml"
+    return file.is_file() and load_skeleton(skeleton.name) == skeleton
 
 
 def skeleton_from_category(category: dict[str, Any], source: str) -> Skeleton:

