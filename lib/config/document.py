@@ -11,8 +11,13 @@ from typing import Any
 
 import yaml
 from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)  # what reading a document may raise
+
+MOST_VALUES = 100_000  # of a document, those counted again that an alias repeats
+_MERGE = "tag:yaml.org,2002:merge"
+_Pairs = dict[str, yaml.Node]
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ def read_document(text: str) -> Any:
     """Return what a YAML text holds: dicts with text keys, lists, texts, None and ``Written``.
 
     Raises:
-        yaml.YAMLError: it is not YAML, gives a key twice, or holds itself by an alias.
+        yaml.YAMLError: it is not YAML, gives a key twice, holds itself by an alias, or has too many
+            values.
         ValueError: it holds a number that is none (``0b_``).
         RecursionError: it is nested without end.
     """
@@ -72,15 +78,32 @@ def read_word(text: str) -> Any:
     return value
 
 
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
 class _Loader(yaml.SafeLoader):
     """Keeps the text of typed scalars; refuses what PyYAML lets pass in silence."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._values: dict[yaml.Node, int] = {}  # of each node, with those that aliases repeat
+        self._pairs: dict[yaml.Node, _Pairs] = {}  # of each mapping, with those of its merges
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Read a node; an alias of a node that is still being read would hold itself."""
         start = self.peek_event().start_mark
         node = super().compose_node(parent, index)
-        if node is not None and node.end_mark is None:
+        if node is None:
+            return None
+        if node.end_mark is None:
             raise ComposerError(None, None, "an alias stands inside its own anchor", start)
+        self._values[node] = 1 + sum(self._values[child] for child in _children(node))
+        if self._values[node] > MOST_VALUES:
+            problem = f"with its aliases it has more than {MOST_VALUES} values"
+            raise ComposerError(None, None, problem, start)
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -96,19 +119,32 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return node
 
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put what ``<<`` names into a mapping, its own values last, each key once.
-
-        PyYAML leaves both in the list, and 6.0.4 takes the first of them in a mapping that names
-        this one.
-        """
-        super().flatten_mapping(node)
-        node.value = list({key.value: (key, value) for key, value in node.value}.values())
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
         """Return a dict whose keys are texts, whatever YAML would read (``on: 1``)."""
-        self.flatten_mapping(node)
-        return {key.value: self.construct_object(value, deep=deep) for key, value in node.value}
+        pairs = self._merged(node)
+        return {key: self.construct_object(value, deep=deep) for key, value in pairs.items()}
+
+    def _merged(self, node: yaml.MappingNode) -> _Pairs:
+        """Return the keys of a mapping and of those that ``<<`` names, which its own replace.
+
+        Of several mappings that one ``<<`` names the first that has a key counts. PyYAML does the
+        same by changing the mapping, so that what a mapping that names this one gets depends on
+        PyYAML's version.
+        """
+        if node not in self._pairs:
+            merged: _Pairs = {}
+            own: _Pairs = {}
+            for key, value in node.value:
+                if key.tag != _MERGE:
+                    own[key.value] = value
+                    continue
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if not isinstance(source, yaml.MappingNode):
+                        problem = "<< wants a mapping or a list of mappings"
+                        raise ConstructorError(None, None, problem, source.start_mark)
+                    merged = {**self._merged(source), **merged}
+            self._pairs[node] = {**merged, **own}
+        return self._pairs[node]
 
     def construct_written(self, node: yaml.ScalarNode) -> Written:
         """Return value and text of a scalar."""
