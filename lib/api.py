@@ -19,7 +19,6 @@ from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
-from lib.tasks.pixels import MEAN, STD
 from lib.utils.errors import ConfigError, DataError, WeightsError
 
 logger = logging.getLogger(__name__)
@@ -158,34 +157,35 @@ def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
     network = OnnxNetwork(path, threads=torch.get_num_threads())
     if current["task"] == "topdown":
         network.check_sizes(task.num_joints, cfg.MODEL.IMAGE_SIZE, cfg.MODEL.HEATMAP_SIZE)
-    check_pixels(network.card, str(path))
+    check_pixels(network.card, current, str(path))
     warn_of_differences(network.card, current, str(path))
     return network
 
 
-def check_pixels(card: dict[str, Any], source: str) -> None:
+def check_pixels(card: dict[str, Any], current: dict[str, Any], source: str) -> None:
     """Refuse a model file whose card wants pixels normalised by other numbers than ours.
 
     Raises:
         WeightsError: with both.
     """
-    for key, ours in (("mean", MEAN), ("std", STD)):
-        if key in card and not np.allclose(card[key], ours, atol=1e-6):
+    for key in ("mean", "std"):
+        if key in card and not np.allclose(card[key], current[key], atol=1e-6):
             raise WeightsError(
-                f"{source} wants pixels normalised with {key} {card[key]}; here it is {list(ours)}."
+                f"{source} wants pixels normalised with {key} {card[key]}; here it is "
+                f"{current[key]}."
             )
 
 
 def warn_of_differences(stored: dict[str, Any], current: dict[str, Any], source: str) -> None:
     """Warn where a model is used otherwise than it was trained, key by key."""
-    for key in ("codec", "color_rgb", "joints"):
+    for key in ("codec", "color_rgb", "mean", "std", "joints"):
         if key in stored and stored[key] != current[key]:
             logger.warning(
                 "%s was trained with %s %s, and is used with %s",
                 source,
                 key,
                 *(
-                    values if not isinstance(values, list) else ", ".join(values)
+                    values if not isinstance(values, list) else ", ".join(map(str, values))
                     for values in (stored[key], current[key])
                 ),
             )

@@ -80,8 +80,6 @@ def build_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> 
         "name": cfg.MODEL.NAME,
         "weights": str(weights.name if weights else "untrained"),
         "input_size": list(image_sizes(cfg, described["task"])[0]),
-        "mean": list(MEAN),
-        "std": list(STD),
         "version": lib.__version__,
     }
     if described["task"] == "topdown":

@@ -125,7 +125,7 @@ def _decode(encoded: list[np.ndarray]) -> None:
 
 def _same_training(task: TopDownTask, ours: dict[str, Any], plain: dict[str, Any]) -> None:
     """Compare a batch: bytes to a rounding step, joints to 0.01 px, maps where no cell rounds."""
-    _same_pixels(normalise(ours["image"], rgb=task.cfg.DATASET.COLOR_RGB), plain["image"])
+    _same_pixels(normalise(ours["image"], task.pixels), plain["image"])
     seen = ours["visible"] > 0
     off = (ours["keypoints"] - plain["joints"]).abs().amax(dim=2)[seen]
     assert not len(off) or off.max() < 0.01, f"joints differ by {off.max()} px"
@@ -150,7 +150,7 @@ def test_data(task: TopDownTask, images: int) -> Stage:
 
     def ours() -> list[torch.Tensor]:
         batches = crop_loader(crops, batch_size=BATCH, workers=0)
-        return [normalise(batch["image"], rgb=rgb) for batch in batches]
+        return [normalise(batch["image"], task.pixels) for batch in batches]
 
     def textbook() -> torch.Tensor:
         regions = person_crops(table, size)

@@ -141,7 +141,7 @@ EXTRA = {
     **dict.fromkeys(("DROP_PATH_RATE", "DROP_PATH"), DECAY),
     **dict.fromkeys(("NMS", "POS_FRACTION", "FG_IOU", "SCORE_THRESH", "OKS_NMS"), SHARE),
     **dict.fromkeys(("ENLARGE", "STD", "MLP_RATIO", "NUM_MLP_RATIOS"), POSITIVE),
-    "LEVEL": Bounds(),  # counted from the last map below 0
+    **dict.fromkeys(("LEVEL", "OUT_INDICES"), Bounds()),  # counted from the last map below 0
     **dict.fromkeys(("NUM_BASIC_BLOCKS", "NECK_CHANNELS", "NECK_REPEATS"), NATURAL),
 }
 EXTRA_COUNTS = (  # what layers are made of: endings of names

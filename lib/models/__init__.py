@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lib.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lib.models.builder import build_model
+    from lib.models.builder import build_model, trunk_pixels
     from lib.models.checkpoint import LoadReport, load_pretrained, load_weights, to_official
     from lib.models.cost import complexity
     from lib.models.folding import fold_batch_norm
@@ -23,6 +23,7 @@ __all__ = [
     "load_weights",
     "read_checkpoint",
     "to_official",
+    "trunk_pixels",
 ]
 __getattr__ = lazy_names(
     __name__,
@@ -35,5 +36,6 @@ __getattr__ = lazy_names(
         "load_weights": "lib.models.checkpoint",
         "read_checkpoint": "lib.models.weights_file",
         "to_official": "lib.models.checkpoint",
+        "trunk_pixels": "lib.models.builder",
     },
 )

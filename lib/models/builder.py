@@ -7,6 +7,7 @@ from yacs.config import CfgNode
 
 from lib.models.posenet import PoseNet
 from lib.models.recipes import RECIPES
+from lib.structures.pixels import Pixels
 from lib.utils.errors import ConfigError
 
 
@@ -26,6 +27,15 @@ def build_model(cfg: CfgNode) -> nn.Module:
     if isinstance(network, PoseNet) and recipe.task == "topdown":
         _check_sizes(network, cfg.MODEL)
     return network
+
+
+def trunk_pixels(model: CfgNode) -> Pixels:
+    """Return the pixels that the trunk of ``MODEL`` was made for; nothing is built.
+
+    Raises:
+        ConfigError: the trunk's name is unknown, or ``MODEL.EXTRA.PIXELS`` is impossible.
+    """
+    return RECIPES[model.NAME].pixels(model)
 
 
 def _check_sizes(network: PoseNet, model: CfgNode) -> None:

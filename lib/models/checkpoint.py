@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.models.layers.position import resize_bias
 from lib.models.registry import RECIPES, KeyMap, StateDict
 from lib.models.weights_file import read_checkpoint, strip_wrappers, unwrap
 from lib.utils.errors import WeightsError
@@ -231,12 +231,10 @@ def _chosen(name: str, layers: Iterable[str]) -> bool:
 
 def _resized(value: Tensor, like: Tensor) -> Tensor:
     """Return a bias table ((2w - 1)^2, heads) resampled to the window of ``like``."""
-    old, new = math.isqrt(len(value)), math.isqrt(len(like))
-    if value.shape == like.shape or value.shape[1:] != like.shape[1:] or old**2 != len(value):
+    new = math.isqrt(len(like))
+    if value.shape == like.shape or value.shape[1:] != like.shape[1:] or new**2 != len(like):
         return value
-    grid = value.float().T.reshape(1, -1, old, old)
-    grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=False)
-    return grid.reshape(-1, new * new).T.to(value.dtype)
+    return resize_bias(value, (new, new))
 
 
 def _problem(

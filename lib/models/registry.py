@@ -3,11 +3,15 @@
 Contracts (B images; all maps are (B, C, H, W), fine to coarse):
 
 * A **backbone** maps images (B, 3, H, W), normalised, to a list of maps, and declares
-  ``out_channels`` and ``out_strides`` (tuples, one entry per map, strides in input pixels).
+  ``out_channels`` and ``out_strides`` (tuples, one entry per map, strides in input pixels). Pixels
+  other than ImageNet's are declared as ``pixels``: a ``Pixels``, or what makes one of the trunk's
+  arguments. A ``key_map`` translates files that hold the trunk alone.
 * A **neck** is built with ``(in_channels, in_strides, **kwargs)``, maps a list of maps to a list of
   maps, and declares ``out_channels`` and ``out_strides`` too.
 * A **head** is built with ``(in_channels, in_strides, num_joints, **kwargs)`` and maps a list of
   maps to heatmaps (B, K, h, w) or a list of them; it declares ``out_stride``.
+* A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless
+  the YAML names another; whole-image models, whose images differ in size, give it None.
 * A **recipe** is what the lineage's ``MODEL.NAME`` names: a composition of the three, the schema of
   its ``MODEL.EXTRA``, the task it serves, and its two-way map to official checkpoint keys.
 """
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from yacs.config import CfgNode
 
+from lib.structures.pixels import Pixels
 from lib.utils.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -99,6 +104,11 @@ class PrefixMap:
         return key
 
 
+def _imagenet(model: CfgNode) -> Pixels:
+    """Return the pixels of nearly all published trunks."""
+    return Pixels()
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a ``MODEL.NAME`` stands for.
@@ -109,6 +119,7 @@ class Recipe:
         build: turns the (complete) ``MODEL`` node into a network, without weights.
         key_map: official checkpoint keys <-> ours.
         table: how the family's published "GFLOPs" count, a key of ``complexity.CONVENTIONS``.
+        pixels: says from the ``MODEL`` node what pixels the trunk was made for.
     """
 
     task: str
@@ -116,6 +127,7 @@ class Recipe:
     build: Callable[[CfgNode], nn.Module]
     key_map: KeyMap
     table: str = "legacy / 2^30"
+    pixels: Callable[[CfgNode], Pixels] = _imagenet
 
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")

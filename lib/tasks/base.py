@@ -155,6 +155,7 @@ class Task(ABC):
     def describe(self) -> dict[str, Any]:
         """Return what a weights file must remember to be used rightly, as plain values.
 
-        At least ``task``, ``codec``, ``color_rgb``, ``joints`` (names), ``boxes`` (source of the
-        boxes a test uses) and ``flip``.
+        At least ``task``, ``codec``, ``color_rgb``, ``mean`` and ``std`` (of pixels in [0, 1], in
+        the network's order), ``joints`` (names), ``boxes`` (source of the boxes a test uses) and
+        ``flip``.
         """

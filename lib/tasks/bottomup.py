@@ -22,7 +22,7 @@ from lib.datasets.bottomup import (
 from lib.datasets.image_people import people_of_images
 from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.losses.associative import masked_heatmap_loss, tag_loss
-from lib.models import build_model
+from lib.models import build_model, trunk_pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Batch, Evaluator, Task
@@ -43,7 +43,8 @@ from lib.utils.errors import ConfigError
 class BottomUpTask(Task):
     """The task of networks that predict heatmaps and tags of everybody in an image.
 
-    Their pixels are always red-green-blue, as published; ``DATASET.COLOR_RGB`` is not asked.
+    Their pixels are red-green-blue, as published, unless the trunk itself says otherwise;
+    ``DATASET.COLOR_RGB`` is not asked.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -51,6 +52,7 @@ class BottomUpTask(Task):
         self.cfg = cfg
         self.num_joints: int = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER
         self.scales = scales_to_test(cfg)
+        self.pixels = trunk_pixels(cfg.MODEL).in_order(True)
 
     # --- what the engine asks for -------------------------------------------------------------
 
@@ -97,7 +99,7 @@ class BottomUpTask(Task):
             ``heatmap_<stage>``, ``push_<stage>`` and ``pull_<stage>`` of the stages that have them,
             means over the batch, factors applied.
         """
-        outputs = model(normalise(batch["image"], rgb=True))
+        outputs = model(normalise(batch["image"], self.pixels))
         losses: dict[str, Tensor] = {}
         for stage, output in enumerate(outputs):
             losses |= self._stage_losses(stage, output, batch)
@@ -140,7 +142,7 @@ class BottomUpTask(Task):
         return {
             "task": "bottomup",
             "codec": "associative",
-            "color_rgb": True,
+            **self.pixels.describe(),
             "joints": list(self.skeleton.joints),
             "boxes": "none (bottom-up)",
             "flip": self.cfg.TEST.FLIP_TEST,
@@ -180,7 +182,7 @@ class BottomUpTask(Task):
 
     @cached_property
     def _merger(self) -> MapMerger:
-        return MapMerger(self.cfg, self.skeleton)
+        return MapMerger(self.cfg, self.skeleton, self.pixels)
 
     @cached_property
     def _test_source(self) -> Source:

@@ -19,6 +19,7 @@ from lib.codecs.multiscale import (
     view_at_scale,
 )
 from lib.structures.geometry import apply_affine, invert_affine
+from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.bottomup_options import (
@@ -37,8 +38,9 @@ from lib.tasks.transfer import index_on
 class MapMerger:
     """Runs a network on the views of an image and merges what it says (HigherHRNet, Sec. 3.3)."""
 
-    def __init__(self, cfg: CfgNode, skeleton: Skeleton) -> None:
+    def __init__(self, cfg: CfgNode, skeleton: Skeleton, pixels: Pixels) -> None:
         self.cfg = cfg
+        self.pixels = pixels
         self.scales = scales_to_test(cfg)
         self.num_joints = skeleton.num_joints
         self.grouping = build_grouping(cfg, skeleton)
@@ -87,7 +89,7 @@ class MapMerger:
 
     def _maps_at_scale(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return heatmaps (1, K, h, w) and the tag maps (1, D, h, w) of one scale."""
-        images = normalise(pixels, rgb=True)
+        images = normalise(pixels, self.pixels)
         if self.cfg.TEST.FLIP_TEST:
             images = torch.cat([images, images.flip(3)])  # one batch of both
         heat, tags = split_stages(

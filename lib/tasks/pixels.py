@@ -8,27 +8,24 @@ import cv2
 import torch
 from torch import Tensor
 
-# ImageNet statistics of the red, green and blue channel. Networks that want blue-green-red pixels
-# were trained with these constants in this order all the same.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+from lib.structures.pixels import Pixels
 
 
-def normalise(images: Tensor, *, rgb: bool) -> Tensor:
+def normalise(images: Tensor, pixels: Pixels) -> Tensor:
     """Return (B, 3, H, W) float32 in channels-last memory from (B, H, W, 3) uint8 BGR images.
 
     Args:
         images: blue-green-red bytes, on the device that computes.
-        rgb: whether the network wants red-green-blue (``DATASET.COLOR_RGB``).
+        pixels: what the network wants.
     """
     batch, height, width, _ = images.shape
-    if rgb:
+    if pixels.rgb:
         images = _swap_colours(images)
-    scale, offset = _row_constants(width, images.device)
+    scale, offset = _row_constants(pixels, width, images.device)
     # Whole rows at once: three neighbouring channels are too few for a processor's vectors. In
     # place: fresh memory for every step costs more than the arithmetic.
-    pixels = images.reshape(batch, height, 3 * width).float().mul_(scale).sub_(offset)
-    return pixels.view(batch, height, width, 3).permute(0, 3, 1, 2)  # channels-last memory
+    rows = images.reshape(batch, height, 3 * width).float().mul_(scale).sub_(offset)
+    return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)  # channels-last memory
 
 
 def _swap_colours(images: Tensor) -> Tensor:
@@ -43,10 +40,10 @@ def _swap_colours(images: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _row_constants(width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _row_constants(pixels: Pixels, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return factor and offset of a row of pixels (3 width,); making them waits for the device."""
-    scale = torch.tensor([1 / (255 * s) for s in STD])
-    offset = torch.tensor([m / s for m, s in zip(MEAN, STD, strict=True)])
+    scale = torch.tensor([1 / (255 * s) for s in pixels.std])
+    offset = torch.tensor([m / s for m, s in zip(pixels.mean, pixels.std, strict=True)])
     return scale.repeat(width).to(device), offset.repeat(width).to(device)
 
 

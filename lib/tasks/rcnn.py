@@ -24,6 +24,7 @@ from lib.datasets.detection import (
 from lib.datasets.sources import Source, source_skeleton
 from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
+from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Batch, Evaluator, Task
@@ -117,7 +118,7 @@ class RcnnTask(Task):
         return {
             "task": "rcnn",
             "codec": f"roi {self.cfg.MODEL.EXTRA.TEST.DECODE}",
-            "color_rgb": self.cfg.DATASET.COLOR_RGB,
+            **self._described_pixels(),
             "joints": list(self.skeleton.joints),
             "boxes": "found by the model",
             "flip": self.cfg.TEST.FLIP_TEST,
@@ -185,6 +186,11 @@ class RcnnTask(Task):
             "of ImageNet or COCO, or train from nothing: MODEL.EXTRA.BACKBONE.NORM BN "
             "MODEL.EXTRA.BACKBONE.TRAINABLE_LAYERS 5"
         )
+
+    def _described_pixels(self) -> dict[str, Any]:
+        given = self.cfg.MODEL.EXTRA.INPUT
+        pixels = Pixels(tuple(given.MEAN), tuple(given.STD), self.cfg.DATASET.COLOR_RGB)
+        return pixels.describe()
 
     def _pixels(self, images: list[Tensor]) -> list[Tensor]:
         return [unit_planes(image, rgb=self.cfg.DATASET.COLOR_RGB) for image in images]

@@ -24,7 +24,7 @@ from lib.datasets.topdown import (
     person_crops,
 )
 from lib.evaluation.accuracy import heatmap_accuracy
-from lib.models import build_model
+from lib.models import build_model, trunk_pixels
 from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
@@ -52,6 +52,7 @@ class TopDownTask(Task):
         self.cfg = cfg
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
+        self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
         self._loss = build_loss(cfg)
 
     # --- what the engine asks for -------------------------------------------------------------
@@ -102,7 +103,7 @@ class TopDownTask(Task):
 
     def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Encode targets on the device and compare; ``_accuracy`` is the share of close joints."""
-        images = normalise(batch["image"], rgb=self.cfg.DATASET.COLOR_RGB)
+        images = normalise(batch["image"], self.pixels)
         targets, weights = self.codec.encode(batch["keypoints"], batch["visible"])
         if self.cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
             weights = weights * weights.new_tensor(self.skeleton.joint_weights)
@@ -190,7 +191,7 @@ class TopDownTask(Task):
         return {
             "task": "topdown",
             "codec": cfg.MODEL.TARGET_TYPE,
-            "color_rgb": cfg.DATASET.COLOR_RGB,
+            **self.pixels.describe(),
             "joints": list(self.skeleton.joints),
             "boxes": "annotated" if self._uses_truth else f"detector {cfg.TEST.COCO_BBOX_FILE}",
             "flip": cfg.TEST.FLIP_TEST,
@@ -224,7 +225,7 @@ class TopDownTask(Task):
 
     def _send(self, model: nn.Module, images: Tensor, crops: Tensor) -> HostCopy:
         """Return (N, K, 3) ``x, y, score`` to come; nothing here waits for the device."""
-        pixels = normalise(images, rgb=self.cfg.DATASET.COLOR_RGB)
+        pixels = normalise(images, self.pixels)
         if not self.cfg.TEST.FLIP_TEST:
             heatmaps = model(pixels)
         else:

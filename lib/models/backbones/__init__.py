@@ -1,9 +1,10 @@
 """Image -> list of maps, fine to coarse.
 
 ``resnet``, ``lpn`` (its light form); ``multires`` (the skeleton of the HR networks), ``hrnet`` and
-``hrformer`` on it; ``davit`` (also fused with HRNet); ``eeffnet`` (EfficientNet and EEffNet).
+``hrformer`` on it; ``davit`` (also fused with HRNet); ``eeffnet`` (EfficientNet and EEffNet);
+``timm_trunk`` (any network of timm), ``timm_keys`` for files of its weights.
 """
 
-from lib.models.backbones import davit, eeffnet, hrformer, hrnet, lpn, resnet
+from lib.models.backbones import davit, eeffnet, hrformer, hrnet, lpn, resnet, timm_trunk
 
-__all__ = ["davit", "eeffnet", "hrformer", "hrnet", "lpn", "resnet"]
+__all__ = ["davit", "eeffnet", "hrformer", "hrnet", "lpn", "resnet", "timm_trunk"]

@@ -1,0 +1,172 @@
+"""``timm``: any network of timm that gives feature maps, and its plain vision transformers.
+
+Strides and channels are timm's own (``feature_info``), and so are mean and std of the pixels. The
+weights of a trunk come from ``MODEL.PRETRAINED``: a file with timm's names, or one of those that
+``lib.models.backbones.timm_keys`` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lib.models.backbones.timm_keys import TimmKeys
+from lib.models.registry import BACKBONES
+from lib.structures.pixels import Pixels
+from lib.utils.errors import did_you_mean
+
+
+@BACKBONES.register("timm")
+class TimmTrunk(nn.Module):
+    """A network of timm without its classifier.
+
+    Args:
+        name: timm's name, as ``convnext_tiny`` or ``vit_small_patch16_224.augreg_in21k``.
+        out_indices: which of timm's maps come out, counted from 0 (the finest) or from -1 (the
+            coarsest); empty takes all. A plain transformer has a map per block, all of one stride,
+            and gives the last; its maps go through its final layer norm.
+        drop_path: rate of stochastic depth of the last block; timm spreads it over the blocks.
+        freeze_bn: keep statistics, scales and shifts of batch-norms as they were loaded.
+        input_size: ``(width, height)`` of the images in pixels, for networks made for one size;
+            None keeps timm's own.
+
+    Attributes:
+        out_channels: channels of the maps, fine to coarse.
+        out_strides: their strides in input pixels.
+        key_map: names of files that hold such a trunk alone <-> ours.
+
+    Raises:
+        ValueError: timm has no such network, the network gives no maps, has no such map or no drop
+            path, or takes one image size only.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        out_indices: Sequence[int] = (),
+        drop_path: float = 0.0,
+        freeze_bn: bool = False,
+        input_size: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
+        if input_size is not None and pretrained_config(name).fixed_input_size:
+            options["img_size"] = (input_size[1], input_size[0])
+        trunk = _create(name, options, out_indices)
+        self.trunk = trunk
+        self.out_channels = tuple(trunk.feature_info.channels())
+        self.out_strides = tuple(trunk.feature_info.reduction())
+        self.key_map = TimmKeys(name, trunk)
+        # Window transformers compute on (B, H, W, C) and give their maps so.
+        self._channels_last = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
+        self._freeze_bn = freeze_bn
+        if freeze_bn:
+            for norm in self._batch_norms():
+                norm.requires_grad_(False)
+
+    @staticmethod
+    def pixels(name: str = "", **_: Any) -> Pixels:
+        """Return mean and std that timm keeps for the network; its colours are red, green, blue.
+
+        Raises:
+            ValueError: timm has no such network.
+        """
+        config = pretrained_config(name)
+        return Pixels(tuple(config.mean), tuple(config.std), rgb=True)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images (B, 3, H, W) to maps (B, C_i, H / stride_i, W / stride_i), fine to coarse."""
+        maps = self.trunk(images)
+        return [x.permute(0, 3, 1, 2) for x in maps] if self._channels_last else list(maps)
+
+    def train(self, mode: bool = True) -> TimmTrunk:
+        """Set training or evaluation mode; frozen batch-norms stay in the latter."""
+        super().train(mode)
+        if self._freeze_bn:
+            for norm in self._batch_norms():
+                norm.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Keep what timm's constructor drew (the network's own initialisation)."""
+
+    def _batch_norms(self) -> list[nn.Module]:
+        return [module for module in self.modules() if isinstance(module, _BatchNorm)]
+
+
+def pretrained_config(name: str) -> Any:
+    """Return timm's record of a network's weights: mean, std, input size and more.
+
+    Raises:
+        ValueError: timm has no such network.
+    """
+    import timm  # takes seconds
+
+    if not name:
+        raise ValueError("NAME is empty; it must name a network of timm, as convnext_tiny")
+    architecture = name.partition(".")[0]
+    if not timm.is_model(architecture):
+        raise ValueError(f"timm has no network '{name}'.{did_you_mean(name, timm.list_models())}")
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError:
+        tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+        raise ValueError(f"timm has no '{name}'; its weights are {', '.join(tags)}") from None
+
+
+def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> Any:
+    """Return timm's network as one that gives maps.
+
+    Args:
+        name: timm's.
+        options: of ``timm.create_model``.
+        out_indices: see ``TimmTrunk``.
+
+    Raises:
+        ValueError: it cannot be built so.
+    """
+    import timm
+
+    try:
+        trunk: Any = timm.create_model(name, features_only=True, **options)
+        strides = trunk.feature_info.reduction()
+        if _is_plain(trunk):
+            # timm leaves the final norm out; the sums of residuals are too large for a head then.
+            network = timm.create_model(name, num_classes=0, **options)
+            return type(trunk)(network, list(out_indices) or [-1], norm=True)
+        if not out_indices:
+            return trunk
+        indices = _rising(out_indices, strides)
+        return timm.create_model(name, features_only=True, out_indices=indices, **options)
+    except TypeError as error:
+        if "drop_path_rate" not in str(error):
+            raise
+        raise ValueError(f"timm's {name} has no drop path; leave DROP_PATH out") from None
+    except (AssertionError, AttributeError, NotImplementedError, RuntimeError) as error:
+        size = f" for images of {options['img_size'][::-1]}" if "img_size" in options else ""
+        raise ValueError(f"timm's {name} gives no feature maps{size}: {error}") from None
+
+
+def _is_plain(trunk: Any) -> bool:
+    """Return whether all maps have one stride: a plain transformer, with a map per block."""
+    strides = trunk.feature_info.reduction()
+    return hasattr(trunk, "model") and len(set(strides)) == 1
+
+
+def _rising(wanted: Sequence[int], strides: Sequence[int]) -> list[int]:
+    """Return indices of maps counted from 0, from fine to coarse.
+
+    Raises:
+        ValueError: there is no such map.
+    """
+    count = len(strides)
+    if not all(-count <= index < count for index in wanted):
+        raise ValueError(
+            f"OUT_INDICES must lie between {-count} and {count - 1}, the network gives maps of "
+            f"strides {list(strides)}; got {list(wanted)}"
+        )
+    return sorted({index % count for index in wanted})
