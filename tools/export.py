@@ -67,8 +67,6 @@ def build_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> 
     Raises:
         ExportError: the model is of a kind that is not exported.
     """
-    from lib.tasks.pixels import MEAN, STD
-
     described = estimator.task.describe()
     if described["task"] == "rcnn":
         raise ExportError(

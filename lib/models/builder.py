@@ -51,6 +51,7 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
     multiple = max(_size_multiple(part) for part in (network.backbone, network.neck))
     if any(side % multiple for side in size):
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
+    network.input_size = (size[0], size[1])
     stride = network.head.out_stride
     wanted = [side // stride for side in size]
     if list(model.HEATMAP_SIZE) != wanted:

@@ -15,7 +15,7 @@ from lib.models.cost import run_without_data
 SAME = (nn.Identity, nn.Dropout)  # hand on the very tensor they got
 
 
-def fold_batch_norm(network: nn.Module, size: tuple[int, int] = (64, 64)) -> int:
+def fold_batch_norm(network: nn.Module, size: tuple[int, int] | None = None) -> int:
     """Merge every batch-norm that directly follows a convolution into it, in place.
 
     The network then computes the same in fewer steps. It can no longer be trained, and its state
@@ -24,7 +24,8 @@ def fold_batch_norm(network: nn.Module, size: tuple[int, int] = (64, 64)) -> int
     Args:
         network: in evaluation mode.
         size: ``(height, width)`` of an image that it accepts; nothing is computed, the order of the
-            layers is read off a pass without data.
+            layers is read off a pass without data. None takes the network's ``input_size``, else a
+            small one.
 
     Returns:
         The number of batch-norms that are gone.
@@ -34,7 +35,8 @@ def fold_batch_norm(network: nn.Module, size: tuple[int, int] = (64, 64)) -> int
     """
     if network.training:
         raise ValueError("fold batch-norm in evaluation mode only: call network.eval() first")
-    pairs = _pairs(network, size)
+    width, height = getattr(network, "input_size", (64, 64))
+    pairs = _pairs(network, size or (height, width))
     gone = {norm: _rest(norm, _merge(conv, norm)) for conv, norm in pairs}
     for parent in list(network.modules()):
         for name, child in parent.named_children():

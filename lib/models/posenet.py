@@ -6,7 +6,13 @@ from torch import Tensor, nn
 
 
 class PoseNet(nn.Module):
-    """``head(neck(backbone(images)))``; each part is sized from what the one before declares."""
+    """``head(neck(backbone(images)))``; each part is sized from what the one before declares.
+
+    Attributes:
+        input_size: ``(width, height)`` of the images; where it is missing, they may be of any size.
+    """
+
+    input_size: tuple[int, int]
 
     def __init__(self, backbone: nn.Module, neck: nn.Module | None, head: nn.Module) -> None:
         super().__init__()
