@@ -35,7 +35,7 @@ NEEDED = (
     *("scipy", "tensorboardX", "timm", "tqdm", "matplotlib"),
 )
 OPTIONAL = {
-    "faster-coco-eval": "COCO scoring is slower: pip install -e '.[fast]'",
+    "faster-coco-eval": "TEST.EVALUATOR fast cannot be chosen: pip install -e '.[fast]'",
     "onnx": "tools/export.py cannot write ONNX: pip install -e '.[export]'",
     "onnxruntime": "ONNX files cannot be run: pip install -e '.[export]'",
 }

@@ -153,15 +153,15 @@ def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[
     MPII's scores are per joint as they are.
     """
     from lib.evaluation.breakdown import joint_table
-    from lib.evaluation.coco import prepare_poses
     from lib.evaluation.diagnosis import diagnose
+    from lib.evaluation.table import read_table
     from lib.tasks.splits import build_source
 
     source = build_source(cfg, train=False)
     if source.kind == "mpii" or not source.has_truth:
         return []
-    dataset, rows, _ = prepare_poses(source.annotation, files[0], skeleton.sigmas)
-    found = joint_table(diagnose(dataset, rows, skeleton), skeleton)
+    table, _ = read_table(source.annotation, files[0], skeleton.sigmas)
+    found = joint_table(diagnose(table, skeleton), skeleton)
     return [
         {"joint": row["joint"], "labelled": row["labelled"], **known(row, "AP", "PCK")}
         for row in found

@@ -211,7 +211,7 @@ def _test() -> CfgNode:
             "RESCORE": True,  # person score = box score x mean joint score
             "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
             "SOFT_NMS": False,
-            "EVALUATOR": "auto",  # auto | pycocotools | fast (faster-coco-eval)
+            "EVALUATOR": "auto",  # auto (own) | own | pycocotools | fast (faster-coco-eval)
             "BEST": "",  # of a mix: the score that chooses the best weights, such as coco/AP
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up

@@ -26,7 +26,7 @@ CHOICES = {
     "TRAIN.FORMAT": ("pth", "safetensors"),
     "TRAIN.SCHEDULER": ("multistep", "cosine", "plateau"),
     "TEST.FLIP_ALIGN": ("", "none", "integer", "exact"),
-    "TEST.EVALUATOR": ("auto", "pycocotools", "fast"),
+    "TEST.EVALUATOR": ("auto", "own", "pycocotools", "fast"),
     "TEST.MATCHER": ("munkres", "scipy"),
 }
 

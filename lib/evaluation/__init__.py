@@ -2,10 +2,11 @@
 
 ``oks``            similarity, suppression of duplicates, rescoring
 ``coco``           AP and AR of poses and boxes; ``coco_evaluator`` collects, scores, writes
-``coco_files``     annotation and result files, checked
+``coco_files``     annotation and result files, checked; ``table``: their poses as columns
+``pairs``          similarities of found to annotated people, ``matching``: who is whose, AP
+``summary``        the numbers that COCO reports; ``packages``: pycocotools and others, as oracles
 ``crowdpose``      the nine CrowdPose numbers
 ``mpii``           PCKh
-``matching``       who was matched to whom, as arrays: AP for curves, weights, ranges of size
 ``diagnosis``      jitter, inversion, swap, miss, background, duplicates; what each costs
 ``breakdown``      tables by joint and by size
 ``bootstrap``      is one run better than another, or luck?

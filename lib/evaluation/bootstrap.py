@@ -49,7 +49,7 @@ def paired_bootstrap(
     if not np.array_equal(first.wanted, second.wanted):
         raise ValueError("the two runs are not matched to the same images")
     random = np.random.default_rng(seed)
-    images = len(first.wanted)
+    images = first.images
     draws = np.full(resamples, np.nan)
     for number in range(resamples):
         weights = np.bincount(random.integers(0, images, images), minlength=images)

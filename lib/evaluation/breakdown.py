@@ -14,8 +14,8 @@ from lib.evaluation.matching import (
     average_precision,
     match_images,
     precision_curves,
-    similarities,
 )
+from lib.evaluation.pairs import similarities
 from lib.structures.skeleton import Skeleton
 
 SIZES = {

@@ -43,7 +43,7 @@ class CocoEvaluator:
             ``scale``, as the HRNet family), ``"box"`` or ``"extent"`` (``bbox`` of the found
             box, or around all joints).
         score_boxes: add box AP and AR as ``"box AP"`` and so on; needs ``row_extras="box"``.
-        evaluator: ``"pycocotools"`` or ``"fast"``.
+        evaluator: ``"own"``, ``"pycocotools"`` or ``"fast"``.
         image_ids: score these images only.
         submission: the algorithm's name in the archive for the COCO server.
 
@@ -67,7 +67,7 @@ class CocoEvaluator:
         rescore_poses: bool = True,
         row_extras: str = "crop",
         score_boxes: bool = False,
-        evaluator: str = "pycocotools",
+        evaluator: str = "own",
         image_ids: Sequence[int] | None = None,
         submission: str = "efepose",
     ) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lib.evaluation.coco import prepare_poses, run_coco
+from lib.evaluation.coco import pose_scores
 from lib.evaluation.coco_evaluator import CocoEvaluator
-from lib.evaluation.coco_files import CROWDPOSE_AREA, Rows
+from lib.evaluation.coco_files import Rows, read_results
+from lib.evaluation.table import annotated
 from lib.utils.errors import DataError
 
 SUBSETS = {"easy": (0.0, 0.2), "medium": (0.2, 0.8), "hard": (0.8, np.inf)}
@@ -30,7 +31,7 @@ def evaluate_crowdpose(
     results_json_or_list: str | Path | Rows,
     sigmas: Sequence[float] | None = None,
     *,
-    evaluator: str = "pycocotools",
+    evaluator: str = "own",
 ) -> dict[str, float]:
     """Score poses on CrowdPose; arguments as for ``evaluate_coco``.
 
@@ -41,17 +42,16 @@ def evaluate_crowdpose(
     Raises:
         DataError: a file is missing or damaged, or an image has no ``crowdIndex``.
     """
-    dataset, rows, spreads = prepare_poses(gt_json, results_json_or_list, sigmas)
-    use_box_areas(dataset["annotations"])
-    subsets = _split_images(dataset["images"])
-    stats, _ = run_coco(dataset, _copy(rows), "keypoints", spreads, evaluator)
-    values = [*stats[[0, 1, 2, 5, 6, 7]].tolist()]
-    for image_ids in subsets.values():
+    dataset = with_box_areas(annotated(gt_json))
+    rows = read_results(results_json_or_list)
+    stats, _ = pose_scores(dataset, rows, sigmas, evaluator)
+    values = stats[[0, 1, 2, 5, 6, 7]].tolist()
+    for image_ids in _split_images(dataset["images"]).values():
         if not image_ids:
             values.append(float("nan"))
             continue
-        _, tables = run_coco(dataset, _copy(rows), "keypoints", spreads, evaluator, image_ids)
-        values.append(round(float(np.mean(tables["precision"][..., 0, :])), 4))
+        _, precision = pose_scores(dataset, rows, sigmas, evaluator, image_ids)
+        values.append(round(float(np.mean(precision[..., 0, :])), 4))
     return dict(zip(CROWDPOSE_METRICS, values, strict=True))
 
 
@@ -65,10 +65,16 @@ class CrowdPoseEvaluator(CocoEvaluator):
         )
 
 
-def use_box_areas(annotations: Rows) -> None:
-    """Set the area of every annotated person to 0.53 of its box, in place."""
-    for row in annotations:
-        row["area"] = CROWDPOSE_AREA * row["bbox"][2] * row["bbox"][3]
+def with_box_areas(dataset: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy in which the area of every annotated person is 0.53 of its box.
+
+    Reading fills in that area where a file has none, so those of the file are left out.
+    """
+    annotations = [
+        {key: value for key, value in row.items() if key != "area"}
+        for row in dataset["annotations"]
+    ]
+    return {**dataset, "annotations": annotations}
 
 
 def _split_images(images: Rows) -> dict[str, list[int]]:
@@ -79,7 +85,3 @@ def _split_images(images: Rows) -> dict[str, list[int]]:
         name: [image["id"] for image in images if low <= image["crowdIndex"] < high]
         for name, (low, high) in SUBSETS.items()
     }
-
-
-def _copy(rows: Rows) -> Rows:
-    return [dict(row) for row in rows]

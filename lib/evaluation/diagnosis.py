@@ -12,20 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from lib.evaluation.coco_files import Rows
-from lib.evaluation.matching import (
-    ImagePoses,
-    average_precision,
-    group_by_image,
-    match_images,
-    match_people,
-    mean_similarity,
-    similarities,
-)
+from lib.evaluation.matching import average_precision, match_images, match_people
+from lib.evaluation.pairs import mean_similarity, similarities
+from lib.evaluation.table import ImagePoses, PoseTable
 from lib.structures.skeleton import Skeleton
 
 JOINT_ERRORS: tuple[str, ...] = ("good", "jitter", "inversion", "swap", "miss")
@@ -80,18 +72,15 @@ class Diagnosis:
     costs: dict[str, float]
 
 
-def diagnose(dataset: dict[str, Any], rows: Rows, skeleton: Skeleton) -> Diagnosis:
+def diagnose(table: PoseTable, skeleton: Skeleton) -> Diagnosis:
     """Sort all errors of found poses.
 
     Args:
-        dataset: completed data set (``lib.evaluation.coco.prepare_poses``).
-        rows: checked result rows.
+        table: annotated and found poses (``lib.evaluation.table.read_table``).
         skeleton: mirror pairs and spreads of the K joints.
     """
     sigmas = np.asarray(skeleton.sigmas, np.float64)
-    images = [
-        find_errors(image, sigmas, skeleton.flip_index) for image in group_by_image(dataset, rows)
-    ]
+    images = [find_errors(image, sigmas, skeleton.flip_index) for image in table.images()]
     counts = np.zeros((skeleton.num_joints, len(JOINT_ERRORS)), np.int64)
     for errors in images:
         for kind in range(len(JOINT_ERRORS)):

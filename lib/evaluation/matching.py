@@ -1,133 +1,186 @@
-"""Which found pose belongs to which annotated one, by the COCO rules, as arrays to analyse.
+"""Which found object belongs to which annotated one, by the COCO rules, for all images at once.
 
-``evaluate_coco`` gives the official numbers; here every match is at hand, so that scores can be
-split by joint or size, corrected, and resampled. Average precision from here equals pycocotools'.
-Letters: G annotated and D found people of an image, K joints, T similarity thresholds.
+Lin et al. 2014 (cocodataset.org): found objects choose in the order of their scores, each the free
+annotated one most similar to it. Choices of different images do not touch each other, so all
+objects of the same rank choose together: the loop is over ranks (20 for poses), not over images,
+thresholds or objects. The numbers are those of pycocotools.
+Letters: I images, C categories, G annotated and D found objects of all images, P similar pairs, T
+similarity thresholds.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 
-from lib.evaluation.coco_files import Rows
+from lib.evaluation.pairs import Pairs, pose_pairs
+from lib.evaluation.table import ImagePoses, PoseTable, ranks
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
-MAX_PEOPLE = 20
 ALL_SIZES = (0.0, 1e10)  # square pixels
 
 
-@dataclass
-class ImagePoses:
-    """Annotated and found people of one image.
+@dataclass(frozen=True)
+class Candidates:
+    """All that matching needs to know of annotated and found objects, poses or boxes.
 
     Attributes:
-        image_id: id of the image.
-        truth: (G, K, 2) ``(x, y)`` in pixels.
-        visible: (G, K) bool, labelled joints.
+        images: I.
+        categories: C.
         areas: (G,) square pixels.
-        boxes: (G, 4) ``x, y, width, height``.
-        crowd: (G,) bool, regions of many people.
-        ignored: (G,) bool, crowd regions and people without a labelled joint.
-        found: (D, K, 2) ``(x, y)`` in pixels, best score first, at most 20.
-        joint_scores: (D, K).
-        scores: (D,).
-        found_areas: (D,) square pixels of the found boxes.
+        crowd: (G,) bool, regions that any number of found objects may match.
+        ignored: (G,) bool, objects that count neither as found nor as missed.
+        truth_cell: (G,) ``category * I + image``, ascending.
+        scores: (D,), falling within a cell.
+        found_areas: (D,) square pixels.
+        found_cell: (D,) ascending.
+        pairs: which are similar.
     """
 
-    image_id: int
-    truth: np.ndarray
-    visible: np.ndarray
+    images: int
+    categories: int
     areas: np.ndarray
-    boxes: np.ndarray
     crowd: np.ndarray
     ignored: np.ndarray
-    found: np.ndarray
-    joint_scores: np.ndarray
+    truth_cell: np.ndarray
     scores: np.ndarray
     found_areas: np.ndarray
+    found_cell: np.ndarray
+    pairs: Pairs
 
 
 @dataclass
 class Matches:
-    """Outcome for all found people of all images; D counts over images here, I images.
+    """Outcome for all found objects.
 
     Attributes:
         scores: (D,).
-        image_index: (D,) position of the image.
-        hit: (T, D) bool, matched to a counted annotated person.
-        counted: (T, D) bool; False where a found person is neither right nor wrong.
-        wanted: (I,) annotated people that count.
-        truth_index: (T, D) number of the matched annotated person within its image, -1 for none.
+        cell: (D,) ``category * I + image``, ascending.
+        hit: (T, D) bool, matched to a counted annotated object.
+        counted: (T, D) bool; False where a found object is neither right nor wrong.
+        wanted: (C, I) annotated objects that count.
+        truth_index: (T, D) number of the matched annotated object, -1 for none.
     """
 
     scores: np.ndarray
-    image_index: np.ndarray
+    cell: np.ndarray
     hit: np.ndarray
     counted: np.ndarray
     wanted: np.ndarray
     truth_index: np.ndarray
 
-
-def group_by_image(dataset: dict[str, Any], rows: Rows) -> list[ImagePoses]:
-    """Sort completed annotations and checked result rows by image (see ``prepare_poses``)."""
-    truths, results = defaultdict(list), defaultdict(list)
-    for row in dataset["annotations"]:
-        truths[row["image_id"]].append(row)
-    for row in rows:
-        results[row["image_id"]].append(row)
-    image_ids = sorted(image["id"] for image in dataset["images"])
-    joints = next((len(r["keypoints"]) // 3 for r in (*dataset["annotations"], *rows)), 0)
-    return [_image_poses(i, truths[i], results[i], joints) for i in image_ids]
+    @property
+    def images(self) -> int:
+        """I."""
+        return self.wanted.shape[1]
 
 
-def similarities(
-    image: ImagePoses, sigmas: np.ndarray, mirror: np.ndarray | None = None
-) -> np.ndarray:
-    """Return (D, G, K) similarities of found joints to annotated ones, each in [0, 1].
-
-    Where an annotated person has no labelled joint, distances are to its box grown threefold.
+def pose_candidates(table: PoseTable, sigmas: np.ndarray) -> Candidates:
+    """Return the candidates of a table of poses.
 
     Args:
-        image: people of one image.
+        table: poses of a split.
         sigmas: (K,) spreads.
-        mirror: (K,) joint numbers; compare found joint ``k`` to annotated joint ``mirror[k]``.
     """
-    order = np.arange(len(sigmas)) if mirror is None else mirror
-    offsets = image.found[:, None] - image.truth[None, :, order]
-    unlabelled = np.asarray(~image.visible.any(axis=1))
-    if unlabelled.any():
-        low = image.boxes[:, :2] - image.boxes[:, 2:]
-        high = image.boxes[:, :2] + 2 * image.boxes[:, 2:]
-        points = image.found[:, None]
-        outside = np.maximum(low[:, None] - points, 0) + np.maximum(points - high[:, None], 0)
-        offsets = np.where(unlabelled[:, None, None], outside, offsets)
-    variances = np.square(2 * sigmas[order])
-    sizes = (image.areas + np.spacing(1))[:, None]
-    return np.exp(-np.square(offsets).sum(axis=-1) / variances / sizes / 2)
+    return Candidates(
+        images=len(table.image_ids),
+        categories=len(table.category_ids),
+        areas=table.areas,
+        crowd=table.crowd,
+        ignored=table.ignored,
+        truth_cell=table.truth_cell,
+        scores=table.scores,
+        found_areas=table.found_areas,
+        found_cell=table.found_cell,
+        pairs=pose_pairs(table, sigmas),
+    )
 
 
-def mean_similarity(similarity: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Return (D, G) object similarities: the mean over labelled joints, over all if none is."""
-    counted = visible | ~visible.any(axis=1, keepdims=True)
-    return (similarity * counted).sum(axis=2) / np.maximum(counted.sum(axis=1), 1)
+def match(
+    candidates: Candidates,
+    *,
+    size_range: tuple[float, float] = ALL_SIZES,
+    ignored: np.ndarray | None = None,
+    thresholds: np.ndarray = THRESHOLDS,
+) -> Matches:
+    """Match the objects of all images.
+
+    Args:
+        candidates: the objects.
+        size_range: areas in square pixels that count; outside it objects are ignored.
+        ignored: (G,) bool, what does not count, instead of the annotated flags.
+        thresholds: (T,) least similarities.
+    """
+    low, high = size_range
+    skip = candidates.ignored if ignored is None else ignored
+    skip = skip | (candidates.areas < low) | (candidates.areas > high)
+    place = ranks(candidates.found_cell)
+    taken = match_pairs(candidates.pairs, place, skip, candidates.crowd, thresholds)
+    matched = taken >= 0
+    on_skipped = matched & np.append(skip, False)[taken]
+    outside = (candidates.found_areas < low) | (candidates.found_areas > high)
+    cells = candidates.categories * candidates.images
+    wanted = np.bincount(candidates.truth_cell[~skip], minlength=cells)
+    return Matches(
+        scores=candidates.scores,
+        cell=candidates.found_cell,
+        hit=matched & ~on_skipped,
+        counted=~on_skipped & (matched | ~outside),
+        wanted=wanted.reshape(candidates.categories, candidates.images),
+        truth_index=taken,
+    )
+
+
+def match_pairs(
+    pairs: Pairs, place: np.ndarray, ignored: np.ndarray, crowd: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
+    """Give found objects, best first, the free annotated object most similar to them.
+
+    Counted objects go before ignored ones, and of equals the later is taken; crowd regions can be
+    taken again and again.
+
+    Args:
+        pairs: P similar pairs; less similar ones than the thresholds do no harm.
+        place: (D,) rank of every found object in its image, 0 for the best.
+        ignored: (G,) bool.
+        crowd: (G,) bool.
+        thresholds: (T,) least similarities.
+
+    Returns:
+        (T, D) numbers of annotated objects, -1 for none.
+    """
+    least = np.minimum(thresholds, 1 - 1e-10)[:, None]
+    taken = np.full((len(thresholds), len(place)), -1)
+    free = np.ones((len(thresholds), len(ignored)), bool)
+    order = np.lexsort(
+        (-pairs.truth, -pairs.overlaps, ignored[pairs.truth], pairs.found, place[pairs.found])
+    )
+    found, truth, overlaps = pairs.found[order], pairs.truth[order], pairs.overlaps[order]
+    bounds = np.flatnonzero(np.diff(place[found], prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(bounds):
+        people, options = found[start:stop], truth[start:stop]
+        fits = (overlaps[start:stop] >= least) & free[:, options]
+        first = np.flatnonzero(np.diff(people, prepend=-1))  # where the next one starts to choose
+        choice = np.where(fits, np.arange(stop - start), stop - start)
+        choice = np.minimum.reduceat(choice, first, axis=1)  # the options stand in order of liking
+        rows, columns = np.nonzero(choice < stop - start)
+        chosen = options[choice[rows, columns]]
+        taken[rows, people[first[columns]]] = chosen
+        free[rows, chosen] = crowd[chosen]
+    return taken
 
 
 def match_people(
     overlaps: np.ndarray, ignored: np.ndarray, crowd: np.ndarray, thresholds: np.ndarray
 ) -> np.ndarray:
-    """Give found people, best first, the free annotated person most similar to them.
-
-    Counted people go before ignored ones, and of equals the later is taken; crowd regions can be
-    taken again and again.
+    """Match the people of one image; see ``match_pairs``.
 
     Args:
-        overlaps: (D, G) similarities.
+        overlaps: (D, G) similarities, best found people first.
         ignored: (G,) bool.
         crowd: (G,) bool.
         thresholds: (T,) least similarities.
@@ -135,21 +188,9 @@ def match_people(
     Returns:
         (T, D) numbers of annotated people, -1 for none.
     """
-    taken = np.full((len(thresholds), len(overlaps)), -1)
-    free = np.ones((len(thresholds), overlaps.shape[1]), bool)
-    least = np.minimum(thresholds, 1 - 1e-10)
-    rows = np.arange(len(thresholds))
-    for d in np.nonzero((overlaps >= least.min()).any(axis=1))[0].tolist():
-        overlap = overlaps[d]
-        fits = free & (overlap >= least[:, None])
-        for group in (~ignored, ignored):
-            values = np.where(fits & group, overlap, -1.0)[:, ::-1]
-            best = values.shape[1] - 1 - values.argmax(axis=1)
-            new = (taken[:, d] < 0) & (fits & group).any(axis=1)
-            taken[new, d] = best[new]
-        chosen = taken[:, d] >= 0
-        free[rows[chosen], taken[chosen, d]] = crowd[taken[chosen, d]]
-    return taken
+    found, truth = np.nonzero(overlaps >= min(float(thresholds.min()), 1 - 1e-10))
+    pairs = Pairs(found, truth, overlaps[found, truth])
+    return match_pairs(pairs, np.arange(len(overlaps)), ignored, crowd, thresholds)
 
 
 def match_images(
@@ -160,35 +201,56 @@ def match_images(
     ignored: Sequence[np.ndarray] | None = None,
     thresholds: np.ndarray = THRESHOLDS,
 ) -> Matches:
-    """Match every image.
+    """Match cells that stand apart, such as those whose poses were changed.
 
     Args:
-        images: I images.
-        overlaps: I similarity matrices (D, G).
+        images: cells in the order of ``PoseTable.images``.
+        overlaps: their similarity matrices (D, G).
         size_range: areas in square pixels that count; outside it people are ignored.
-        ignored: I masks (G,) of people that do not count, instead of the annotated ones.
+        ignored: masks (G,) of people that do not count, instead of the annotated ones.
         thresholds: (T,) least similarities.
     """
-    low, high = size_range
-    taken, hit, counted, wanted = [], [], [], []
-    for number, image in enumerate(images):
-        skip = image.ignored if ignored is None else ignored[number]
-        skip = skip | (image.areas < low) | (image.areas > high)
-        match = match_people(overlaps[number], skip, image.crowd, thresholds)
-        found = match >= 0
-        on_skipped = found & np.append(skip, False)[match]
-        outside = (image.found_areas < low) | (image.found_areas > high)
-        taken.append(match)
-        hit.append(found & ~on_skipped)
-        counted.append(~on_skipped & (found | ~outside))
-        wanted.append(int((~skip).sum()))
-    return Matches(
-        scores=np.concatenate([image.scores for image in images] or [np.zeros(0)]),
-        image_index=np.repeat(np.arange(len(images)), [len(image.scores) for image in images]),
-        hit=np.concatenate(hit, axis=1),
-        counted=np.concatenate(counted, axis=1),
-        wanted=np.array(wanted),
-        truth_index=np.concatenate(taken, axis=1),
+    skip = None if ignored is None else _joined(ignored, bool)
+    candidates = join_images(images, overlaps, float(thresholds.min()))
+    return match(candidates, size_range=size_range, ignored=skip, thresholds=thresholds)
+
+
+def join_images(
+    images: Sequence[ImagePoses], overlaps: Sequence[np.ndarray], least: float
+) -> Candidates:
+    """Return the candidates of cells; arguments as for ``match_images``.
+
+    Args:
+        images: cells.
+        overlaps: their similarity matrices (D, G).
+        least: similarity from which a pair is kept.
+    """
+    found_counts = np.array([len(image.scores) for image in images], np.int64)
+    truth_counts = np.array([len(image.areas) for image in images], np.int64)
+    categories = max((image.category for image in images), default=0) + 1
+    count = sum(image.category == 0 for image in images)
+    place = {image.image_id: n for n, image in enumerate(images[:count])}
+    cells = np.array([i.category * count + place[i.image_id] for i in images], np.int64)
+    near = [np.nonzero(overlap >= min(least, 1 - 1e-10)) for overlap in overlaps]
+    found_starts = np.cumsum(found_counts) - found_counts
+    truth_starts = np.cumsum(truth_counts) - truth_counts
+    both = zip(near, found_starts.tolist(), truth_starts.tolist(), strict=True)
+    places = [(d + found, g + truth) for (d, g), found, truth in both]
+    return Candidates(
+        images=count,
+        categories=categories,
+        areas=_joined([image.areas for image in images]),
+        crowd=_joined([image.crowd for image in images], bool),
+        ignored=_joined([image.ignored for image in images], bool),
+        truth_cell=np.repeat(cells, truth_counts),
+        scores=_joined([image.scores for image in images]),
+        found_areas=_joined([image.found_areas for image in images]),
+        found_cell=np.repeat(cells, found_counts),
+        pairs=Pairs(
+            _joined([d for d, _ in places], np.int64),
+            _joined([g for _, g in places], np.int64),
+            _joined([table[at] for table, at in zip(overlaps, near, strict=True)]),
+        ),
     )
 
 
@@ -202,23 +264,44 @@ def precision_curves(
         weights: (I,) how often every image counts; None counts each once.
 
     Returns:
-        precision (T, 101) and recall (T,); NaN if nothing was to be found.
+        precision (T, 101) and recall (T,), means over the categories that have something to find;
+        NaN if none has.
     """
-    wanted = matches.wanted if weights is None else matches.wanted * weights
+    curves = [category_curves(matches, c, weights) for c in range(len(matches.wanted))]
+    known = [(p, r) for p, r in curves if not np.isnan(r[0])]
+    if not known:
+        return curves[0]
+    return tuple(np.mean(column, axis=0) for column in zip(*known, strict=True))
+
+
+def category_curves(
+    matches: Matches, category: int, weights: np.ndarray | None = None, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``precision_curves`` of one category.
+
+    Args:
+        matches: outcome.
+        category: its position.
+        weights: (I,) how often every image counts; None counts each once.
+        most: best found objects of an image that count; None counts all.
+    """
+    images = matches.images
+    wanted = matches.wanted[category] @ (np.ones(images) if weights is None else weights)
     thresholds = len(matches.hit)
-    if wanted.sum() == 0:
+    if wanted == 0:
         return np.full((thresholds, len(RECALLS)), np.nan), np.full(thresholds, np.nan)
-    order = np.argsort(-matches.scores, kind="stable")
-    share = np.ones(len(order)) if weights is None else weights[matches.image_index[order]]
-    hits = np.cumsum(matches.hit[:, order] * share, axis=1)
-    counted = np.cumsum(matches.counted[:, order] * share, axis=1)
-    recall = hits / wanted.sum()
-    precision = hits / (counted + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.concatenate([envelope, np.zeros((thresholds, 1))], axis=1)
-    curves = [p[np.searchsorted(r, RECALLS)] for r, p in zip(recall, padded, strict=True)]
-    reached = recall[:, -1] if len(order) else np.zeros(thresholds)
-    return np.stack(curves), reached
+    start, stop = np.searchsorted(matches.cell, [category * images, (category + 1) * images])
+    rows = np.arange(start, stop)
+    if most is not None:
+        rows = rows[ranks(matches.cell[start:stop]) < most]
+    order = rows[np.argsort(-matches.scores[rows], kind="stable")]
+    share = None if weights is None else weights[matches.cell[order] % images]
+    precision = np.zeros((thresholds, len(RECALLS)))
+    recall = np.zeros(thresholds)
+    for t in range(thresholds if len(order) else 0):
+        hit, counted = matches.hit[t, order], matches.counted[t, order]
+        precision[t], recall[t] = _curve(hit, counted, share, wanted)
+    return precision, recall
 
 
 def average_precision(matches: Matches, weights: np.ndarray | None = None) -> float:
@@ -226,26 +309,23 @@ def average_precision(matches: Matches, weights: np.ndarray | None = None) -> fl
     return float(precision_curves(matches, weights)[0].mean())
 
 
-def _image_poses(image_id: int, truths: Rows, rows: Rows, joints: int) -> ImagePoses:
-    rows = sorted(rows, key=lambda row: -row["score"])[:MAX_PEOPLE]
-    truth = _numbers(truths, "keypoints", 3 * joints).reshape(len(truths), joints, 3)
-    found = _numbers(rows, "keypoints", 3 * joints).reshape(len(rows), joints, 3)
-    crowd = np.array([bool(row["iscrowd"]) for row in truths], bool)
-    empty = np.array([row["num_keypoints"] == 0 for row in truths], bool)
-    return ImagePoses(
-        image_id=image_id,
-        truth=truth[..., :2],
-        visible=truth[..., 2] > 0,
-        areas=np.array([row["area"] for row in truths], np.float64),
-        boxes=_numbers(truths, "bbox", 4),
-        crowd=crowd,
-        ignored=crowd | empty,
-        found=found[..., :2],
-        joint_scores=found[..., 2],
-        scores=np.array([row["score"] for row in rows], np.float64),
-        found_areas=_numbers(rows, "bbox", 4)[:, 2:].prod(axis=1),
-    )
+def _curve(
+    hit: np.ndarray, counted: np.ndarray, share: np.ndarray | None, wanted: float
+) -> tuple[np.ndarray, float]:
+    """Return (101,) precision and the recall of objects in falling order of their scores.
+
+    Precision can only be highest at a hit, so hits alone are looked at.
+    """
+    places = np.flatnonzero(hit)
+    if not len(places):
+        return np.zeros(len(RECALLS)), 0.0
+    hits = np.arange(1.0, len(places) + 1) if share is None else np.cumsum(share[places])
+    tried = np.cumsum(counted if share is None else counted * share)[places]
+    recall = hits / wanted
+    precision = hits / (tried + np.spacing(1))
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return envelope[np.searchsorted(recall, RECALLS)], float(recall[-1])
 
 
-def _numbers(rows: Rows, key: str, length: int) -> np.ndarray:
-    return np.array([row[key] for row in rows], np.float64).reshape(len(rows), length)
+def _joined(parts: Sequence[np.ndarray], kind: type = np.float64) -> np.ndarray:
+    return np.concatenate(parts) if len(parts) else np.zeros(0, kind)

@@ -40,16 +40,11 @@ def oks_matrix(
     Returns:
         (..., M, N) float64 in [0, 1].
     """
-    offsets = candidates[..., None, :, :, :] - references[..., :, None, :, :]
-    distances = np.square(offsets).sum(axis=-1).astype(np.float64)  # (..., M, N, K)
-    variances = np.square(2 * np.asarray(sigmas, np.float64))
     areas = np.asarray(reference_areas, np.float64)[..., :, None] + candidate_areas[..., None, :]
-    size = areas / 2 + np.spacing(1)
-    similarities = np.exp(distances / variances / size[..., None] / -2)
-    if visible is None:
-        return similarities.mean(axis=-1)
-    counted = visible[..., None, :, :]
-    return (similarities * counted).sum(axis=-1) / np.maximum(counted.sum(axis=-1), 1)
+    similarities = _joint_similarities(
+        candidates[..., None, :, :, :], references[..., :, None, :, :], areas, sigmas
+    )
+    return _mean_counted(similarities, None if visible is None else visible[..., None, :, :])
 
 
 def decay_scores(
@@ -164,9 +159,13 @@ def nms_by_image(
     """
     if len(scores) == 0:
         return np.zeros(0, np.int64)
-    kept = np.full(len(scores), -1, np.int64)  # the slots of an image are neighbours
     order, starts, counts = _sort_by_image(image_ids, scores)
-    step = _suppress_soft if soft else _suppress_hard
+    if not soft:
+        rank = np.repeat(np.arange(len(counts)), counts)
+        seen = None if visible is None else visible[order]
+        poses = keypoints[order], areas[order]
+        return order[_suppress_hard(rank, *poses, np.asarray(sigmas), threshold, seen)]
+    kept = np.full(len(scores), -1, np.int64)  # the slots of an image are neighbours
     for groups, width in _chunks(counts, keypoints.shape[1]):
         places = np.arange(width)
         valid = places < counts[groups, None]  # (G, n)
@@ -174,7 +173,9 @@ def nms_by_image(
         poses, sizes = keypoints[table], areas[table]
         seen = None if visible is None else visible[table]
         overlaps = oks_matrix(poses, poses, sizes, sizes, sigmas, visible=seen)
-        picks = step(overlaps, scores[table], valid, threshold)  # (G, P) places, -1 for none
+        picks = _suppress_soft(
+            overlaps, scores[table], valid, threshold
+        )  # (G, P) places, -1 for none
         rows, columns = np.nonzero(picks >= 0)
         slots = starts[groups[rows]] + columns
         kept[slots] = table[rows, picks[rows, columns]]
@@ -209,14 +210,83 @@ def _chunks(counts: np.ndarray, joints: int) -> Iterator[tuple[np.ndarray, int]]
 
 
 def _suppress_hard(
-    overlaps: np.ndarray, scores: np.ndarray, valid: np.ndarray, threshold: float
+    rank: np.ndarray,
+    keypoints: np.ndarray,
+    areas: np.ndarray,
+    sigmas: np.ndarray,
+    threshold: float,
+    visible: np.ndarray | None,
 ) -> np.ndarray:
-    """Return (G, n) kept places, best first, -1 behind them; the loop is over ranks, not pairs."""
-    alive = valid.copy()
-    clashes = overlaps > threshold
-    for place in range(alive.shape[1] - 1):
-        alive[:, place + 1 :] &= ~(alive[:, place, None] & clashes[:, place, place + 1 :])
-    return np.where(alive, np.arange(alive.shape[1]), -1)
+    """Return places of kept poses; arrays are sorted by image (``rank``), best first.
+
+    In every round the best pose left of each image is kept, and all poses too similar to it go:
+    as many pairs as one image at a time would take, but no loop over images.
+    """
+    left = np.arange(len(rank))
+    kept = np.zeros(len(rank), bool)
+    while len(left):
+        best = np.concatenate([[True], rank[left[1:]] != rank[left[:-1]]])
+        kept[left[best]] = True
+        reference = left[np.maximum.accumulate(np.where(best, np.arange(len(left)), 0))]
+        candidate, reference = left[~best], reference[~best]
+        size = areas[reference].astype(np.float64) + areas[candidate]
+        if visible is None:
+            near = _are_similar(keypoints, reference, candidate, size, sigmas, threshold)
+        else:
+            terms = _joint_similarities(keypoints[candidate], keypoints[reference], size, sigmas)
+            near = _mean_counted(terms, visible[candidate]) > threshold
+        left = candidate[~near]
+    return np.flatnonzero(kept)
+
+
+def _are_similar(
+    keypoints: np.ndarray,
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    size: np.ndarray,
+    sigmas: np.ndarray,
+    threshold: float,
+) -> np.ndarray:
+    """Return (P,) bool, which pairs are more similar than ``threshold``.
+
+    A few joints tell most poses apart: if even with all others equal the mean cannot reach the
+    threshold, the others are not looked at.
+    """
+    count = len(sigmas)
+    few = min(count, int(np.ceil(count * (1 - threshold))) + 2)
+    near = np.arange(len(reference))
+    for joints, needed in ((few, threshold * count - (count - few) - 1e-6), (count, None)):
+        terms = _joint_similarities(
+            keypoints[candidate[near], :joints],
+            keypoints[reference[near], :joints],
+            size[near],
+            sigmas[:joints],
+        )
+        enough = terms.mean(axis=-1) > threshold if needed is None else terms.sum(axis=-1) > needed
+        near = near[enough]
+    similar = np.zeros(len(reference), bool)
+    similar[near] = True
+    return similar
+
+
+def _joint_similarities(
+    candidates: np.ndarray, references: np.ndarray, areas: np.ndarray, sigmas: np.ndarray
+) -> np.ndarray:
+    """Return (..., K) similarities of joints (..., K, 2); ``areas`` (...) are sums of both."""
+    squares = np.square(candidates[..., 0] - references[..., 0])
+    squares += np.square(candidates[..., 1] - references[..., 1])
+    size = areas / 2 + np.spacing(1)
+    terms = squares / np.square(2 * np.asarray(sigmas, np.float64))
+    terms /= size[..., None]
+    terms *= -0.5
+    return np.exp(terms, out=terms)
+
+
+def _mean_counted(similarities: np.ndarray, visible: np.ndarray | None) -> np.ndarray:
+    """Return the mean over joints (the last axis), over visible ones if given, 0 without any."""
+    if visible is None:
+        return similarities.mean(axis=-1)
+    return (similarities * visible).sum(axis=-1) / np.maximum(visible.sum(axis=-1), 1)
 
 
 def _suppress_soft(

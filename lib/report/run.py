@@ -9,10 +9,10 @@ from typing import Any
 
 from lib.config import load_config
 from lib.datasets.sources import Source
-from lib.evaluation.coco import prepare_poses
 from lib.evaluation.coco_files import pose_skeleton, read_ground_truth
-from lib.evaluation.crowdpose import use_box_areas
+from lib.evaluation.crowdpose import with_box_areas
 from lib.evaluation.diagnosis import Diagnosis, diagnose
+from lib.evaluation.table import read_table
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source, task_skeleton
 from lib.utils.errors import DataError
@@ -127,14 +127,14 @@ def analyse_poses(run: Run) -> PoseAnalysis | None:
     if dataset["annotations"] is None:
         return None
     skeleton = run.skeleton or pose_skeleton(dataset, f"'{source.annotation}'")
-    completed, rows, _ = prepare_poses(dataset, run.results, skeleton.sigmas)
     if source.kind == "crowdpose":
-        use_box_areas(completed["annotations"])
+        dataset = with_box_areas(dataset)
+    table, _ = read_table(dataset, run.results, skeleton.sigmas)
     files = {
         image["id"]: source.images + image.get("file_name", f"{image['id']:012d}.jpg")
         for image in dataset["images"]
     }
-    return PoseAnalysis(diagnose(completed, rows, skeleton), skeleton, files)
+    return PoseAnalysis(diagnose(table, skeleton), skeleton, files)
 
 
 def _given_source(annotation: str, images: str) -> Source:

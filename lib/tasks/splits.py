@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def build_evaluator(
         source.annotation,
         skeleton,
         set_name=cfg.DATASET.TEST_SET,
-        evaluator=_coco_evaluator(cfg.TEST.EVALUATOR),
+        evaluator="own" if cfg.TEST.EVALUATOR == "auto" else cfg.TEST.EVALUATOR,
         **coco_options,
     )
 
@@ -104,9 +103,3 @@ def detector_file(cfg: CfgNode) -> Path:
     file = Path(cfg.TEST.COCO_BBOX_FILE)
     below = Path(cfg.DATASET.ROOT) / "person_detection_results" / file.name
     return below if not file.is_file() and below.is_file() else file
-
-
-def _coco_evaluator(choice: str) -> str:
-    if choice != "auto":
-        return choice
-    return "fast" if find_spec("faster_coco_eval") else "pycocotools"

@@ -2,18 +2,17 @@ import numpy as np
 import pytest
 from textbook.random_coco import random_coco
 
-from lib.evaluation import coco
 from lib.evaluation.bootstrap import paired_bootstrap
 from lib.evaluation.breakdown import all_matches
 from lib.evaluation.diagnosis import diagnose
+from lib.evaluation.table import read_table
 from lib.structures.skeleton import load_skeleton
 
 COCO = load_skeleton("coco")
 
 
 def matches_of(dataset, rows):
-    completed, checked, _ = coco.prepare_poses(dataset, rows, COCO.sigmas)
-    return all_matches(diagnose(completed, checked, COCO))
+    return all_matches(diagnose(read_table(dataset, rows, COCO.sigmas)[0], COCO))
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import copy
 import numpy as np
 import pytest
 
-from lib.evaluation import coco
 from lib.evaluation.breakdown import all_matches, joint_table, size_table
 from lib.evaluation.diagnosis import JOINT_ERRORS, diagnose
+from lib.evaluation.table import read_table
 from lib.structures.skeleton import load_skeleton
 
 COCO = load_skeleton("coco")
@@ -43,8 +43,7 @@ def people(images=4):
 
 
 def run(dataset, rows):
-    completed, checked, _ = coco.prepare_poses(dataset, rows, SIGMAS)
-    return diagnose(completed, checked, COCO)
+    return diagnose(read_table(dataset, rows, SIGMAS)[0], COCO)
 
 
 def move(row, joint, point):
@@ -199,7 +198,7 @@ def test_tables():
     sizes = {row["size"].split()[0]: row for row in size_table(found)}
     assert [sizes[name]["people"] for name in ("all", "small", "medium", "large")] == [8, 0, 1, 7]
     assert np.isnan(sizes["small"]["AP"])
-    assert all_matches(found).wanted.tolist() == [2, 2, 2, 2]
+    assert all_matches(found).wanted.tolist() == [[2, 2, 2, 2]]
 
 
 def test_nobody_found():

@@ -63,3 +63,26 @@ def _near(rng, annotation, boxes):
     if boxes:
         row["bbox"] = (np.array(annotation["bbox"]) + rng.normal(0, side * 0.05, 4)).tolist()
     return row
+
+
+def varied_coco(seed):
+    """Return (dataset, rows, sigmas) of a random kind: 5 to 133 joints, one to three categories.
+
+    With missing size ranges, images of up to 40 finds, equal people, and images without any.
+    """
+    rng = np.random.default_rng(seed)
+    joints = int(rng.choice([5, 9, 14, 17, 21, 26, 42, 133]))
+    low, high = sorted(rng.choice([10.0, 800.0, 4000.0, 9000.0, 90_000.0], 2, replace=False))
+    options = {"areas": (low, high), "crowds": seed % 3 > 0, "boxes": seed % 2 == 0}
+    dataset, rows = random_coco(seed, int(rng.integers(1, 9)), joints, crowd_index=True, **options)
+    if dataset["annotations"] and seed % 4 == 0:  # equally similar people, and many finds
+        same = dataset["annotations"][int(rng.integers(len(dataset["annotations"])))]
+        dataset["annotations"].append({**same, "id": len(dataset["annotations"]) + 1})
+        rows += [_near(rng, same, options["boxes"]) for _ in range(rng.integers(1, 41))]
+        rows += [dict(row) for row in rows[-3:]]
+    categories = int(rng.integers(1, 4))
+    dataset["categories"] = [{**dataset["categories"][0], "id": 7 - c} for c in range(categories)]
+    for entry in (*dataset["annotations"], *rows):
+        entry["category_id"] = 7 - int(rng.integers(categories))
+    rows = [rows[n] for n in rng.permutation(len(rows))]
+    return dataset, rows, rng.uniform(0.02, 0.11, joints)

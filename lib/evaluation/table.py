@@ -1,0 +1,309 @@
+"""Annotated and found poses of a split as columns: what everything in this package computes on.
+
+Letters: I images, C categories, G annotated and D found people, K joints. Annotated and found
+people of the same image and category share a *cell*, number ``category * I + image``; only people
+of one cell can be matched. Both columns are sorted by cell: annotated people keep the order of the
+file, found ones stand best score first (of equal scores in the order of the file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.evaluation.coco_files import (
+    Rows,
+    check_numbers,
+    check_results,
+    complete_poses,
+    pose_skeleton,
+    read_ground_truth,
+    read_results,
+)
+from lib.utils.errors import DataError
+
+MAX_PEOPLE = 20  # found people of a cell that count
+FOUND = ("found", "joint_scores", "scores", "found_areas")
+TRUTH = ("truth", "visible", "areas", "boxes", "crowd", "ignored")
+
+
+@dataclass
+class ImagePoses:
+    """Annotated and found people of one cell.
+
+    Attributes:
+        image_id: id of the image.
+        truth: (G, K, 2) ``(x, y)`` in pixels.
+        visible: (G, K) bool, labelled joints.
+        areas: (G,) square pixels.
+        boxes: (G, 4) ``x, y, width, height``.
+        crowd: (G,) bool, regions of many people.
+        ignored: (G,) bool, crowd regions and people without a labelled joint.
+        found: (D, K, 2) ``(x, y)`` in pixels, best score first, at most 20.
+        joint_scores: (D, K).
+        scores: (D,).
+        found_areas: (D,) square pixels of the found boxes.
+        category: position of the category.
+    """
+
+    image_id: Any
+    truth: np.ndarray
+    visible: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    crowd: np.ndarray
+    ignored: np.ndarray
+    found: np.ndarray
+    joint_scores: np.ndarray
+    scores: np.ndarray
+    found_areas: np.ndarray
+    category: int = 0
+
+
+@dataclass(frozen=True)
+class PoseTable:
+    """All poses of a split; the columns are those of ``ImagePoses``, one cell after the other.
+
+    Attributes:
+        image_ids: I ids, ascending.
+        category_ids: C ids, ascending.
+        truth_cell: (G,) ascending.
+        found_cell: (D,) ascending; at most 20 people of a cell.
+        found_rows: (D,) numbers of the result rows that the found people come from.
+    """
+
+    image_ids: list[Any]
+    category_ids: list[Any]
+    truth: np.ndarray
+    visible: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    crowd: np.ndarray
+    ignored: np.ndarray
+    truth_cell: np.ndarray
+    found: np.ndarray
+    joint_scores: np.ndarray
+    scores: np.ndarray
+    found_areas: np.ndarray
+    found_cell: np.ndarray
+    found_rows: np.ndarray
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are, empty ones too."""
+        return len(self.image_ids) * len(self.category_ids)
+
+    def images(self) -> Iterator[ImagePoses]:
+        """Yield the cells of the first category, all images; of the others those with people."""
+        places = np.arange(self.cells + 1)
+        truth = np.searchsorted(self.truth_cell, places)
+        found = np.searchsorted(self.found_cell, places)
+        occupied = (np.diff(truth) + np.diff(found)) > 0
+        occupied[: len(self.image_ids)] = True
+        columns = {name: (getattr(self, name), truth) for name in TRUTH}
+        columns |= {name: (getattr(self, name), found) for name in FOUND}
+        for cell in np.flatnonzero(occupied).tolist():
+            category, image = divmod(cell, len(self.image_ids))
+            yield ImagePoses(
+                image_id=self.image_ids[image],
+                category=category,
+                **{n: column[at[cell] : at[cell + 1]] for n, (column, at) in columns.items()},
+            )
+
+    def select_truth(self, keep: np.ndarray) -> PoseTable:
+        """Return the table with the annotated people of a mask."""
+        names = (*TRUTH, "truth_cell")
+        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+
+    def select_found(self, keep: np.ndarray) -> PoseTable:
+        """Return the table with the found people of a mask."""
+        names = (*FOUND, "found_cell", "found_rows")
+        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+
+    def select_images(self, image_ids: Sequence[Any]) -> PoseTable:
+        """Return the table with the people of these images only; the images stay listed."""
+        wanted = set(image_ids)
+        chosen = np.array([i in wanted for i in self.image_ids], bool)
+        truth, found = (cells % len(chosen) for cells in (self.truth_cell, self.found_cell))
+        return self.select_truth(chosen[truth]).select_found(chosen[found])
+
+
+def read_table(
+    gt_json: str | Path | dict[str, Any],
+    results_json_or_list: str | Path | Rows,
+    sigmas: Sequence[float] | None = None,
+) -> tuple[PoseTable, np.ndarray]:
+    """Return the poses of an annotation file and a result file, checked, and the K sigmas.
+
+    Args:
+        gt_json: COCO annotation file, or its content.
+        results_json_or_list: results file, or its rows.
+        sigmas: K spreads; by default those of the annotated joints' data set.
+
+    Raises:
+        DataError: a file is missing, damaged, or does not fit the other one.
+    """
+    dataset = annotated(gt_json)
+    spreads = pose_skeleton(dataset).sigmas if sigmas is None else sigmas
+    rows = read_results(results_json_or_list)
+    return pose_table(dataset, rows, len(spreads)), np.asarray(spreads, np.float64)
+
+
+def annotated(gt_json: str | Path | dict[str, Any]) -> dict[str, Any]:
+    """Return a data set that has annotations.
+
+    Raises:
+        DataError: it is damaged, or of a test split.
+    """
+    dataset = read_ground_truth(gt_json)
+    if dataset["annotations"] is None:
+        raise DataError("The ground truth has no 'annotations': a test split cannot be scored.")
+    return dataset
+
+
+def pose_annotations(dataset: dict[str, Any], joints: int) -> Rows:
+    """Return completed copies of the annotations of categories that have poses."""
+    poses = {c["id"] for c in dataset["categories"] if c.get("keypoints", True)}
+    chosen = [a for a in dataset["annotations"] if a.get("category_id") in poses]
+    return complete_poses(chosen, joints)
+
+
+def pose_table(dataset: dict[str, Any], rows: Rows, joints: int) -> PoseTable:
+    """Return the columns of a data set with annotations and of result rows.
+
+    Raises:
+        DataError: a row is damaged, or of an image that the data set does not have.
+    """
+    image_ids = sorted({image["id"] for image in dataset["images"]})
+    category_ids = sorted({category["id"] for category in dataset["categories"]})
+    truths = pose_annotations(dataset, joints)
+    images = [row["image_id"] for row in truths]
+    categories = [row["category_id"] for row in truths]
+    truth_cell = find_cells(images, categories, image_ids, category_ids)
+    order = sort_cells(truth_cell)
+    truths, truth_cell = [truths[n] for n in order], truth_cell[order]
+    points = matrix(truths, "keypoints", 3 * joints).reshape(-1, joints, 3)
+    crowd = np.array([bool(row["iscrowd"]) for row in truths], bool)
+    empty = np.array([row["num_keypoints"] == 0 for row in truths], bool)
+    found_cell, scores, numbers = result_columns(
+        rows, image_ids, category_ids, "keypoints", 3 * joints
+    )
+    poses = numbers.reshape(-1, joints, 3)
+    order = sort_cells(found_cell, scores, MAX_PEOPLE)
+    return PoseTable(
+        image_ids=image_ids,
+        category_ids=category_ids,
+        truth=np.ascontiguousarray(points[..., :2]),
+        visible=points[..., 2] > 0,
+        areas=np.array([row["area"] for row in truths], np.float64),
+        boxes=matrix(truths, "bbox", 4),
+        crowd=crowd,
+        ignored=crowd | empty,
+        truth_cell=truth_cell,
+        found=np.ascontiguousarray(poses[order, :, :2]),
+        joint_scores=poses[order, :, 2],
+        scores=scores[order],
+        found_areas=_found_areas(rows, poses)[order],
+        found_cell=found_cell[order],
+        found_rows=order,
+    )
+
+
+def result_columns(
+    rows: Rows, image_ids: list[Any], category_ids: list[Any], key: str, length: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return cells (N,), scores (N,) and the numbers of ``key`` (N, length) of result rows.
+
+    The rows are checked as columns, since asking each of 100,000 alone would take longer than
+    scoring them; only if something is wrong are they asked, so that the message names one.
+
+    Raises:
+        DataError: a row lacks a key, holds something else, or is of an unknown image.
+    """
+    names = ("image_id", "category_id", "score", key)
+    try:
+        images, categories, scores, numbers = ([row[name] for row in rows] for name in names)
+        known = set(images) <= set(image_ids)
+    except (KeyError, TypeError):  # a missing key, an id that is a list
+        known, images, categories, scores, numbers = False, [], [], [], []
+    score_column = finite(scores, (len(rows),))
+    if not known or score_column is None:
+        check_results(rows, set(image_ids))
+    values = finite(numbers, (len(rows), length))
+    if values is None:
+        check_numbers(rows, key, length)
+    if values is None or score_column is None:
+        raise DataError(f"'{key}' and 'score' of the results must be finite numbers.")
+    return find_cells(images, categories, image_ids, category_ids), score_column, values
+
+
+def find_cells(
+    images: Sequence[Any],
+    categories: Sequence[Any],
+    image_ids: Sequence[Any],
+    category_ids: Sequence[Any],
+) -> np.ndarray:
+    """Return (N,) the cells of image and category ids, -1 for one that is not listed."""
+    places = []
+    for column, ids in ((images, image_ids), (categories, category_ids)):
+        place = {number: n for n, number in enumerate(ids)}
+        places.append(np.fromiter(map(place.get, column, repeat(-1)), np.int64, len(column)))
+    image, category = places
+    return np.where((image < 0) | (category < 0), -1, category * len(image_ids) + image)
+
+
+def sort_cells(
+    cells: np.ndarray, scores: np.ndarray | None = None, most: int | None = None
+) -> np.ndarray:
+    """Return row numbers by cell, best score first, at most ``most`` of a cell; -1 is left out."""
+    order = np.lexsort((np.zeros(len(cells)) if scores is None else -scores, cells))
+    order = order[cells[order] >= 0]
+    return order if most is None else order[ranks(cells[order]) < most]
+
+
+def ranks(cells: np.ndarray) -> np.ndarray:
+    """Return (N,) the place of every row within its cell, for ascending cells."""
+    places = np.arange(len(cells))
+    first = np.concatenate([[True], cells[1:] != cells[:-1]])[: len(cells)]
+    return places - np.maximum.accumulate(np.where(first, places, 0))
+
+
+def matrix(rows: Rows, key: str, length: int) -> np.ndarray:
+    """Return (N, length) float64 numbers of ``key``.
+
+    Raises:
+        DataError: the key is missing or holds something else; the message names the row.
+    """
+    values = finite([row.get(key) for row in rows], (len(rows), length))
+    if values is None:
+        check_numbers(rows, key, length)
+        raise DataError(f"'{key}' of the results must be lists of {length} finite numbers.")
+    return values
+
+
+def finite(values: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return a float64 array of ``shape``, or None if anything in it is no finite number."""
+    if not values:
+        return np.zeros(shape) if shape[0] == 0 else None
+    try:
+        array = np.array(values)
+    except ValueError:  # lists of different lengths
+        return None
+    if array.dtype.kind not in "iuf" or array.shape != shape:
+        return None
+    array = array.astype(np.float64, copy=False)
+    return array if np.isfinite(array).all() else None
+
+
+def _found_areas(rows: Rows, poses: np.ndarray) -> np.ndarray:
+    """Return (N,) areas of the rows' boxes, or of their joints' extents where they have none."""
+    if rows and rows[0].get("bbox"):  # pycocotools, too, asks the first row only
+        return matrix(rows, "bbox", 4)[:, 2:].prod(axis=1)
+    # Joints first: NumPy reduces a long last axis ten times as fast as a short middle one.
+    x, y = (np.ascontiguousarray(poses[..., axis].T) for axis in (0, 1))
+    return (x.max(axis=0) - x.min(axis=0)) * (y.max(axis=0) - y.min(axis=0))
