@@ -6,7 +6,6 @@ targets the network learns. Names suspicious annotations, and with ``--flagged``
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
+from lib.utils.files import json_text
 from lib.utils.images import read_image
 from lib.utils.logging import setup_logging
 
@@ -110,7 +110,7 @@ def kinds_by_row(flags: dict[str, np.ndarray]) -> dict[int, list[str]]:
 def report(people: PersonTable, flags: dict[str, np.ndarray], path: Path) -> None:
     """Print how many annotations are suspicious, write which."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({k: people.ids[rows].tolist() for k, rows in flags.items()}) + "\n")
+    path.write_text(json_text({kind: people.ids[rows] for kind, rows in flags.items()}) + "\n")
     print(f"{len(people)} annotated people")
     for kind, rows in flags.items():
         print(f"  {len(rows):6d} {kind}")

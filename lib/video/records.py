@@ -18,7 +18,6 @@ scores, or what a one-stage or bottom-up model says; ``box_score`` stands there 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +27,7 @@ import numpy as np
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.skeleton import Skeleton
 from lib.utils.errors import DataError
+from lib.utils.files import json_text
 from lib.video.sources import Frame
 
 FORMAT, VERSION = "efepose-predictions", 1
@@ -49,8 +49,8 @@ class ListFile:
         self._file.write(head)
 
     def add(self, entry: Any) -> None:
-        """Append one entry as a line."""
-        self._file.write(self._separator + json.dumps(entry))
+        """Append one entry, which may hold arrays, as a line."""
+        self._file.write(self._separator + json_text(entry))
         self._separator = ",\n"
 
     def __enter__(self) -> ListFile:
@@ -79,7 +79,7 @@ def prediction_file(path: Path, source: str, card: dict[str, Any], skeleton: Ske
             "limbs": [list(limb) for limb in skeleton.limbs],
         },
     }
-    return ListFile(path, json.dumps(head)[:-1] + ', "frames": [', "]}")
+    return ListFile(path, json_text(head)[:-1] + ', "frames": [', "]}")
 
 
 def frame_entry(frame: Frame, people: list[Person]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def person_entry(
     box_score: float | None = None,
     track: int | None = None,
 ) -> Person:
-    """Return a person as the JSON file holds them; arrays as in ``PoseResult``."""
+    """Return a person as the JSON file holds them; arrays as in ``PoseResult``, and stay arrays."""
     joints = np.concatenate([keypoints, keypoint_scores[:, None]], axis=1)
     entry: Person = {
         "keypoints": _rounded(joints),
@@ -118,15 +118,14 @@ def person_entry(
 
 def coco_entry(frame: Frame, person: Person) -> dict[str, Any]:
     """Return a person as COCO's results have them; the score is the pose's times the box's."""
-    box = xyxy_to_xywh(np.array(person["box"]))
     return {
         "image_id": frame.image_id,
         "category_id": 1,
-        "keypoints": [value for joint in person["keypoints"] for value in joint],
+        "keypoints": person["keypoints"].ravel(),
         "score": person["score"] * person.get("box_score", 1.0),
-        "bbox": _rounded(box),
+        "bbox": _rounded(xyxy_to_xywh(person["box"])),
     }
 
 
-def _rounded(values: np.ndarray) -> list[Any]:
-    return np.round(values.astype(np.float64), 4).tolist()
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.round(values.astype(np.float64), 4)
