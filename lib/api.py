@@ -144,8 +144,9 @@ def _check_input(image: object, boxes: object) -> None:
 def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
     """Return an ONNX file as the network of ``task``.
 
-    The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives heatmaps. A
-    file of ours says in its card how it wants to be used; of other files one has to know it.
+    The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives what the task
+    reads. A file of ours says in its card how it wants to be used; of other files one has to know
+    it.
 
     Raises:
         WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
@@ -155,8 +156,8 @@ def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
     if current["task"] == "rcnn":
         raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
     network = OnnxNetwork(path, threads=torch.get_num_threads())
-    if current["task"] == "topdown":
-        network.check_sizes(task.num_joints, cfg.MODEL.IMAGE_SIZE, cfg.MODEL.HEATMAP_SIZE)
+    if "outputs" in current:  # of known sizes: those of a crop
+        network.check_sizes(cfg.MODEL.IMAGE_SIZE, current["outputs"])
     check_pixels(network.card, current, str(path))
     warn_of_differences(network.card, current, str(path))
     return network

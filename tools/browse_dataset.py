@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 
 from lib.annotations.reading import read_annotations
 from lib.annotations.tables import PersonTable
+from lib.codecs import build_codec
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, source_skeleton
@@ -30,7 +31,7 @@ from lib.utils.images import read_image
 from lib.utils.logging import setup_logging
 
 if TYPE_CHECKING:
-    from lib.codecs.codec import HeatmapCodec
+    from lib.codecs import Codec
     from lib.datasets.topdown import TrainCrops
 
 
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     cfg, args = parse_config(parser, argv)
 
     from lib.datasets.topdown import TrainCrops
-    from lib.tasks.topdown_options import build_augmentation, build_codec
+    from lib.tasks.topdown_options import build_augmentation
 
     setup_logging()
     out = Path(args.out) if args.out else run_folders(cfg, args.cfg)[0] / "browse"
@@ -118,7 +119,7 @@ def report(people: PersonTable, flags: dict[str, np.ndarray], path: Path) -> Non
 
 
 def row_of(
-    data: TrainCrops, codec: HeatmapCodec, row: int, views: int, kinds: list[str], style: str
+    data: TrainCrops, codec: Codec, row: int, views: int, kinds: list[str], style: str
 ) -> np.ndarray:
     """Return one row of the sheet: as annotated, ``views`` augmented ones, targets of the last.
 
@@ -144,7 +145,8 @@ def row_of(
     targets, _ = codec.encode(
         torch.from_numpy(sample["keypoints"])[None], torch.from_numpy(sample["visible"])[None]
     )
-    tiles.append(overlay_heatmaps(sample["image"], targets[0].numpy()))
+    maps = codec.maps(codec.ideal(targets))
+    tiles.append(overlay_heatmaps(sample["image"], maps[0].numpy()))
     return np.concatenate([bordered(tile) for tile in tiles], axis=1)
 
 

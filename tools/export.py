@@ -1,8 +1,9 @@
 """Write a model as ONNX or TorchScript: ``python tools/export.py --cfg experiments/....yaml``.
 
-The file takes normalised images (B, 3, H, W) and gives heatmaps; what it must be fed, and how its
-output is read, stands in the model card inside it. It is kept only if it computes what the network
-computes. ``tools/test.py`` and ``tools/predict.py`` take the ONNX file as ``TEST.MODEL_FILE``.
+The file takes normalised images (B, 3, H, W) and gives what the network gives: heatmaps, or the two
+axes of SimCC. What it must be fed, and how its output is read, stands in the model card inside it.
+It is kept only if it computes what the network computes. ``tools/test.py`` and ``tools/predict.py``
+take the ONNX file as ``TEST.MODEL_FILE``.
 """
 
 from __future__ import annotations
@@ -73,16 +74,13 @@ def build_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> 
             f"{cfg.MODEL.NAME} is not exported: what it computes depends on the boxes it finds on "
             "the way, which neither format records. Top-down and bottom-up models are."
         )
-    card = {
+    return {
         **described,
         "name": cfg.MODEL.NAME,
         "weights": str(weights.name if weights else "untrained"),
         "input_size": list(image_sizes(cfg, described["task"])[0]),
         "version": lib.__version__,
     }
-    if described["task"] == "topdown":
-        card["heatmap_size"] = list(cfg.MODEL.HEATMAP_SIZE)
-    return card
 
 
 def image_sizes(cfg: CfgNode, task: str) -> list[tuple[int, int]]:

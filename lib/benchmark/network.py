@@ -26,6 +26,7 @@ from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.results import Poses
 from lib.tasks.splits import build_source
 from lib.tasks.topdown import TopDownTask
+from lib.tasks.transfer import HostCopy
 
 
 def networks(task: TopDownTask, device: torch.device) -> tuple[nn.Module, nn.Module]:
@@ -53,12 +54,17 @@ def forward(task: TopDownTask, count: int, device: torch.device) -> Stage:
         return plain.flip_test(built, images, regions, task.skeleton.flip_pairs)
 
     return Stage(
-        torch.no_grad()(lambda: task.predict_crops(ours, there, region)),
+        torch.no_grad()(lambda: _joints(task.predict_crops(ours, there, region))),
         torch.no_grad()(textbook),
         _same_joints,
         count,
         "person",
     )
+
+
+def _joints(sent: HostCopy) -> tuple[np.ndarray, np.ndarray]:
+    found = sent.numpy()
+    return found[..., :2], found[..., 2]
 
 
 def _same_joints(found: Any, wanted: Any) -> None:

@@ -23,7 +23,8 @@ COCO = load_skeleton("coco")
 
 def decode(task: TopDownTask, count: int, device: torch.device) -> Stage:
     """Heatmaps to joints in image pixels: argmax, quarter step, crop to image."""
-    maps = blob_maps(count, task.num_joints, task.codec.heatmap_size)
+    joints, height, width = task.codec.output_shapes(task.num_joints)["heatmaps"]
+    maps = blob_maps(count, joints, (width, height))
     crops = random_crops(count)
     heatmaps, regions = torch.from_numpy(maps).to(device), torch.from_numpy(crops).to(device)
 

@@ -13,8 +13,8 @@ from lib.benchmark.inputs import blob_maps, many_poses, random_crops
 from lib.benchmark.memory import peak_memory
 from lib.benchmark.textbook.scenes import scene
 from lib.benchmark.timing import Run, in_turns, quartiles
-from lib.codecs.codec import HeatmapCodec
 from lib.codecs.grouping import GroupingOptions, group
+from lib.codecs.kinds.gaussian import GaussianCodec
 from lib.datasets.topdown import cut_crops
 from lib.evaluation import nms_by_image
 from lib.structures.skeleton import load_skeleton
@@ -67,7 +67,7 @@ def _suppression(images: int) -> Run:
 def _decoding(joints: int, height: int, device: torch.device) -> Run:
     size = (3 * height // 4, height)
     maps = (size[0] // 4, size[1] // 4)
-    codec = HeatmapCodec(name="gaussian", input_size=size, heatmap_size=maps, sigma=2)
+    codec = GaussianCodec(input_size=size, heatmap_size=maps, sigma=2)
     heatmaps = torch.from_numpy(blob_maps(PEOPLE, joints, maps)).to(device)
     crops = torch.from_numpy(random_crops(PEOPLE)).to(device)
     return lambda: [part.cpu() for part in codec.decode_to_image(heatmaps, crops)]

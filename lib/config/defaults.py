@@ -12,7 +12,10 @@ from lib.config.photometric import photometric_node
 
 
 def default_config() -> CfgNode:
-    """Return a new tree with the default of every key; ``MODEL.EXTRA`` is filled per model."""
+    """Return a new tree with the default of every key.
+
+    ``MODEL.EXTRA`` is filled per model, ``MODEL.CODEC`` per codec.
+    """
     cfg = _run()
     cfg.MODEL = _model()
     cfg.LOSS = _loss()
@@ -64,13 +67,14 @@ def _model() -> CfgNode:
             "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)
             "TAG_PER_JOINT": True,  # bottom-up: one tag map per joint, else one for all
             "SYNC_BN": False,  # batch statistics over all GPUs (torchrun on CUDA only)
-            "TARGET_TYPE": "gaussian",  # codec: gaussian | dark | udp
+            "TARGET_TYPE": "gaussian",  # codec: gaussian | softargmax | dark | udp
             "IMAGE_SIZE": [256, 256],  # network input in pixels
             "HEATMAP_SIZE": [64, 64],  # network output in cells
             "SIGMA": 2.0,  # of the target, in heatmap cells
         }
     )
     node.EXTRA = CfgNode(new_allowed=True)
+    node.CODEC = CfgNode(new_allowed=True)  # settings of the codec, each has its own
     return node
 
 

@@ -59,8 +59,8 @@ def modernise(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             continue
         if key == "DATASET.FLIP" and isinstance(plain(value), bool):
             value = 0.5 if plain(value) else 0.0
-        if key == "MODEL.TARGET_TYPE" and str(value).lower() == "gaussian":
-            value = "gaussian"
+        if key in ("MODEL.TARGET_TYPE", "MODEL.EXTRA.TARGET_TYPE"):
+            value = str(plain(value)).lower()  # the lineage writes Gaussian, too
         kept[ALIASES.get(key, key)] = value
     return unflatten(kept), dropped
 

@@ -36,7 +36,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
         overrides: command-line words, ``KEY VALUE`` pairs or ``KEY=VALUE``, in any mixture.
 
     Returns:
-        All keys of ``lib.config.defaults``; ``MODEL.EXTRA`` holds every key of the model's schema.
+        All keys of ``lib.config.defaults``; ``MODEL.EXTRA`` holds every key of the model's schema,
+        ``MODEL.CODEC`` those of the codec's.
         ``DATA_DIR`` has been put before the paths it governs, and is empty.
 
     Raises:
@@ -63,18 +64,20 @@ def load_config_text(text: str, source: str, overrides: Sequence[str] = ()) -> C
 def _complete(layers: list[Layer], path: str) -> CfgNode:
     """Return the checked, frozen tree that the layers make."""
     cfg = default_config()
-    extras: list[Layer] = []
+    parts: dict[str, list[Layer]] = {"EXTRA": [], "CODEC": []}
     lists = NodeLists()
     dropped: dict[str, None] = {}
     for source, raw in layers:
         tree, old = modernise(raw)
         dropped.update(dict.fromkeys(old))
         model = tree.get("MODEL")
-        if isinstance(model, dict) and "EXTRA" in model:
-            extras.append((source, model.pop("EXTRA") or {}))
+        for name, part in parts.items():
+            if isinstance(model, dict) and name in model:
+                part.append((source, model.pop(name) or {}))
         lists.take(tree, source)
         merge(cfg, tree, source, "")
-    cfg.MODEL.EXTRA = _complete_extra(cfg.MODEL.NAME, extras, path)
+    for name, schema in _schemas(cfg.MODEL, path).items():
+        cfg.MODEL[name] = _completed(schema, f"MODEL.{name}", parts[name])
     lists.put(cfg)
     if dropped:
         logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
@@ -157,19 +160,25 @@ def _override_layers(words: Sequence[str]) -> list[Layer]:
     return [("command line", unflatten(flat))] if flat else []
 
 
-def _complete_extra(name: str, layers: list[Layer], source: str) -> CfgNode:
-    """Return the EXTRA schema of model ``name`` with the layers' values in it."""
-    # By name, at call time: models stand above config, a plain import would point upward.
+def _schemas(model: CfgNode, source: str) -> dict[str, CfgNode]:
+    """Return the schemas of the nodes that depend on which model and which codec it is."""
+    # By name, at call time: they stand above config, a plain import would point upward.
     recipes = import_module("lib.models.recipes").RECIPES
+    codecs = import_module("lib.codecs").CODECS
     try:
-        extra = recipes[name].extra.clone()
+        return {"EXTRA": recipes[model.NAME].extra, "CODEC": codecs[model.TARGET_TYPE].options}
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
-    for layer_source, tree in layers:
+
+
+def _completed(schema: CfgNode, path: str, layers: list[Layer]) -> CfgNode:
+    """Return a copy of ``schema`` with the layers' values in it."""
+    node = schema.clone()
+    for source, tree in layers:
         if not isinstance(tree, dict):
-            raise ConfigError(f"{layer_source}: MODEL.EXTRA must hold keys, got {tree!r}.")
-        merge(extra, tree, layer_source, "MODEL.EXTRA.")
-    return extra
+            raise ConfigError(f"{source}: {path} must hold keys, got {tree!r}.")
+        merge(node, tree, source, f"{path}.")
+    return node
 
 
 def _join_data_dir(cfg: CfgNode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from yacs.config import CfgNode
@@ -16,7 +17,6 @@ from lib.utils.errors import ConfigError
 CHOICES = {
     "FP16.DTYPE": ("auto", "bfloat16", "float16"),
     "MODEL.TASK": ("topdown", "bottomup"),
-    "MODEL.TARGET_TYPE": ("gaussian", "dark", "udp"),
     "LOSS.AE_LOSS_TYPE": ("exp", "max"),
     "DATASET.SCALE_TYPE": ("short", "long"),
     "DATASET.DATA_FORMAT": ("jpg", "png", "zip"),
@@ -68,6 +68,8 @@ def _sizes(cfg: CfgNode) -> str | None:
 
 def _strides(cfg: CfgNode) -> str | None:
     """One stride for both axes: a cell is a square of pixels."""
+    if _codecs().CODECS[cfg.MODEL.TARGET_TYPE].reads != "heatmaps":
+        return None
     (width, height), (w, h) = cfg.MODEL.IMAGE_SIZE, cfg.MODEL.HEATMAP_SIZE
     if width * h != height * w:
         stride = max(1, round(width / w))
@@ -119,14 +121,18 @@ def _topk(cfg: CfgNode) -> str | None:
     return None
 
 
-def _decoder(cfg: CfgNode) -> str | None:
-    """Soft-argmax is a way to read Gaussian targets; other targets have decoders of their own."""
-    if cfg.TEST.SOFT_ARGMAX and cfg.MODEL.TARGET_TYPE != "gaussian":
-        return (
-            f"TEST.SOFT_ARGMAX reads Gaussian heatmaps, not MODEL.TARGET_TYPE "
-            f"'{cfg.MODEL.TARGET_TYPE}'; set one of them back."
-        )
+def _codec(cfg: CfgNode) -> str | None:
+    """The codec knows which of its settings make sense."""
+    try:
+        _codecs().build_codec(cfg)
+    except ConfigError as error:
+        return str(error)
     return None
+
+
+def _codecs() -> Any:
+    """Return ``lib.codecs``; by name, at call time, as it stands above config."""
+    return import_module("lib.codecs")
 
 
 def _joints(cfg: CfgNode) -> str | None:
@@ -197,7 +203,7 @@ RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _mix,
     _gpus,
     _topk,
-    _decoder,
+    _codec,
     _joints,
 )
 

@@ -223,7 +223,7 @@ def show_person(
         view: what was drawn; its scale and half body are in ``crop`` already.
         flip_index: (K,) int64, `Skeleton.flip_index`.
         input_size: ``(width, height)`` of the cut-out.
-        unbiased: cut as UDP wants (`HeatmapCodec.unbiased`).
+        unbiased: cut as UDP wants (`Codec.unbiased`).
 
     Returns:
         pixels: (H, W, 3) uint8, black outside the image.

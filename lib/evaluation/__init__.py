@@ -10,7 +10,6 @@
 ``diagnosis``      jitter, inversion, swap, miss, background, duplicates; what each costs
 ``breakdown``      tables by joint and by size
 ``bootstrap``      is one run better than another, or luck?
-``accuracy``       PCK on heatmaps during training
 """
 
 from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class OnnxNetwork(nn.Module):
         self._place = nn.Parameter(torch.zeros(0), requires_grad=False)
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
-        """Map normalised images (B, 3, H, W) to heatmaps (B, K, h, w), or a list of maps."""
+        """Map normalised images (B, 3, H, W) to the file's output, or a list of several."""
         pixels = np.ascontiguousarray(images.detach().float().cpu().numpy())
         fixed = self.input_shape[0]
         if isinstance(fixed, int) and fixed != len(pixels):
@@ -67,26 +68,30 @@ class OnnxNetwork(nn.Module):
         maps = [torch.from_numpy(output).to(images.device) for output in outputs]
         return maps[0] if len(maps) == 1 else maps
 
-    def check_sizes(self, joints: int, input_size: list[int], heatmap_size: list[int]) -> None:
+    def check_sizes(self, input_size: list[int], outputs: Mapping[str, Sequence[int]]) -> None:
         """Compare the file with what a top-down configuration says.
 
         Args:
-            joints: MODEL.NUM_JOINTS.
             input_size: MODEL.IMAGE_SIZE, ``[width, height]``.
-            heatmap_size: MODEL.HEATMAP_SIZE, ``[width, height]``.
+            outputs: shape, without the batch, of each output by name; in the file's order, its
+                names may be others.
 
         Raises:
             WeightsError: with both sizes; sizes that the file leaves open fit everything.
         """
-        wanted = {
-            "images": (self.input_shape[1:], [3, input_size[1], input_size[0]]),
-            "heatmaps": (self.output_shapes[0][1:], [joints, heatmap_size[1], heatmap_size[0]]),
-        }
-        for name, (shape, size) in wanted.items():
-            if len(shape) != len(size) or not all(map(_fits, shape, size)):
+        if len(self.output_shapes) != len(outputs):
+            raise WeightsError(
+                f"The model file gives {len(self.output_shapes)} outputs, the configuration wants "
+                f"{len(outputs)}, {' and '.join(outputs)}; set MODEL.TARGET_TYPE as it was trained."
+            )
+        shapes = [self.input_shape, *self.output_shapes]
+        wanted = {"images": [3, input_size[1], input_size[0]], **outputs}
+        for (name, size), shape in zip(wanted.items(), shapes, strict=True):
+            if len(shape[1:]) != len(size) or not all(map(_fits, shape[1:], size)):
                 raise WeightsError(
-                    f"The model file has {name} {shape} (channels, height, width), the "
-                    f"configuration {size}; set MODEL.IMAGE_SIZE, HEATMAP_SIZE and NUM_JOINTS."
+                    f"The model file has {name} {shape[1:]} (channels or joints first), the "
+                    f"configuration {list(size)}; set MODEL.IMAGE_SIZE, HEATMAP_SIZE or CODEC, and "
+                    "NUM_JOINTS."
                 )
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:

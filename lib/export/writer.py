@@ -50,7 +50,7 @@ def export_onnx(
         sizes: ``(width, height)`` of images to record and to compare; more than one makes the
             file's image size free.
         path: the file; whatever was there stays unless the new one passes.
-        card: is kept in the file, see ``lib.zoo.card``.
+        card: is kept in the file, see ``lib.zoo.card``; its ``outputs`` name the file's.
         tolerance: largest accepted difference.
 
     Raises:
@@ -62,7 +62,7 @@ def export_onnx(
     network.eval()
     sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
     with torch.no_grad():
-        names = _output_names(network(sample))
+        names = list(card.get("outputs", ())) or _output_names(network(sample))
     free = {0: "batch", 2: "height", 3: "width"} if len(sizes) > 1 else {0: "batch"}
     buffer = io.BytesIO()
     with _recording("ONNX"):

@@ -1,4 +1,4 @@
-"""Losses of the heatmap tasks.
+"""Losses, below the codecs and tasks that use them.
 
 ``heatmap``  masked mean squared error, hard-keypoint mining
 ``associative``  masked heatmaps, push and pull of tags

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def heatmap_mse(
@@ -39,22 +40,21 @@ def heatmap_ohkm(
     return errors.topk(min(top_k, errors.shape[1]), dim=1).values.mean()
 
 
-class HeatmapLoss(nn.Module):
+@dataclass(frozen=True)
+class HeatmapLoss:
     """Masked heatmap loss of one or several outputs of a network.
 
-    Args:
+    Attributes:
         use_weights: whether target weights count (`LOSS.USE_TARGET_WEIGHT`).
         factor: factor of the squared error (`LOSS.FACTOR`).
         top_k: mine this many worst joints per person (`LOSS.TOPK`); 0 takes them all.
     """
 
-    def __init__(self, use_weights: bool = True, factor: float = 0.5, top_k: int = 0) -> None:
-        super().__init__()
-        self.use_weights = use_weights
-        self.factor = factor
-        self.top_k = top_k
+    use_weights: bool = True
+    factor: float = 0.5
+    top_k: int = 0
 
-    def forward(
+    def __call__(
         self, heatmaps: Tensor | Sequence[Tensor], targets: Tensor, weights: Tensor
     ) -> Tensor:
         """Return the scalar loss; those of several outputs are summed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from yacs.config import CfgNode
 
+from lib.codecs import CODECS
 from lib.models.posenet import PoseNet
 from lib.models.recipes import RECIPES
 from lib.structures.pixels import Pixels
@@ -24,7 +25,10 @@ def build_model(cfg: CfgNode) -> nn.Module:
     network = recipe.build(cfg.MODEL)
     if not hasattr(network, "key_map"):  # else it depends on more than the family
         network.key_map = recipe.key_map  # type: ignore[assignment]
-    if isinstance(network, PoseNet) and recipe.task == "topdown":
+    # A posenet of whole images, which have sizes of their own, says so in MODEL.TASK.
+    task = cfg.MODEL.get("TASK", recipe.task) if recipe.task == "topdown" else recipe.task
+    if isinstance(network, PoseNet) and task == "topdown":
+        _check_codec(network, cfg.MODEL)
         _check_sizes(network, cfg.MODEL)
     return network
 
@@ -38,6 +42,23 @@ def trunk_pixels(model: CfgNode) -> Pixels:
     return RECIPES[model.NAME].pixels(model)
 
 
+def _check_codec(network: PoseNet, model: CfgNode) -> None:
+    """Compare what the head gives with what the codec reads.
+
+    Raises:
+        ConfigError: they do not fit.
+    """
+    gives, reads = network.head.gives, CODECS[model.TARGET_TYPE].reads
+    if gives != reads:
+        fitting = [name for name in CODECS if CODECS[name].reads == gives]
+        raise ConfigError(
+            f"MODEL.TARGET_TYPE '{model.TARGET_TYPE}' reads {reads}, but the head of "
+            f"{model.NAME} ({type(network.head).__name__}) gives {gives}: set MODEL.TARGET_TYPE to "
+            f"{' or '.join(fitting) or 'a codec that reads them'}, or take a head that gives "
+            f"{reads}."
+        )
+
+
 def _check_sizes(network: PoseNet, model: CfgNode) -> None:
     """Compare the sizes in ``MODEL`` with the strides of the network.
 
@@ -45,13 +66,13 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
         ConfigError: the image cannot be divided as the backbone wants, or the heatmaps have another
             size.
     """
-    if model.get("TASK", "topdown") != "topdown":  # whole images have sizes of their own
-        return
     size = list(model.IMAGE_SIZE)
     multiple = max(_size_multiple(part) for part in (network.backbone, network.neck))
     if any(side % multiple for side in size):
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
     network.input_size = (size[0], size[1])
+    if network.head.gives != "heatmaps":
+        return
     stride = network.head.out_stride
     wanted = [side // stride for side in size]
     if list(model.HEATMAP_SIZE) != wanted:

@@ -21,5 +21,5 @@ class PoseNet(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
-        """Map normalised images (B, 3, H, W) to heatmaps (B, K, h, w), or a list of them."""
+        """Map normalised images (B, 3, H, W) to what the head gives: maps, or a list of tensors."""
         return self.head(self.neck(self.backbone(images)))

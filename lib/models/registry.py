@@ -8,8 +8,10 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
   arguments. A ``key_map`` translates files that hold the trunk alone.
 * A **neck** is built with ``(in_channels, in_strides, **kwargs)``, maps a list of maps to a list of
   maps, and declares ``out_channels`` and ``out_strides`` too.
-* A **head** is built with ``(in_channels, in_strides, num_joints, **kwargs)`` and maps a list of
-  maps to heatmaps (B, K, h, w) or a list of them; it declares ``out_stride``.
+* A **head** is built with ``(in_channels, in_strides, num_joints, **kwargs)``, maps a list of maps
+  to what the network answers, and declares what that is: ``gives`` is a name that codecs read
+  (``lib.codecs.base.Codec.reads``): ``heatmaps``, a tensor (B, K, h, w) (or a list of them), with
+  ``out_stride``; ``simcc``, a list of logits (B, K, Wx) and (B, K, Wy), with ``bins`` (Wx, Wy).
 * A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless
   the YAML names another; whole-image models, whose images differ in size, give it None.
 * A **recipe** is what the lineage's ``MODEL.NAME`` names: a composition of the three, the schema of
@@ -18,52 +20,19 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol
 
 from yacs.config import CfgNode
 
 from lib.structures.pixels import Pixels
-from lib.utils.errors import ConfigError, did_you_mean
+from lib.utils.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 StateDict = dict[str, "Tensor"]
-
-T = TypeVar("T")
-E = TypeVar("E")  # the entry itself: a decorated class keeps its own type
-
-
-class Registry(Generic[T]):
-    """A dictionary of named things of one kind."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self._entries: dict[str, T] = {}
-
-    def register(self, name: str) -> Callable[[E], E]:
-        """Return a decorator that files its argument under ``name``."""
-
-        def add(entry: E) -> E:
-            if name in self._entries:
-                raise ValueError(f"{self.kind} '{name}' is registered twice")
-            self._entries[name] = cast("T", entry)
-            return entry
-
-        return add
-
-    def __getitem__(self, name: str) -> T:
-        if name not in self._entries:
-            raise ConfigError(f"No {self.kind} '{name}'.{did_you_mean(name, self._entries)}")
-        return self._entries[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._entries))
 
 
 class KeyMap(Protocol):

@@ -1,8 +1,8 @@
-"""Top-down: one crop per person -> heatmaps -> joints (Xiao et al. 2018; Sun et al. 2019)."""
+"""Top-down: one crop per person -> what its codec reads -> joints (Xiao et al. 2018)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from lib.annotations.reading import read_detections
 from lib.annotations.tables import PersonTable
+from lib.codecs.base import build_codec, halves
 from lib.datasets.selection import joints_near_crop_centre
 from lib.datasets.sources import Source, read_people, source_skeleton
 from lib.datasets.stages import PartStages
@@ -23,7 +24,6 @@ from lib.datasets.topdown import (
     cut_crops,
     person_crops,
 )
-from lib.evaluation.accuracy import heatmap_accuracy
 from lib.models import build_model, trunk_pixels
 from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
 from lib.structures.results import Poses
@@ -38,13 +38,13 @@ from lib.tasks.splits import (
     detector_file,
     task_skeleton,
 )
-from lib.tasks.topdown_options import build_augmentation, build_codec, build_loss, flip_align
+from lib.tasks.topdown_options import build_augmentation
 from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
 
 
 class TopDownTask(Task):
-    """The task of all heatmap networks that see one person at a time."""
+    """The task of all networks that see one person at a time."""
 
     takes_boxes = True
 
@@ -53,7 +53,6 @@ class TopDownTask(Task):
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
-        self._loss = build_loss(cfg)
 
     # --- what the engine asks for -------------------------------------------------------------
 
@@ -107,25 +106,23 @@ class TopDownTask(Task):
         targets, weights = self.codec.encode(batch["keypoints"], batch["visible"])
         if self.cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
             weights = weights * weights.new_tensor(self.skeleton.joint_weights)
-        heatmaps = model(images)
+        output = model(images)
         return {
-            "heatmap": self._loss(heatmaps, targets, weights),
-            "_accuracy": heatmap_accuracy(heatmaps, targets),
+            **self.codec.loss(output, targets, weights),
+            "_accuracy": self.codec.accuracy(output, targets, weights),
         }
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
         """Send a batch of crops through the network, mirrored too with ``TEST.FLIP_TEST``."""
-        rows, crops = batch["index"], batch["crop"]
-        joints = self._send(model, batch["image"], crops)
+        rows = batch["index"]
+        joints = self.predict_crops(model, batch["image"], batch["crop"])
 
         def people() -> Poses:
-            keypoints, scores = _joints_and_scores(joints)
             table = self.people
-            return Poses(
+            return _poses(
+                [joints],
+                table.scores[rows],
                 image_ids=table.images.ids[table.image_index[rows]],
-                keypoints=keypoints,
-                keypoint_scores=scores,
-                scores=table.scores[rows],
                 boxes=xywh_to_xyxy(table.boxes[rows]),
                 indices=rows,
                 crops=self._test_crops.crops[rows],
@@ -155,39 +152,41 @@ class TopDownTask(Task):
         size = self.codec.input_size
         crops = box_to_crop(xyxy_to_xywh(everyone), size[0] / size[1])
         owners = np.repeat(np.arange(len(images)), [len(region) for region in regions])
+        if not len(crops):
+            return Poses.empty(self.num_joints)
+        joints = [  # the device computes one batch while the next is cut
+            self.predict_crops(
+                model, torch.from_numpy(pixels).to(device), torch.from_numpy(crops[rows]).to(device)
+            )
+            for rows, pixels in self._cut(images, crops, owners)
+        ]
+        who = {"image_ids": owners, "boxes": everyone, "indices": np.arange(len(crops))}
+        return _poses(joints, crops=crops, **who)
+
+    def _cut(
+        self, images: Sequence[np.ndarray], crops: np.ndarray, owners: np.ndarray
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows of ``crops`` and their pixels, ``TEST.BATCH_SIZE_PER_GPU`` at a time."""
         step = self.cfg.TEST.BATCH_SIZE_PER_GPU
-        parts = []
         for start in range(0, len(crops), step):
             rows = slice(start, start + step)
-            pixels = [
+            parts = [
                 cut_crops(
-                    images[n], crops[rows][owners[rows] == n], size, unbiased=self.codec.unbiased
+                    images[n],
+                    crops[rows][owners[rows] == n],
+                    self.codec.input_size,
+                    unbiased=self.codec.unbiased,
                 )
                 for n in np.unique(owners[rows])
             ]
-            parts.append(
-                self.predict_crops(
-                    model,
-                    torch.from_numpy(np.concatenate(pixels)).to(device),
-                    torch.from_numpy(crops[rows]).to(device),
-                )
-            )
-        if not parts:
-            return Poses.empty(self.num_joints)
-        scores = np.concatenate([part[1] for part in parts])
-        return Poses(
-            image_ids=owners,
-            keypoints=np.concatenate([part[0] for part in parts]),
-            keypoint_scores=scores,
-            scores=scores.mean(axis=1),
-            boxes=everyone,
-            indices=np.arange(len(crops)),
-            crops=crops,
-        )
+            yield rows, np.concatenate(parts)
 
     def describe(self) -> dict[str, Any]:
-        """Return codec, colour order, joints and boxes, as a weights file remembers them."""
-        cfg = self.cfg
+        """Return codec, colour order, joints and boxes, as a weights file remembers them.
+
+        ``outputs`` are the shapes of what the network answers, by name, without the batch.
+        """
+        cfg, shapes = self.cfg, self.codec.output_shapes(self.num_joints)
         return {
             "task": "topdown",
             "codec": cfg.MODEL.TARGET_TYPE,
@@ -195,6 +194,8 @@ class TopDownTask(Task):
             "joints": list(self.skeleton.joints),
             "boxes": "annotated" if self._uses_truth else f"detector {cfg.TEST.COCO_BBOX_FILE}",
             "flip": cfg.TEST.FLIP_TEST,
+            "outputs": {name: list(shape) for name, shape in shapes.items()},
+            **self.codec.describe(),
         }
 
     def build_evaluator(self) -> Evaluator:
@@ -209,31 +210,25 @@ class TopDownTask(Task):
             rescore_poses=self.cfg.TEST.RESCORE,
         )
 
-    # --- what PoseEstimator shares ------------------------------------------------------------
+    # --- the one way to predict ---------------------------------------------------------------
 
-    def predict_crops(
-        self, model: nn.Module, images: Tensor, crops: Tensor
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return joints (N, K, 2) in image pixels and their scores (N, K).
+    def predict_crops(self, model: nn.Module, images: Tensor, crops: Tensor) -> HostCopy:
+        """Return (N, K, 3) ``x, y, score`` to come; nothing here waits for the device.
 
         Args:
             model: the network, in evaluation mode, on the device of ``images``.
             images: (N, H, W, 3) uint8 crops, blue-green-red.
             crops: (N, 4) float32 ``centre x, centre y, width, height`` of each crop in its image.
         """
-        return _joints_and_scores(self._send(model, images, crops))
-
-    def _send(self, model: nn.Module, images: Tensor, crops: Tensor) -> HostCopy:
-        """Return (N, K, 3) ``x, y, score`` to come; nothing here waits for the device."""
         pixels = normalise(images, self.pixels)
         if not self.cfg.TEST.FLIP_TEST:
-            heatmaps = model(pixels)
+            output = model(pixels)
         else:
             # One batch of both: half the launches, and fuller ones.
-            direct, mirrored = model(torch.cat([pixels, pixels.flip(3)])).chunk(2)
-            index = index_on(direct.device, self.skeleton.flip_index)
-            heatmaps = self.codec.merge_flipped(direct, mirrored, index, flip_align(self.cfg))
-        keypoints, scores = self.codec.decode_to_image(heatmaps, crops)
+            direct, mirrored = halves(model(torch.cat([pixels, pixels.flip(3)])))
+            index = index_on(pixels.device, self.skeleton.flip_index)
+            output = self.codec.merge_flipped(direct, mirrored, index)
+        keypoints, scores = self.codec.decode_to_image(output, crops)
         return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
 
     @property
@@ -288,6 +283,9 @@ def _boxes_of(image: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:
     return np.asarray(boxes, np.float32).reshape(-1, 4)
 
 
-def _joints_and_scores(joints: HostCopy) -> tuple[np.ndarray, np.ndarray]:
-    found = joints.numpy()
-    return found[..., :2], found[..., 2]
+def _poses(joints: list[HostCopy], scores: np.ndarray | None = None, **who: np.ndarray) -> Poses:
+    """Wait for joints; without ``scores`` of the people those are the means of their joints'."""
+    found = np.concatenate([part.numpy() for part in joints])
+    values = found[..., 2]
+    people = values.mean(axis=1) if scores is None else scores
+    return Poses(keypoints=found[..., :2], keypoint_scores=values, scores=people, **who)

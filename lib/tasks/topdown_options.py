@@ -4,34 +4,9 @@ from __future__ import annotations
 
 from yacs.config import CfgNode
 
-from lib.codecs.codec import HeatmapCodec
-from lib.codecs.flip import FlipAlign
 from lib.datasets.transforms import Augmentation
-from lib.losses.heatmap import HeatmapLoss
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_operations
-
-
-def build_codec(cfg: CfgNode) -> HeatmapCodec:
-    """Return the codec of ``MODEL.TARGET_TYPE``, or soft-argmax decoding where TEST asks for it."""
-    return HeatmapCodec(
-        name="softargmax" if cfg.TEST.SOFT_ARGMAX else cfg.MODEL.TARGET_TYPE,
-        input_size=tuple(cfg.MODEL.IMAGE_SIZE),
-        heatmap_size=tuple(cfg.MODEL.HEATMAP_SIZE),
-        sigma=cfg.MODEL.SIGMA,
-        post_process=cfg.TEST.POST_PROCESS,
-        beta=cfg.TEST.SOFT_ARGMAX_BETA,
-        bias=cfg.TEST.BIAS,
-    )
-
-
-def build_loss(cfg: CfgNode) -> HeatmapLoss:
-    """Return the masked squared error, of the worst joints only with ``LOSS.USE_OHKM``."""
-    return HeatmapLoss(
-        use_weights=cfg.LOSS.USE_TARGET_WEIGHT,
-        factor=cfg.LOSS.FACTOR,
-        top_k=cfg.LOSS.TOPK if cfg.LOSS.USE_OHKM else 0,
-    )
 
 
 def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
@@ -50,8 +25,3 @@ def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
         truncated=node.DRAWS == "truncated",
         photometric=build_operations(cfg),
     )
-
-
-def flip_align(cfg: CfgNode) -> FlipAlign:
-    """Return ``TEST.FLIP_ALIGN``, or what the lineage's ``TEST.SHIFT_HEATMAP`` means."""
-    return cfg.TEST.FLIP_ALIGN or ("integer" if cfg.TEST.SHIFT_HEATMAP else "none")

@@ -6,8 +6,10 @@ has them:
 
 * ``model`` (``MODEL.NAME``), ``config`` (the resolved YAML as text, its skeleton inside),
   ``skeleton``;
+* top-down: ``outputs``, names and shapes of what the network gives without the batch, and what its
+  codec says, for instance ``heatmap_size`` (``[width, height]``);
 * ``mean`` and ``std`` (of pixels in [0, 1], in the order the network wants its channels),
-  ``input_size`` and ``heatmap_size`` (``[width, height]``);
+  ``input_size`` (``[width, height]``);
 * ``scores`` (``metrics``, ``dataset``, ``boxes``), ``data`` (``file`` and ``sha256`` of training
   annotations), ``licence``, ``version`` of this package.
 """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.codecs import HeatmapCodec
+from lib.codecs.kinds.gaussian import GaussianCodec
 from lib.datasets.transforms import (
     Augmentation,
     View,
@@ -208,7 +208,7 @@ def test_golden_training_items(shared):
     people = np.load(shared / "golden/data/coco_val_items.npz")
     annotations = json.loads((shared / "data/units/example_coco_val.json").read_text())
     widths = {image["id"]: image["width"] for image in annotations["images"]}
-    codec = HeatmapCodec("gaussian", (192, 256), (48, 64), 2)
+    codec = GaussianCodec((192, 256), (48, 64), 2)
     for i, row in enumerate(data["db_index"]):
         flip = bool(data["flipped"][i])
         crop = np.concatenate([data["center"][i], data["scale"][i] * 200])

@@ -43,14 +43,14 @@ def test_several_outputs_are_a_list(tmp_path):
 
 def test_sizes_are_compared(tmp_path):
     loaded = OnnxNetwork(write(tmp_path / "m.onnx", nn.Conv2d(3, 5, 3, 2, 1), 1))
-    loaded.check_sizes(5, [12, 20], [6, 10])
+    loaded.check_sizes([12, 20], {"heatmaps": (5, 10, 6)})
     for joints, size, cells in [
         (4, [12, 20], [6, 10]),
         (5, [20, 12], [6, 10]),
         (5, [12, 20], [10, 6]),
     ]:
         with pytest.raises(WeightsError, match="HEATMAP_SIZE"):
-            loaded.check_sizes(joints, size, cells)
+            loaded.check_sizes(size, {"heatmaps": (joints, cells[1], cells[0])})
 
 
 def test_what_is_no_such_model_is_refused(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -39,6 +40,8 @@ class DeconvHead(nn.Module):
         ValueError: ``filters`` and ``kernels`` differ in length, a kernel is not 2, 3 or 4, or the
             map would become finer than the image.
     """
+
+    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

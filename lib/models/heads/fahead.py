@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +25,8 @@ class _LevelHead(nn.Module):
     Attributes:
         out_stride: stride of the heatmaps in input pixels.
     """
+
+    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ class HeatmapHead(nn.Module):
     Raises:
         ValueError: there is no such map.
     """
+
+    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

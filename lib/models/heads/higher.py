@@ -7,6 +7,7 @@ CVPR 2020, Section 3.2. Attribute names are those of the published checkpoints.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class HigherHead(nn.Module):
     Raises:
         ValueError: the lists do not fit together, or a map would become finer than the image.
     """
+
+    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -25,6 +26,8 @@ class SubPixelHead(nn.Module):
     Raises:
         ValueError: ``out_stride`` does not divide the stride of the finest map.
     """
+
+    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

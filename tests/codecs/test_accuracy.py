@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from lib.evaluation.accuracy import heatmap_accuracy, joint_accuracies
+from lib.codecs.accuracy import heatmap_accuracy, joint_accuracies
 
 
 def spots(cells, size=(20, 30)):

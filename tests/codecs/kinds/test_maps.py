@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from lib.codecs import HeatmapCodec
+from lib.codecs import CODECS
 from lib.codecs.flip import flip_back
 from lib.structures import load_skeleton
 from lib.structures.geometry import apply_affine, crop_to_image_affine
+from lib.utils.errors import ConfigError
 
 NAMES = ("gaussian", "dark", "udp", "softargmax")
 
 
 def build(name="gaussian", **settings):
     settings = {"input_size": (192, 256), "heatmap_size": (48, 64), "sigma": 2} | settings
-    return HeatmapCodec(name, **settings)
+    return CODECS[name](**settings)
 
 
 def spread_joints(stride, count=400):
@@ -103,7 +104,6 @@ def test_the_size_of_the_map_scales_the_way_back():
     ("name", "stride"), [("gaussian", 4), ("gaussian", 2), ("gaussian", 1), ("udp", 4)]
 )
 def test_exact_flip_alignment_leaves_the_peak_in_place(name, stride):
-    codec = at_stride(name, stride)
     points, visible = spread_joints(stride, 17), torch.ones(1, 17)
     index = torch.tensor(load_skeleton("coco").flip_index)
     mirrored_points = points.clone()
@@ -114,7 +114,10 @@ def test_exact_flip_alignment_leaves_the_peak_in_place(name, stride):
     # Newton's step reads the position of the merged peak to a hundredth of a cell.
     read = at_stride(name if name == "udp" else "dark", stride)
     places = {
-        align: read.decode(codec.merge_flipped(direct, mirrored, index, align))[0] * stride
+        align: read.decode(
+            at_stride(name, stride, flip_align=align).merge_flipped(direct, mirrored, index)
+        )[0]
+        * stride
         for align in ("none", "integer", "exact")
     }
     wanted = read.decode(direct)[0] * stride
@@ -215,9 +218,9 @@ def test_golden_flip_merge(shared):
         for name, value in np.load(shared / "golden/data/flip.npz").items()
     }
     index = torch.tensor(load_skeleton("coco").flip_index)
-    codec = build(input_size=(48, 64), heatmap_size=(12, 16))
     for align, key in (("none", "flip_merge_noshift"), ("integer", "flip_merge_shift")):
-        merged = codec.merge_flipped(data["heatmaps_orig"], data["heatmaps_coco"], index, align)
+        codec = build(input_size=(48, 64), heatmap_size=(12, 16), flip_align=align)
+        merged = codec.merge_flipped(data["heatmaps_orig"], data["heatmaps_coco"], index)
         assert torch.equal(merged, data[key])
 
 
@@ -237,8 +240,8 @@ def test_golden_mirror(shared, name):
 
 
 def test_settings_are_checked():
-    with pytest.raises(ValueError, match="codec must be one of"):
-        build("heat")
+    with pytest.raises(ConfigError, match=r"No MODEL.TARGET_TYPE 'gausian'. Did you mean gaussian"):
+        build("gausian")
     with pytest.raises(ValueError, match="odd"):
         build("dark", kernel=4)
 
@@ -246,13 +249,13 @@ def test_settings_are_checked():
 @pytest.mark.parametrize("name", NAMES)
 def test_no_value_is_read_on_the_host(name):
     """Meta tensors have no values: a host sync anywhere would raise."""
-    codec = build(name)
+    codec = build(name, flip_align="exact")
     heatmaps, weights = codec.encode(
         torch.empty(2, 5, 2, device="meta"), torch.empty(2, 5, device="meta")
     )
     assert (heatmaps.shape, weights.shape) == ((2, 5, 64, 48), (2, 5))
     index = torch.empty(5, dtype=torch.int64, device="meta")
-    merged = codec.merge_flipped(heatmaps, heatmaps, index, "exact")
+    merged = codec.merge_flipped(heatmaps, heatmaps, index)
     points, scores = codec.decode_to_image(merged, torch.empty(2, 4, device="meta"))
     assert (points.shape, scores.shape) == ((2, 5, 2), (2, 5))
 

@@ -1,0 +1,190 @@
+"""The contract of a top-down codec, and the registry of codecs.
+
+A codec is everything between the joints of people and what a network answers: the targets, the
+loss, the merging of the answers to a picture and to its mirror image, the decoding, the way back to
+the image, and a figure for the training log. A task, the export, a test and a picture of targets
+ask for nothing else, so a new codec is one new file in ``lib/codecs/kinds`` (or one of a user's
+own) with a class registered in ``CODECS``; ``MODEL.TARGET_TYPE`` names it.
+
+Axes: N people, K joints. Points are ``(x, y)``, sizes ``(width, height)``. Everything is batched,
+stays on the tensors' device and never waits for it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Union
+
+from yacs.config import CfgNode
+
+from lib.utils.errors import ConfigError
+from lib.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lib.codecs.flip import FlipAlign
+    from lib.structures.geometry import Size
+
+# What a network answers: one tensor or several, N in front.
+Output = Union["Tensor", Sequence["Tensor"]]
+
+
+class Codec(ABC):
+    """Joints in network-input pixels <-> what a network answers <-> joints in image pixels.
+
+    Attributes:
+        reads: what networks must answer, as heads declare it (``gives``).
+        options: schema of ``MODEL.CODEC``: names, types and defaults of the codec's own settings.
+        soft_form: name of the codec that reads the same networks by soft-argmax
+            (``TEST.SOFT_ARGMAX``); empty if there is none.
+        unbiased: whether lengths are measured between pixel centres; crops must be cut so, too.
+        input_size: ``(width, height)`` of the network input in pixels.
+    """
+
+    reads: ClassVar[str] = "heatmaps"
+    options: ClassVar[CfgNode] = CfgNode()
+    soft_form: ClassVar[str] = ""
+    unbiased: ClassVar[bool] = False
+    input_size: Size
+
+    @classmethod
+    @abstractmethod
+    def build(cls, cfg: CfgNode) -> Codec:
+        """Return the codec that a complete configuration describes.
+
+        Raises:
+            ValueError: a setting makes no sense.
+        """
+
+    @abstractmethod
+    def output_shapes(self, num_joints: int) -> dict[str, tuple[int, ...]]:
+        """Return name and shape, without the batch, of each tensor that a network must answer.
+
+        The names are those of the outputs of exported files.
+        """
+
+    @abstractmethod
+    def encode(self, keypoints: Tensor, visible: Tensor) -> tuple[Any, Tensor]:
+        """Make the targets.
+
+        Args:
+            keypoints: (N, K, 2) ``(x, y)`` in network-input pixels.
+            visible: (N, K) float or bool; 0 means not annotated.
+
+        Returns:
+            targets: whatever `loss` takes, tensors with N in front.
+            weights: (N, K) float32 loss weights, 0 also for joints that the targets cannot say.
+        """
+
+    @abstractmethod
+    def loss(self, output: Output, targets: Any, weights: Tensor) -> dict[str, Tensor]:
+        """Return the scalar losses by name; they are added up. Computed in float32."""
+
+    @abstractmethod
+    def accuracy(self, output: Output, targets: Any, weights: Tensor) -> Tensor:
+        """Return the () share of joints that are close, a figure for the log; 0 if none counts."""
+
+    @abstractmethod
+    def merge_flipped(self, output: Output, mirrored: Output, flip_index: Tensor) -> Output:
+        """Return one answer for a picture and its mirror image.
+
+        Args:
+            output: the network's answer to the picture.
+            mirrored: its answer to the mirror image, as it came.
+            flip_index: (K,) int64 on the same device, `Skeleton.flip_index`.
+        """
+
+    @abstractmethod
+    def decode_to_image(self, output: Output, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Read joints off the network's answer.
+
+        Args:
+            output: the answer, or the merged one.
+            crops: (N, 4) ``centre x, centre y, width, height`` in image pixels, same device.
+
+        Returns:
+            points: (N, K, 2) float32 in image pixels.
+            scores: (N, K) float32; how they are made is the codec's.
+        """
+
+    def ideal(self, targets: Any) -> Output:
+        """Return what a perfect network answers, given targets; where those are its answer, them.
+
+        For pictures and tests: decoding it leads back to the joints.
+        """
+        return targets
+
+    @abstractmethod
+    def maps(self, output: Output) -> Tensor:
+        """Return an answer as maps (N, K, h, w) in [0, 1] over the input, for the eye."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a reader of exported files must know to decode, as plain values by name."""
+        return {}
+
+
+CODECS: Registry[type[Codec]] = Registry("MODEL.TARGET_TYPE")
+
+
+def build_codec(cfg: CfgNode) -> Codec:
+    """Return the codec of ``MODEL.TARGET_TYPE``, or its soft form with ``TEST.SOFT_ARGMAX``.
+
+    Raises:
+        ConfigError: there is no such codec, or it refuses its settings.
+    """
+    name = cfg.MODEL.TARGET_TYPE
+    kind = CODECS[name]
+    if cfg.TEST.SOFT_ARGMAX:
+        if not kind.soft_form:
+            raise ConfigError(
+                f"TEST.SOFT_ARGMAX reads Gaussian heatmaps, not MODEL.TARGET_TYPE '{name}'; "
+                "set one of them back."
+            )
+        kind = CODECS[kind.soft_form]
+    try:
+        return kind.build(cfg)
+    except ValueError as error:
+        raise ConfigError(f"MODEL.TARGET_TYPE '{name}': {error}") from error
+
+
+def flip_align(cfg: CfgNode) -> FlipAlign:
+    """Return ``TEST.FLIP_ALIGN``, or what the lineage's ``TEST.SHIFT_HEATMAP`` means."""
+    return cfg.TEST.FLIP_ALIGN or ("integer" if cfg.TEST.SHIFT_HEATMAP else "none")
+
+
+def refuse_hard_mining(cfg: CfgNode) -> None:
+    """Say that ``LOSS.USE_OHKM`` has no meaning for a codec without heatmap errors.
+
+    Raises:
+        ValueError: it is on.
+    """
+    if cfg.LOSS.USE_OHKM:
+        raise ValueError("LOSS.USE_OHKM mines errors of heatmaps; this loss has none, set it false")
+
+
+def halves(output: Output) -> tuple[Output, Output]:
+    """Split an answer to a batch of 2 N pictures into those to the first and to the last N."""
+    from torch import Tensor
+
+    if isinstance(output, Tensor):
+        first, second = output.chunk(2)
+        return first, second
+    pairs = [tensor.chunk(2) for tensor in output]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def one_tensor(output: Output) -> Tensor:
+    """Return the answer of a network that gives one tensor.
+
+    Raises:
+        ValueError: there are several.
+    """
+    from torch import Tensor
+
+    if isinstance(output, Tensor):
+        return output
+    if len(output) != 1:
+        raise ValueError(f"a codec of heatmaps reads one tensor, the network gives {len(output)}")
+    return output[0]
