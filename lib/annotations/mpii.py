@@ -97,5 +97,7 @@ def _numbers(value: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
         numbers = np.zeros(0)
     if numbers.shape != shape or not np.isfinite(numbers).all():
         size = " x ".join(map(str, shape)) or "one"
-        raise DataError(f"{what} must be {size} finite number(s), got {value!r:.100}.")
+        came = " x ".join(map(str, numbers.shape))
+        came = f"{came} of them: " if numbers.size and numbers.shape != shape else ""
+        raise DataError(f"{what} must be {size} finite number(s), got {came}{value!r:.100}.")
     return numbers

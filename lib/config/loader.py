@@ -19,6 +19,7 @@ from lib.config.merge import merge
 from lib.config.validate import validate
 from lib.config.variants import NodeLists
 from lib.utils.errors import ConfigError, did_you_mean
+from lib.utils.files import fault_in
 from lib.zoo.resolve import is_reference
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,9 @@ def _file_layers(path: Path, children: tuple[Path, ...]) -> list[Layer]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         siblings = [str(file) for file in path.parent.glob("*.yaml")] if path.parent else []
-        raise ConfigError(f"No configuration file {path}.{did_you_mean(str(path), siblings)}")
+        raise ConfigError(
+            f"No configuration file {path}{fault_in(path)}.{did_you_mean(str(path), siblings)}"
+        )
     return _tree(path.read_text(), str(path))
 
 

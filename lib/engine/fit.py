@@ -97,6 +97,8 @@ def build_trainer(
     keep, form = cfg.TRAIN.KEEP_LAST, cfg.TRAIN.FORMAT
     store = CheckpointStore(folder, keep, lock, weights_format=form)
     payload = _starting_point(cfg, store, device)
+    if world.is_main:
+        task.build_evaluator()  # a wrong ground truth is found before the training, not after it
     stream = _build_stream(cfg, task, device, len(gpus))
     steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
     network = _build_network(cfg, task, device, payload, initialise)

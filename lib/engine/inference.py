@@ -151,15 +151,18 @@ def evaluate(
         Interrupted: some rank's ``should_stop`` said so; on every rank.
     """
     watch = Stopwatch()
+    evaluator = None
+    if current_world().is_main:  # first: a wrong ground truth is found before all the work
+        with watch("evaluate"):
+            evaluator = task.build_evaluator()
     poses = predict(task, network, device, precision, watch=watch, should_stop=should_stop)
     if any(gather_objects_everywhere(should_stop())):
         raise Interrupted
     with watch("gather"):
         everyone = gather_poses(poses, task.num_joints)
     result = None
-    if everyone is not None:
+    if everyone is not None and evaluator is not None:
         with watch("evaluate"):
-            evaluator = task.build_evaluator()
             result = _score(evaluator, everyone)
             if folder is not None:
                 result.files = _write(evaluator, folder, keep_going=keep_going)

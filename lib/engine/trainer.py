@@ -94,6 +94,7 @@ class Trainer:
         self.stop = StopRequest()
         self.evaluation: Evaluation | None = None
         self._window: list[Losses] = []
+        self._told_of_no_score = False
         self._saved_step = state.step if state.step else -1
 
     def run(self) -> FitResult:
@@ -172,6 +173,11 @@ class Trainer:
         if math.isfinite(result.score) and (state.best is None or result.score > state.best):
             state.best = result.score
             self._save_weights(BEST)
+        if not math.isfinite(result.score) and not self._told_of_no_score:
+            self._told_of_no_score = True
+            logger.warning(
+                "the evaluation gives no score: there will be no %s, only %s", BEST, FINAL
+            )
         self.meter.reset()
 
     def _note(self, losses: Losses, samples: int) -> None:

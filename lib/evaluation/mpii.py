@@ -14,6 +14,7 @@ import numpy as np
 
 from lib.structures.results import Poses
 from lib.utils.errors import DataError
+from lib.utils.files import fault_in
 
 HEAD_SHARE = 0.6
 LINEAGE_TENTH = 0.11
@@ -82,11 +83,14 @@ def read_mat(path: str | Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
 
     if not Path(path).is_file():
-        raise DataError(f"No file '{path}': check the path.")
+        raise DataError(f"No file '{path}'{fault_in(path)}: check the path.")
     try:
         content = loadmat(str(path))
-    except (ValueError, NotImplementedError, OSError, TypeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}): is it complete?") from error
+    except Exception as error:  # damaged bytes make SciPy's reader raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"'{path}' is no MATLAB file, or not a complete one ({reason}); copy it again."
+        ) from None
     fields = {
         name: field.astype(np.float64)
         for name, field in content.items()
@@ -162,15 +166,24 @@ class MpiiEvaluator:
 
     Args:
         gt_valid_mat: ground truth file; None collects and writes, and scores nothing.
+        people: how many there must be; None does not know.
+        people_from: what says so, for messages.
 
     Raises:
-        DataError: the file is wrong.
+        DataError: the file is wrong, or has other people.
     """
 
     primary = "Mean"
 
-    def __init__(self, gt_valid_mat: str | Path | None) -> None:
+    def __init__(
+        self, gt_valid_mat: str | Path | None, people: int | None = None, people_from: str = ""
+    ) -> None:
         self.truth = None if gt_valid_mat is None else read_mpii_truth(gt_valid_mat)
+        if self.truth is not None and people not in (None, len(self.truth)):
+            raise DataError(
+                f"{gt_valid_mat} has {len(self.truth)} people, {people_from} {people}: they "
+                "must be files of the same split."
+            )
         self._parts: list[Poses] = []
 
     def update(self, poses: Poses) -> None:

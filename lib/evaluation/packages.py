@@ -59,6 +59,7 @@ def run_package(
         truth.createIndex()
         found = truth.loadRes(rows) if rows else _no_results(coco_module, dataset)
         run = eval_class(truth, found, iou_type)
+        run.print_function = print  # faster-coco-eval would log its table beside ours
         if sigmas is not None:
             run.params.kpt_oks_sigmas = sigmas
         if image_ids is not None:

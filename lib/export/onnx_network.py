@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.utils.errors import ConfigError, WeightsError
+from lib.utils.files import fault_in
 from lib.zoo.card import unpack_card
 
 
@@ -100,7 +101,7 @@ class OnnxNetwork(nn.Module):
 
 def _open(path: Path, threads: int) -> Any:
     if not path.is_file():
-        raise WeightsError(f"No weight file {path}.")
+        raise WeightsError(f"No weight file {path}{fault_in(path)}.")
     try:
         import onnxruntime  # an optional package
     except ImportError:

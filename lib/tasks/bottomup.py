@@ -31,6 +31,7 @@ from lib.tasks.bottomup_options import (
     build_augmentation,
     build_sigma,
     check_config,
+    check_training,
     flip_index,
     scales_to_test,
     tag_offsets,
@@ -62,6 +63,7 @@ class BottomUpTask(Task):
 
     def build_train_dataset(self) -> TrainImages:
         """Return augmented images of ``DATASET.TRAIN_SET`` that hold people or crowds."""
+        check_training(self.cfg)
         node, source = self.cfg.DATASET, build_source(self.cfg, train=True)
         annotations = read_source(
             source, source_skeleton(source, node.SKELETON), with_segmentation=True

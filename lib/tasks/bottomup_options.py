@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from yacs.config import CfgNode
 
@@ -12,14 +14,11 @@ from lib.datasets.image_view import ImageAugmentation
 from lib.structures.skeleton import Skeleton
 from lib.utils.errors import ConfigError
 
-PER_STAGE = (
-    "LOSS.WITH_HEATMAPS_LOSS",
+PER_STAGE = ("LOSS.WITH_HEATMAPS_LOSS", "LOSS.WITH_AE_LOSS", "TEST.WITH_HEATMAPS", "TEST.WITH_AE")
+PER_TRAINED_STAGE = (  # a test does not ask these
     "LOSS.HEATMAPS_LOSS_FACTOR",
-    "LOSS.WITH_AE_LOSS",
     "LOSS.PUSH_LOSS_FACTOR",
     "LOSS.PULL_LOSS_FACTOR",
-    "TEST.WITH_HEATMAPS",
-    "TEST.WITH_AE",
     "DATASET.OUTPUT_SIZE",
 )
 FINEST_STRIDE = 4  # of the first stage; each further stage halves it
@@ -34,8 +33,12 @@ def check_config(cfg: CfgNode) -> None:
         ConfigError: the first rule that is broken.
     """
     _check_stages(cfg)
-    _check_sizes(cfg)
     _check_scales(cfg)
+    side = cfg.DATASET.INPUT_SIZE
+    if side % COARSEST_STRIDE:
+        raise ConfigError(
+            f"DATASET.INPUT_SIZE must be a multiple of {COARSEST_STRIDE}, got {side}."
+        )
     kernel, padding = cfg.TEST.NMS_KERNEL, cfg.TEST.NMS_PADDING
     if kernel % 2 == 0 or padding != kernel // 2:
         raise ConfigError(
@@ -44,33 +47,39 @@ def check_config(cfg: CfgNode) -> None:
         )
 
 
-def _check_stages(cfg: CfgNode) -> None:
+def check_training(cfg: CfgNode) -> None:
+    """Run the rules that matter to training only.
+
+    Raises:
+        ConfigError: the first rule that is broken.
+    """
+    _check_lengths(cfg, PER_TRAINED_STAGE)
+    side = cfg.DATASET.INPUT_SIZE
+    wanted = [side * 2**stage // FINEST_STRIDE for stage in range(cfg.LOSS.NUM_STAGES)]
+    if list(cfg.DATASET.OUTPUT_SIZE) != wanted:
+        raise ConfigError(
+            f"DATASET.OUTPUT_SIZE must be {wanted} for INPUT_SIZE {side} and LOSS.NUM_STAGES "
+            f"{cfg.LOSS.NUM_STAGES}, got {list(cfg.DATASET.OUTPUT_SIZE)}."
+        )
+
+
+def _check_lengths(cfg: CfgNode, paths: Sequence[str]) -> None:
     count = cfg.LOSS.NUM_STAGES
-    for path in PER_STAGE:
+    for path in paths:
         section, key = path.split(".")
         if len(cfg[section][key]) != count:
             raise ConfigError(
                 f"{path} has {len(cfg[section][key])} entries for LOSS.NUM_STAGES {count}: give "
                 "one per stage (resolution) of the network."
             )
+
+
+def _check_stages(cfg: CfgNode) -> None:
+    _check_lengths(cfg, PER_STAGE)
     if not any(heatmap_stages(cfg)):
         raise ConfigError("No stage has LOSS.WITH_HEATMAPS_LOSS and TEST.WITH_HEATMAPS.")
     if not any(tag_stages(cfg)):
         raise ConfigError("No stage has LOSS.WITH_AE_LOSS and TEST.WITH_AE: nothing to group by.")
-
-
-def _check_sizes(cfg: CfgNode) -> None:
-    side = cfg.DATASET.INPUT_SIZE
-    wanted = [side * 2**stage // FINEST_STRIDE for stage in range(cfg.LOSS.NUM_STAGES)]
-    if side % COARSEST_STRIDE:
-        raise ConfigError(
-            f"DATASET.INPUT_SIZE must be a multiple of {COARSEST_STRIDE}, got {side}."
-        )
-    if list(cfg.DATASET.OUTPUT_SIZE) != wanted:
-        raise ConfigError(
-            f"DATASET.OUTPUT_SIZE must be {wanted} for INPUT_SIZE {side} and LOSS.NUM_STAGES "
-            f"{cfg.LOSS.NUM_STAGES}, got {list(cfg.DATASET.OUTPUT_SIZE)}."
-        )
 
 
 def _check_scales(cfg: CfgNode) -> None:

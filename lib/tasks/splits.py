@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
+from lib.annotations.mpii import read_mpii
 from lib.datasets.sources import Source, locate, source_skeleton
 from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.tasks.base import Evaluator
 from lib.utils.errors import ConfigError
+from lib.utils.files import fault_in
+
+logger = logging.getLogger(__name__)
 
 
 def build_source(cfg: CfgNode, *, train: bool) -> Source:
@@ -41,7 +47,11 @@ def build_evaluator(
     """
     if source.kind == "mpii":
         truth = Path(cfg.DATASET.ROOT) / "annot" / f"gt_{cfg.DATASET.TEST_SET}.mat"
-        return MpiiEvaluator(truth if truth.is_file() else None)
+        people = len(read_mpii(source.annotation, source.images))
+        if not truth.is_file():
+            _warn_of_no_truth(truth)
+            return MpiiEvaluator(None)
+        return MpiiEvaluator(truth, people, str(source.annotation))
     kind = CrowdPoseEvaluator if source.kind == "crowdpose" else CocoEvaluator
     return kind(
         source.annotation,
@@ -49,6 +59,15 @@ def build_evaluator(
         set_name=cfg.DATASET.TEST_SET,
         evaluator="own" if cfg.TEST.EVALUATOR == "auto" else cfg.TEST.EVALUATOR,
         **coco_options,
+    )
+
+
+@functools.cache  # once, not with every evaluation of a training
+def _warn_of_no_truth(truth: Path) -> None:
+    logger.warning(
+        "There is no ground truth %s%s: predictions are written, and not scored.",
+        truth,
+        fault_in(truth),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from lib.utils.errors import UserError
+from lib.utils.files import fault_in
 
 
 def run_tool(main: Callable[[], object]) -> NoReturn:
@@ -27,7 +28,7 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
             advice = "check the path"
         else:
             raise
-        place = f"{error.filename}: " if error.filename else ""
+        place = f"{error.filename}{fault_in(error.filename)}: " if error.filename else ""
         sys.stderr.write(f"error: {place}{error.strerror}; {advice}.\n")
         sys.exit(2)
     except KeyboardInterrupt:

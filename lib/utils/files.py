@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from lib.utils.errors import DataError
+
+
+def fault_in(path: str | Path) -> str:
+    """Return which part of a path is at fault, in brackets after a blank; nothing if none is.
+
+    The last part alone missing needs no more words, unless only its capital letters differ.
+    """
+    path = Path(path)
+    for part in (*reversed(path.parents), path):
+        if not part.exists():
+            near = _other_case(part)
+            if near is not None:
+                return f" (there is no {part}, but {near}: capital letters count here)"
+            return "" if part == path else f" (there is no folder {part})"
+        if part != path and not part.is_dir():
+            return f" ({part} is no folder)"
+        if part != path and not os.access(part, os.X_OK):
+            return f" (the folder {part} may not be entered)"
+    return ""
+
+
+def _other_case(part: Path) -> Path | None:
+    """Return what lies there under the same name in other capital letters."""
+    try:
+        names = [path.name for path in part.parent.iterdir()]
+    except OSError:
+        return None
+    same = [name for name in names if name.casefold() == part.name.casefold()]
+    return part.with_name(same[0]) if same else None
 
 
 def read_json(path: str | Path, kind: str = "", advice: str = "check the path") -> Any:
@@ -23,7 +53,7 @@ def read_json(path: str | Path, kind: str = "", advice: str = "check the path") 
     file = Path(path)
     name = f"{kind} file {file}".strip()
     if not file.is_file():
-        raise DataError(f"No {name}; {advice}.")
+        raise DataError(f"No {name}{fault_in(file)}; {advice}.")
     try:
         return json.loads(file.read_bytes())
     except OSError as error:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from lib.utils.errors import DataError
+from lib.utils.files import fault_in
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _ZIP_MARK = ".zip@"
@@ -60,7 +61,8 @@ def read_bytes(path: str) -> bytes:
             return file.read()
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"Image {path} cannot be read: {reason}.") from None
+        part = fault_in(f"{archive}.zip" if mark else path)
+        raise DataError(f"Image {path} cannot be read: {reason}{part}.") from None
 
 
 def _read_member(archive: Path, name: str) -> bytes:

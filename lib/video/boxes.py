@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError, WeightsError
-from lib.utils.files import read_json
+from lib.utils.files import fault_in, read_json
 from lib.video.sources import Frame
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class TorchvisionDetector:
         from torchvision.models import detection
 
         if not Path(weights).is_file():
-            raise WeightsError(f"No weight file {weights}.")
+            raise WeightsError(f"No weight file {weights}{fault_in(weights)}.")
         self._network = getattr(detection, name)(weights=None, weights_backbone=None)
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.utils.errors import WeightsError
+from lib.utils.files import fault_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +83,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"No weight file {path}.")
+        raise WeightsError(f"No weight file {path}{fault_in(path)}.")
     if is_safetensors(path):
         card = read_safetensors(path, tensors=False)[1]
         card.pop("format", None)

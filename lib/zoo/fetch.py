@@ -31,6 +31,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from lib.utils.errors import WeightsError
+from lib.utils.files import fault_in
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def file_hash(path: Path) -> str:
 def _local(url: str, sha256: str) -> Path:
     path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
     if not path.is_file():
-        raise WeightsError(f"No weight file {path}.")
+        raise WeightsError(f"No weight file {path}{fault_in(path)}.")
     if sha256 and not has_hash(path, sha256):
         raise WeightsError(f"{path} has another SHA-256 than {sha256}, so it is another file.")
     return path

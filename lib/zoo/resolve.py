@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lib.utils.errors import ConfigError, WeightsError, did_you_mean
+from lib.utils.files import fault_in
 from lib.zoo.fetch import fetch, is_offline
 from lib.zoo.index import Published, load_index
 
@@ -99,7 +100,7 @@ def _existing(path: Path, advice: str) -> Path:
     hint = f" zoo:{same.name} is a file of that name." if same is not None else ""
     if len(path.parts) < 2 and not path.suffix:
         hint = did_you_mean(str(path), [*index.weights, *index.aliases])
-    raise WeightsError(f"No weight file {path}: {advice or f'give {FORMS}'}.{hint}")
+    raise WeightsError(f"No weight file {path}{fault_in(path)}: {advice or f'give {FORMS}'}.{hint}")
 
 
 def _of_address(url: str) -> Path:

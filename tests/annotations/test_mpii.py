@@ -43,7 +43,9 @@ def test_a_test_set_has_no_joints(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"joints": [[1, 2]] * 17}, "16 x 2 finite"),
+        ({"joints": [[1, 2]] * 17}, r"16 x 2 finite number\(s\), got 17 x 2 of them"),
+        ({"joints": [[1, 2]] * 15}, r"16 x 2 finite number\(s\), got 15 x 2 of them"),
+        ({"joints_vis": [1] * 3}, r"16 finite number\(s\), got 3 of them: \[1, 1, 1\]"),
         ({"center": None}, "'center' of entry 0"),
         ({"scale": float("nan")}, "'scale' of entry 0 must be one finite"),
         ({"joints_vis": None}, "'joints_vis' of entry 0"),

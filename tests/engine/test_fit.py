@@ -299,3 +299,29 @@ def test_a_run_that_fails_gives_its_folder_back(tmp_path, error):
     with pytest.raises(type(error)):
         fit(toy_config(), ToyTask(broken={3: fail}), tmp_path)
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_wrong_ground_truth_is_found_before_the_training(tmp_path):
+    class Misled(ToyTask):
+        def build_evaluator(self):
+            raise DataError("other people")
+
+        def loss_step(self, model, batch):
+            raise AssertionError
+
+    with pytest.raises(DataError, match="other people"):
+        fit(toy_config(), Misled(), tmp_path)
+
+
+@pytest.mark.parametrize("metrics", [{}, {"hits": float("nan")}])
+def test_a_run_without_a_score_says_once_that_there_is_no_best_model(tmp_path, caplog, metrics):
+    class Unscored(ToyTask):
+        def build_evaluator(self):
+            evaluator = super().build_evaluator()
+            evaluator.compute = lambda: metrics
+            return evaluator
+
+    assert fit(toy_config(), Unscored(), tmp_path).best is None
+    assert caplog.text.count("gives no score: there will be no model_best.pth") == 1
+    assert not (tmp_path / "model_best.pth").exists()
+    assert (tmp_path / "final_state.pth").is_file()

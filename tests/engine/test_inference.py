@@ -158,3 +158,15 @@ def test_mistake_in_a_worker_is_one_sentence():
     with pytest.raises(DataError) as caught:
         evaluate(Broken(), ToyNet(), CPU, Precision())
     assert str(caught.value) == "picture.jpg: no end marker."
+
+
+def test_a_wrong_ground_truth_is_found_before_the_work():
+    class Misled(ToyTask):
+        def build_evaluator(self):
+            raise DataError("other people")
+
+    def never():
+        raise AssertionError
+
+    with pytest.raises(DataError, match="other people"):
+        evaluate(Misled(on_predict=never), ToyNet(), CPU, Precision())

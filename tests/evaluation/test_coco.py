@@ -261,6 +261,18 @@ def test_nothing_is_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_the_evaluators_own_tables_are_for_debugging(caplog, capsys, evaluator, level):
+    """They say -1.000 where we say n/a."""
+    dataset, rows = random_coco(0, areas=(10_000.0, 40_000.0))
+    with caplog.at_level(level):
+        scores = coco.evaluate_coco(dataset, rows, evaluator=evaluator)
+    assert math.isnan(scores["AP (M)"])
+    assert ("-1.000" in caplog.text) == (level == "DEBUG" and evaluator != "own")
+    assert "-1.000" not in capsys.readouterr().out
+
+
 FIVE = "coco_fake100/person_keypoints_val2014_"
 KNOWN_SCORES = [
     (

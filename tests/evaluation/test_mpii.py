@@ -5,6 +5,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from lib.evaluation import MpiiEvaluator, evaluate_mpii
+from lib.evaluation.mpii import read_mpii_truth
 from lib.structures.results import Poses
 from lib.utils.errors import DataError
 
@@ -93,7 +94,7 @@ def test_bad_ground_truth_files(tmp_path):
         evaluate_mpii(np.zeros((1, 16, 2)), tmp_path / "none.mat")
     broken = tmp_path / "broken.mat"
     broken.write_bytes(b"not a matlab file at all" * 20)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no MATLAB file, or not a complete one"):
         evaluate_mpii(np.zeros((1, 16, 2)), broken)
     savemat(tmp_path / "other.mat", {"preds": np.zeros(3)})
     with pytest.raises(DataError, match="jnt_missing"):
@@ -101,6 +102,30 @@ def test_bad_ground_truth_files(tmp_path):
     savemat(tmp_path / "odd.mat", {**truth_fields(), "jnt_missing": np.zeros((15, PEOPLE))})
     with pytest.raises(DataError, match="fields of"):
         evaluate_mpii(np.zeros((1, 16, 2)), tmp_path / "odd.mat")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_damaged_ground_truth_is_one_sentence(tmp_path, packed, version):
+    """Text, nothing, and a good file cut off at any place."""
+    path = tmp_path / "gt.mat"
+    fields = truth_fields()
+    if version == "4":
+        fields = {name: values.reshape(len(values), -1) for name, values in fields.items()}
+    savemat(path, fields, format=version, do_compression=packed and version == "5")
+    whole = path.read_bytes()
+    cuts = [whole[:length] for length in range(0, len(whole) - 1, 97)]
+    for content in (b"", b"jnt_missing = [0 1]\n" * 40, "größer\n".encode() * 9, *cuts):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"gt\.mat"):
+            read_mpii_truth(path)
+
+
+def test_people_of_another_split_are_refused_before_anything_is_predicted(truth):
+    path, _ = truth
+    assert len(MpiiEvaluator(path, PEOPLE, "valid.json").truth) == PEOPLE
+    with pytest.raises(DataError, match=r"gt_valid\.mat has 11 people, valid\.json 12: they must"):
+        MpiiEvaluator(path, 12, "valid.json")
 
 
 def test_wrong_number_of_people(truth):

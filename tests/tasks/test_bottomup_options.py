@@ -10,6 +10,7 @@ from lib.tasks.bottomup_options import (
     build_grouping,
     build_sigma,
     check_config,
+    check_training,
     flip_index,
     heatmap_stages,
     scales_to_test,
@@ -44,10 +45,7 @@ def test_a_sound_configuration_passes(load):
     ("overrides", "words"),
     [
         (["LOSS.NUM_STAGES=3"], r"has 2 entries for LOSS\.NUM_STAGES 3"),
-        (["LOSS.PUSH_LOSS_FACTOR=[0.1]"], r"LOSS\.PUSH_LOSS_FACTOR has 1 entries"),
         (["TEST.WITH_AE=[true]"], r"TEST\.WITH_AE has 1 entries"),
-        (["DATASET.OUTPUT_SIZE=[128,256,512]"], r"DATASET\.OUTPUT_SIZE has 3 entries"),
-        (["DATASET.OUTPUT_SIZE=[160,320]"], r"must be \[128, 256\] for INPUT_SIZE 512"),
         (["DATASET.INPUT_SIZE=500", "DATASET.OUTPUT_SIZE=[125,250]"], "multiple of 32, got 500"),
         (["TEST.WITH_HEATMAPS=[false,false]"], "No stage has LOSS.WITH_HEATMAPS_LOSS"),
         (["TEST.WITH_AE=[false,true]"], "nothing to group by"),
@@ -64,6 +62,23 @@ def test_a_sound_configuration_passes(load):
 def test_contradictions_are_named(load, overrides, words):
     with pytest.raises(ConfigError, match=words):
         check_config(load(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["LOSS.PUSH_LOSS_FACTOR=[0.1]"], r"LOSS\.PUSH_LOSS_FACTOR has 1 entries"),
+        (["LOSS.PULL_LOSS_FACTOR=[]"], r"LOSS\.PULL_LOSS_FACTOR has 0 entries"),
+        (["LOSS.HEATMAPS_LOSS_FACTOR=[1]"], r"LOSS\.HEATMAPS_LOSS_FACTOR has 1 entries"),
+        (["DATASET.OUTPUT_SIZE=[128,256,512]"], r"DATASET\.OUTPUT_SIZE has 3 entries"),
+        (["DATASET.OUTPUT_SIZE=[160,320]"], r"must be \[128, 256\] for INPUT_SIZE 512"),
+    ],
+)
+def test_what_only_training_asks_does_not_stop_a_test(load, overrides, words):
+    cfg = load(*overrides)
+    check_config(cfg)
+    with pytest.raises(ConfigError, match=words):
+        check_training(cfg)
 
 
 def test_a_single_scale_need_not_be_one(load):

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from tool_loader import load_script
 
+from lib.tasks.topdown import TopDownTask
+from lib.utils.errors import DataError
+
 
 def unsort(source, folder):
     """Copy a data set with names that fall from image to image, as MPII's follow no order."""
@@ -52,3 +55,45 @@ def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys, half_body):
     }
     load_script("visualization/plot_mpii.py").main([str(w) for p in files.items() for w in p])
     assert list((tmp_path / "pictures").iterdir())
+
+
+@pytest.fixture
+def words(tiny_config, synthpose, tmp_path):
+    shutil.copytree(synthpose / "mpii", tmp_path / "mpii")
+    keys = {
+        "DATASET.DATASET": "mpii",
+        "DATASET.ROOT": tmp_path / "mpii",
+        "DATASET.TRAIN_SET": "train",
+        "DATASET.TEST_SET": "valid",
+        "MODEL.NUM_JOINTS": 16,
+        "TRAIN.END_EPOCH": 1,
+        "TRAIN.LR_STEP": [],
+    }
+    return ["--cfg", str(tiny_config), *[f"{key}={value}" for key, value in keys.items()]]
+
+
+@pytest.mark.parametrize("tool", ["train", "test"])
+@pytest.mark.parametrize("wrong", ["text", "cut off", "other people"])
+def test_a_wrong_ground_truth_stops_at_once(words, tmp_path, monkeypatch, tool, wrong):
+    truth, people = tmp_path / "mpii/annot/gt_valid.mat", tmp_path / "mpii/annot/valid.json"
+    if wrong == "text":
+        truth.write_text("jnt_missing 0 1 0\n" * 20)
+    elif wrong == "cut off":
+        truth.write_bytes(truth.read_bytes()[:700])
+    else:
+        people.write_text(json.dumps(json.loads(people.read_text())[:-1]))
+    for name in ("predict_step", "loss_step"):
+        monkeypatch.setattr(TopDownTask, name, None)  # nothing may be computed before
+    flags = [] if tool == "train" else ["--untrained"]
+    with pytest.raises(DataError, match=r"gt_valid\.mat"):
+        load_script(f"tools/{tool}.py").main([*words, *flags])
+
+
+def test_a_missing_ground_truth_is_said(words, tmp_path, caplog, capsys):
+    (tmp_path / "mpii/annot/gt_valid.mat").unlink()
+    load_script("tools/train.py").main(words)
+    assert caplog.text.count("There is no ground truth") == 1
+    assert "gt_valid.mat: predictions are written, and not scored" in caplog.text
+    assert "there will be no model_best.pth, only final_state.pth" in caplog.text
+    assert load_script("tools/test.py").main(words) == {}
+    assert "predictions written, not scored" in capsys.readouterr().out

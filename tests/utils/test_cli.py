@@ -28,5 +28,13 @@ def test_faults_of_ours_keep_their_traceback():
         run_tool(lambda: fail(OSError("broken pipe of ours")))
 
 
+def test_the_folder_that_cannot_be_made_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: (tmp_path / "file/coco/w32").mkdir(parents=True))
+    assert left.value.code == 2
+    assert f"({tmp_path / 'file'} is no folder)" in capsys.readouterr().err
+
+
 def fail(error):
     raise error

@@ -1,10 +1,17 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lib.utils.errors import DataError
-from lib.utils.files import json_text, read_json
+from lib.config import load_config
+from lib.evaluation.mpii import read_mat
+from lib.models import read_checkpoint
+from lib.utils import files
+from lib.utils.errors import DataError, UserError
+from lib.utils.files import fault_in, json_text, read_json
+from lib.utils.images import read_image
 
 
 def test_content(tmp_path):
@@ -39,3 +46,47 @@ def test_arrays_become_lists_and_what_json_lacks_is_refused():
     for value in (np.array([np.nan]), float("inf")):
         with pytest.raises(ValueError, match="not JSON compliant"):
             json_text({"a": value})
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("a/b/c.json", ""),  # the last part alone is missing
+        ("a/x/y/c.json", " (there is no folder {}/a/x)"),
+        ("a/note.txt/c.json", " ({}/a/note.txt is no folder)"),
+        ("a/note.txt", ""),  # there is nothing wrong with it
+        ("A/b/c.json", " (there is no {0}/A, but {0}/a: capital letters count here)"),
+        ("a/b/NOTE.txt", " (there is no {0}/a/b/NOTE.txt, but {0}/a/b/note.TXT: capital"),
+    ],
+)
+def test_the_part_of_a_path_that_is_at_fault(tmp_path, path, words):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/note.txt").write_text("")
+    (tmp_path / "a/b/note.TXT").write_text("")
+    found = fault_in(tmp_path / path)
+    assert found.startswith(words.format(tmp_path))
+    assert bool(found) == bool(words)
+
+
+def test_relative_paths_and_closed_folders(tmp_path, monkeypatch):
+    (tmp_path / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert fault_in("a/b") == fault_in("x") == fault_in("") == ""
+    assert fault_in("a/x/y") == f" (there is no folder {Path('a/x')})"
+    monkeypatch.setattr(files.os, "access", lambda path, mode: Path(path) != Path("a"))
+    assert fault_in("a/b/c") == " (the folder a may not be entered)"
+
+
+@pytest.mark.parametrize("kind", ["json", "image", "zip", "weights", "yaml", "mat"])
+def test_every_reader_names_the_part(tmp_path, kind):
+    path = tmp_path / "no" / "folder" / "file"
+    read = {
+        "json": lambda: read_json(path),
+        "image": lambda: read_image(path),
+        "zip": lambda: read_image(f"{path}.zip@a.jpg"),
+        "weights": lambda: read_checkpoint(path),
+        "yaml": lambda: load_config(path),
+        "mat": lambda: read_mat(path, ()),
+    }[kind]
+    with pytest.raises(UserError, match=rf"there is no folder {re.escape(str(tmp_path))}.no\)"):
+        read()
