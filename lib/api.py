@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from lib.config.pretrained import find_model
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.inference import Evaluation, evaluate
 from lib.export import OnnxNetwork, is_onnx
@@ -20,6 +21,10 @@ from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
 from lib.utils.errors import ConfigError, DataError, WeightsError
+from lib.video.boxes import Boxes, OwnDetector, TorchvisionDetector
+from lib.video.onnx_detector import OnnxDetector
+from lib.zoo.card import read_card
+from lib.zoo.resolve import is_published, published, resolve_weights
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +32,8 @@ logger = logging.getLogger(__name__)
 class PoseEstimator:
     """A network with its task: finds the people of an image, or scores a whole test split.
 
-    Build it with ``from_config``. ``tools/test.py`` and ``tools/predict.py`` use it too, so what a
-    test scores is what a caller gets.
+    Build it with ``from_pretrained`` or ``from_config``. ``tools/test.py`` and ``tools/predict.py``
+    use it too, so what a test scores is what a caller gets.
     """
 
     def __init__(
@@ -38,6 +43,29 @@ class PoseEstimator:
         self.network = network.eval()
         self.device = device
         self.precision = precision
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        overrides: Sequence[str] = (),
+    ) -> PoseEstimator:
+        """Build and fill a trained model by its name or file alone: it says which network it is.
+
+        Args:
+            source: a name of the zoo (``tools/zoo.py list``), a weight file with a model card, a
+                run folder, ``hub:ORG/NAME``, or an address; see ``find_model``.
+            device: None takes the first GPU that is there, else the CPU.
+            overrides: keys to change, as on the command line: ``["TEST.FLIP_TEST=false"]``.
+
+        Raises:
+            WeightsError: there is no such file, it cannot be had, or is damaged.
+            ConfigError: nothing says which network the file belongs to.
+        """
+        cfg, weights = find_model(source, overrides)
+        return cls.from_config(cfg, weights, device)
 
     @classmethod
     def from_config(
@@ -50,8 +78,9 @@ class PoseEstimator:
 
         Args:
             cfg: from ``load_config``.
-            weights: a checkpoint of ours, an official one, or an ONNX file of anybody's; None
-                leaves the initialisation, for tests of speed.
+            weights: a checkpoint of ours, an official one, or an ONNX file of anybody's, as a path
+                or as ``resolve_weights`` takes it; None leaves the initialisation, for tests of
+                speed.
             device: None takes the first of ``GPUS`` that is there, else the CPU.
 
         Raises:
@@ -59,6 +88,7 @@ class PoseEstimator:
             ConfigError: the configuration contradicts itself or the data set.
         """
         task = build_task(cfg)
+        weights = None if weights is None else resolve_weights(weights)
         if weights is not None and is_onnx(weights):
             network = open_exported(task, cfg, weights)
         else:
@@ -116,6 +146,37 @@ class PoseEstimator:
     def evaluate(self, folder: Path | None = None) -> Evaluation:
         """Predict and score the test split; predictions go to ``folder`` if given."""
         return evaluate(self.task, self.network, self.device, self.precision, folder=folder)
+
+
+def open_detector(
+    reference: str | Path, device: torch.device, min_score: float, name: str = ""
+) -> Boxes:
+    """Return a person detector: a name of the zoo, an ONNX file, a model of ours, torchvision's.
+
+    Args:
+        reference: as ``resolve_weights`` takes it.
+        device: where it computes; ONNX files choose for themselves.
+        min_score: least score of a box.
+        name: torchvision's name of the network that a ``.pth`` file without card belongs to.
+
+    Raises:
+        WeightsError: there is no such file, or it fits nothing.
+        ConfigError: it is a model that wants boxes itself.
+    """
+    entry = published(str(reference)) if is_published(str(reference)) else None
+    if entry is None or entry.use == "detector":
+        path = resolve_weights(reference)
+        if is_onnx(path):
+            return OnnxDetector(path, min_score)
+        if entry is not None or not read_card(path).get("config"):
+            return TorchvisionDetector(path, entry.network if entry else name, device, min_score)
+    cfg, path = find_model(reference)
+    estimator = PoseEstimator.from_config(cfg, path, device)
+    if estimator.task.takes_boxes:
+        raise ConfigError(
+            f"{reference} wants boxes itself, so it is no detector; see tools/zoo.py list detector."
+        )
+    return OwnDetector(estimator, min_score)
 
 
 def _check_input(image: object, boxes: object) -> None:

@@ -1,5 +1,6 @@
 """Fixtures for all tests: few threads, and the folder of reference data where it is present."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import cv2
 import pytest
 import torch
 import yaml
+from loopback import serving
 
 from lib.datasets.synthetic import Recipe, write_dataset
+from lib.zoo import fetch, index
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
@@ -60,3 +63,37 @@ def tiny_config(synthpose, tmp_path):
     }
     path.write_text(yaml.safe_dump(settings))
     return path
+
+
+@pytest.fixture
+def site():
+    """A web server on this machine, see ``loopback.Site``."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty cache of weights, no settings of the user's, no waiting between attempts."""
+    for name in (fetch.MIRROR, fetch.OFFLINE, index.OWN_INDEX, "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv(fetch.HOME, str(tmp_path / "home"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(fetch, "PAUSE", 0.0)
+    return tmp_path / "home" / "weights"
+
+
+@pytest.fixture
+def own_index(tmp_path, monkeypatch, home):
+    """Return what writes an index of the user's own (a dictionary, or any text) and uses it."""
+
+    def write(content):
+        file = tmp_path / "own.json"
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        monkeypatch.setenv(index.OWN_INDEX, str(file))
+        index._load.cache_clear()
+        return index.load_index()
+
+    yield write
+    index._load.cache_clear()

@@ -1,4 +1,8 @@
-"""Find people on pictures and videos: ``python tools/predict.py SOURCE --cfg FILE``.
+"""Find people on pictures and videos: ``python tools/predict.py SOURCE --model NAME``.
+
+NAME is one of the zoo (``tools/zoo.py list``), a weight file with a model card, a run folder or
+``hub:ORG/NAME``; ``--cfg FILE TEST.MODEL_FILE w.pth`` takes any other weights. A top-down model
+named so that gets neither boxes nor a detector uses the zoo's own detector.
 
 SOURCE is an image, a folder, a quoted pattern, a video, a camera number, or - for a list of names
 on the standard input. Below --out lie ``predictions.json`` (described in lib/video/records.py),
@@ -10,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -21,7 +24,8 @@ from tqdm import tqdm
 from yacs.config import CfgNode
 
 from lib.config import load_config
-from lib.config.cli import config_parser, find_weights, parse_config, run_folders
+from lib.config.cli import config_parser, find_weights, parse_config, parse_words, run_folders
+from lib.config.pretrained import find_model
 from lib.structures.drawing import draw_poses
 from lib.structures.palettes import PALETTES
 from lib.structures.results import PoseResult
@@ -30,12 +34,13 @@ from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, DataError
 from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
-from lib.video.boxes import DETECTORS, Boxes, FileBoxes, TorchvisionDetector, WholeFrame
+from lib.video.boxes import DETECTORS, Boxes, FileBoxes, OwnDetector, WholeFrame
 from lib.video.records import ListFile, coco_entry, frame_entry, person_entry, prediction_file
 from lib.video.sinks import PictureFolder, VideoFile
 from lib.video.smoothing import PoseSmoother
 from lib.video.sources import Frame, ImageSource, VideoSource, in_batches, open_source
 from lib.video.tracking import OksTracker
+from lib.zoo.index import load_index
 
 if TYPE_CHECKING:
     from lib.api import PoseEstimator
@@ -43,29 +48,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTING = "predicting.lock"  # not a training's: each may work in the other's folder
-
-
-class OwnDetector:
-    """A one-stage or bottom-up model of ours as person detector."""
-
-    def __init__(self, estimator: PoseEstimator, min_score: float) -> None:
-        self._estimator = estimator
-        self._min_score = min_score
-
-    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
-        """Return per frame (N, 5) ``x1, y1, x2, y2, score``."""
-        found = self._estimator.predict_batch([frame.image for frame in frames])
-        return [
-            np.array(
-                [
-                    [*person.box, person.score]
-                    for person in people
-                    if person.score >= self._min_score
-                ],
-                np.float32,
-            ).reshape(-1, 5)
-            for people in found
-        ]
 
 
 class Steady:
@@ -99,13 +81,14 @@ def count(text: str) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     subject = ("source", "image, folder, pattern, video, camera number, or -")
-    parser = config_parser("Find people on pictures and videos.", subject)
+    parser = config_parser("Find people on pictures and videos.", subject, required=False)
     add = parser.add_argument
+    add("--model", metavar="NAME", help="a trained model that needs no --cfg: zoo, file, folder")
     add("--out", default="output/predict", metavar="DIR", help="default: output/predict")
     add("--boxes", metavar="FILE", help="JSON: COCO detections, or {name: [[x1,y1,x2,y2,score]]}")
-    add("--detector", metavar="FILE", help="weights of a person detector (see the next two)")
+    add("--detector", metavar="NAME", help="a person detector: zoo, .onnx, .pth; or none")
     add("--detector-cfg", metavar="FILE", help="YAML of ours that --detector belongs to")
-    add("--detector-name", choices=DETECTORS, default=DETECTORS[0], help="torchvision's name")
+    add("--detector-name", choices=DETECTORS, default=DETECTORS[0], help="whose .pth it is")
     add("--min-box-score", type=float, default=0.3, help="least score of a box (default: 0.3)")
     add("--min-score", type=float, default=0.1, help="least score of a person (default: 0.1)")
     add("--frames", type=count, default=8, help="frames held at a time (default: 8)")
@@ -124,15 +107,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> Path:
     """Predict every frame; return the JSON file."""
-    cfg, args = parse_config(build_parser(), argv)
-
-    from lib.api import PoseEstimator
-
+    args, overrides = parse_words(build_parser(), argv)
     setup_logging()
     source = open_source(args.source)
     out = Path(args.out)
     check_source(args.source, out)
-    weights = find_weights(cfg, run_folders(cfg, args.cfg)[0])
+    cfg, weights = choose_model(args, overrides, argv)
+
+    from lib.api import PoseEstimator
+
     estimator = PoseEstimator.from_config(cfg, weights)
     boxes = build_boxes(args, estimator)
     with ExitStack() as stack:
@@ -170,6 +153,22 @@ def main(argv: list[str] | None = None) -> Path:
     return file.path
 
 
+def choose_model(
+    args: argparse.Namespace, overrides: list[str], argv: list[str] | None
+) -> tuple[CfgNode, Path]:
+    """Return configuration and weights of the model that the flags name.
+
+    Raises:
+        ConfigError: they name none, or two.
+    """
+    if bool(args.cfg) == bool(args.model):
+        raise ConfigError("Give either --model NAME or --cfg FILE.")
+    if args.model:
+        return find_model(args.model, overrides)
+    cfg, _ = parse_config(build_parser(), argv)
+    return cfg, find_weights(cfg, run_folders(cfg, args.cfg)[0])
+
+
 def output_names(source: str) -> tuple[str, ...]:
     """Return the names of what is written for a source; a video's is never the source's own."""
     return ("predictions.json", "coco_results.json", "pictures", f"{Path(source).stem}_poses.mp4")
@@ -193,7 +192,7 @@ def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | N
     Raises:
         ConfigError: the flags contradict each other or the model.
     """
-    from lib.api import PoseEstimator
+    from lib.api import PoseEstimator, open_detector
 
     if not estimator.task.takes_boxes:
         if args.boxes or args.detector:
@@ -207,12 +206,17 @@ def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | N
         cfg: CfgNode = load_config(args.detector_cfg)
         weights = args.detector or find_weights(cfg, run_folders(cfg, args.detector_cfg)[0])
         return OwnDetector(PoseEstimator.from_config(cfg, weights), args.min_box_score)
-    if args.detector:
-        return TorchvisionDetector(
-            args.detector, args.detector_name, estimator.device, args.min_box_score
+    if args.model and not args.detector:
+        args.detector = load_index().detector
+        logger.info(
+            "people are found by %s; --detector names another, none takes pictures as people",
+            args.detector,
         )
-    logger.info("no boxes and no detector: one person per frame, who fills it")
-    return WholeFrame()
+    if not args.detector or args.detector == "none":
+        logger.info("no boxes and no detector: one person per frame, who fills it")
+        return WholeFrame()
+    name = args.detector_name
+    return open_detector(args.detector, estimator.device, args.min_box_score, name)
 
 
 def build_sink(

@@ -35,19 +35,22 @@ _LEGACY = {
 
 
 def config_parser(
-    description: str, subject: tuple[str, str] | None = None
+    description: str, subject: tuple[str, str] | None = None, *, required: bool = True
 ) -> argparse.ArgumentParser:
     """Return a parser with ``--cfg``, overrides, and the hidden flags of older launchers.
 
     Args:
         description: what the tool does.
         subject: name and help of a word that comes before the overrides.
+        required: whether there must be a ``--cfg``.
     """
     parser = argparse.ArgumentParser(
         description=description,
         epilog="Overrides: KEY VALUE or KEY=VALUE, for instance TRAIN.LR 0.0005 GPUS=(0,1).",
     )
-    parser.add_argument("--cfg", required=True, metavar="FILE", help="YAML file of the experiment")
+    parser.add_argument(
+        "--cfg", required=required, metavar="FILE", help="YAML file of the experiment"
+    )
     if subject is not None:
         parser.add_argument(subject[0], help=subject[1])
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lib.structures.geometry import xywh_to_xyxy
+from lib.structures.results import PoseResult
 from lib.utils.errors import DataError, WeightsError
-from lib.utils.files import fault_in, read_json
+from lib.utils.files import read_json
 from lib.video.sources import Frame
+from lib.zoo import resolve_weights
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +36,14 @@ class Boxes(Protocol):
 
     def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
         """Return per frame (N, 5) float32 ``x1, y1, x2, y2, score`` in pixels."""
+        ...
+
+
+class PoseEstimator(Protocol):
+    """What finds whole people: ``lib.api.PoseEstimator``."""
+
+    def predict_batch(self, images: Sequence[np.ndarray]) -> list[list[PoseResult]]:
+        """Return the people of each image."""
         ...
 
 
@@ -84,6 +94,29 @@ class FileBoxes:
         return [np.array(boxes, np.float32).reshape(-1, 5) for boxes in found]
 
 
+class OwnDetector:
+    """A one-stage or bottom-up model of ours as person detector."""
+
+    def __init__(self, estimator: PoseEstimator, min_score: float) -> None:
+        self._estimator = estimator
+        self._min_score = min_score
+
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Return per frame (N, 5) ``x1, y1, x2, y2, score``."""
+        found = self._estimator.predict_batch([frame.image for frame in frames])
+        return [
+            np.array(
+                [
+                    [*person.box, person.score]
+                    for person in people
+                    if person.score >= self._min_score
+                ],
+                np.float32,
+            ).reshape(-1, 5)
+            for people in found
+        ]
+
+
 class TorchvisionDetector:
     """One of torchvision's detectors, with weights from a file.
 
@@ -97,8 +130,7 @@ class TorchvisionDetector:
         import torch
         from torchvision.models import detection
 
-        if not Path(weights).is_file():
-            raise WeightsError(f"No weight file {weights}{fault_in(weights)}.")
+        weights = resolve_weights(weights)
         self._network = getattr(detection, name)(weights=None, weights_backbone=None)
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)

@@ -23,6 +23,7 @@ from lib.utils.files import read_json
 
 OWN_INDEX = "EFEPOSE_ZOO_INDEX"
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+GENERIC = ("model", "pytorch_model", "weights", "checkpoint")  # file names that say nothing
 USES = ("pose", "trunk", "detector")
 FIELDS = ("use", "url", "sha256", "layout", "licence", "experiment", "settings", "trained_on")
 FIELDS += ("joints", "input", "note", "network", "results")
@@ -71,7 +72,7 @@ class Published:
         """Its name in the cache: the publisher's, or ours where that says nothing."""
         last = self.url.rpartition("/")[2]
         stem, _, ending = last.rpartition(".")
-        return last if len(stem) > len("pytorch_model") else f"{self.name}.{ending}"
+        return f"{self.name}.{ending}" if stem in GENERIC else last
 
     @property
     def yaml(self) -> Path | None:

@@ -1,6 +1,7 @@
 """Pictures and videos in; JSON, pictures, videos, COCO results out."""
 
 import json
+import logging
 import resource
 
 import cv2
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from tool_loader import load_script
+from torchvision.models import detection
 
 from lib.api import PoseEstimator
 from lib.config import load_config
-from lib.utils.errors import BusyError, ConfigError, DataError
+from lib.utils.errors import BusyError, ConfigError, DataError, WeightsError
 from lib.utils.lock import FolderLock
 
 predict = load_script("tools/predict.py")
@@ -191,3 +193,45 @@ def test_nothing_readable(run, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"broken")
     with pytest.raises(DataError, match="No frame"):
         run(tmp_path / "bad.jpg")
+
+
+@pytest.fixture
+def shop(own_index, site, tiny_config, tmp_path):
+    """An index with a top-down model and a default detector, served on this machine."""
+    name = "ssdlite320_mobilenet_v3_large"
+    torch.manual_seed(0)
+    network = PoseEstimator.from_config(load_config(tiny_config, ["TEST.FOLD_BN=false"])).network
+    detector = getattr(detection, name)(weights=None, weights_backbone=None)
+    for file, module in (("pose.pth", network), ("find.pth", detector)):
+        torch.save(module.state_dict(), tmp_path / file)
+        site.files[file] = (tmp_path / file).read_bytes()
+    finder = {"url": site.address("find.pth"), "use": "detector", "network": name}
+    model = {"url": site.address("pose.pth"), "experiment": "tiny.yaml"}
+    own_index({"weights": {"tiny": model, "finder": finder}, "detector": "finder"})
+    return site
+
+
+def test_a_model_by_name_finds_people_with_the_zoos_detector(shop, synthpose, tmp_path, caplog):
+    images = str(synthpose / "coco/images/val2017")
+    words = [images, "--model", "tiny", "--out", str(tmp_path / "out"), "--min-score", "-9"]
+    with caplog.at_level(logging.INFO):
+        found = json.loads(predict.main([*words, "--min-box-score", "0.001"]).read_text())
+    assert "people are found by finder" in caplog.text
+    assert found["model"]["boxes"] == "finder"
+    assert [path for path, _ in shop.asked] == ["pose.pth", "find.pth"]
+    again = json.loads(predict.main([*words, "--detector", "none", "--offline"]).read_text())
+    assert all(len(frame["people"]) == 1 for frame in again["frames"])
+    assert again["model"]["boxes"] == "none"
+    assert len(shop.asked) == 2
+
+
+def test_a_name_without_network_is_one_sentence(shop, synthpose, tmp_path):
+    words = [str(synthpose / "coco/images/val2017"), "--out", str(tmp_path / "out"), "--offline"]
+    with pytest.raises(WeightsError, match=r"offline. Fetch .*pose\.pth by hand and put it there"):
+        predict.main([*words, "--model", "tiny"])
+
+
+@pytest.mark.parametrize("words", [[], ["--model", "tiny", "--cfg", "x.yaml"]])
+def test_a_model_is_named_once(synthpose, tmp_path, words):
+    with pytest.raises(ConfigError, match="either --model NAME or --cfg FILE"):
+        predict.main([str(synthpose / "coco/images/val2017"), "--out", str(tmp_path), *words])

@@ -1,13 +1,12 @@
 """The index of published weights, and a user's own beside it."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
 from lib.utils.errors import UserError
-from lib.zoo.index import EXPERIMENTS, OWN_INDEX, _load, load_index
+from lib.zoo.index import EXPERIMENTS, OWN_INDEX, load_index
 
 INDEX = load_index()
 LAYOUTS = ("mmpose 0.x", "mmpose 1.x", "torchvision", "timm", "MAE", "transformers")
@@ -67,22 +66,9 @@ def test_the_weights_of_an_experiment_are_of_its_own_data_set():
         assert any(word in name for word in words[start]), (experiment, name)
 
 
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    def write(content):
-        file = tmp_path / "own.json"
-        file.write_text(json.dumps(content) if not isinstance(content, str) else content)
-        monkeypatch.setenv(OWN_INDEX, str(file))
-        return load_index()
-
-    _load.cache_clear()
-    yield write
-    _load.cache_clear()
-
-
-def test_an_index_of_the_users_own_lies_beside_ours(own, tmp_path):
+def test_an_index_of_the_users_own_lies_beside_ours(own_index, tmp_path):
     (tmp_path / "x.yaml").write_text("")
-    index = own(
+    index = own_index(
         {
             "weights": {
                 "mine": {"url": "w.pth", "experiment": "x.yaml"},
@@ -111,15 +97,14 @@ def test_an_index_of_the_users_own_lies_beside_ours(own, tmp_path):
         ({"weights": {}, "aliases": []}, "must be tables"),
     ],
 )
-def test_a_wrong_index_is_one_sentence(own, content, words):
+def test_a_wrong_index_is_one_sentence(own_index, content, words):
     with pytest.raises(UserError) as error:
-        own(content)
+        own_index(content)
     assert words in str(error.value)
 
 
-def test_a_missing_index_names_the_variable(monkeypatch):
+def test_a_missing_index_names_the_variable(own_index, monkeypatch):
     monkeypatch.setenv(OWN_INDEX, "/none/such.json")
-    _load.cache_clear()
     with pytest.raises(UserError, match=OWN_INDEX):
         load_index()
 

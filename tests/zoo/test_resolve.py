@@ -1,33 +1,16 @@
 """Everything that may be written for a weight file, and what is said of what may not."""
 
 import hashlib
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from lib.utils.errors import WeightsError
-from lib.zoo.index import OWN_INDEX, load_index
 from lib.zoo.resolve import is_published, is_reference, published, resolve_weights
 
 BODY = b"weights" * 100
 HASH = hashlib.sha256(BODY).hexdigest()
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch, home):
-    """Return what writes an index of the user's own."""
-
-    def write(weights, **more):
-        file = tmp_path / "own.json"
-        file.write_text(json.dumps({"weights": weights, **more}))
-        monkeypatch.setenv(OWN_INDEX, str(file))
-        load_index.__globals__["_load"].cache_clear()
-        return file
-
-    yield write
-    load_index.__globals__["_load"].cache_clear()
 
 
 def test_a_path_stays_a_path(tmp_path, monkeypatch):
@@ -39,9 +22,10 @@ def test_a_path_stays_a_path(tmp_path, monkeypatch):
     assert not is_published("hrnet_w32_coco")
 
 
-def test_names_with_and_without_zoo(site, own):
+def test_names_with_and_without_zoo(site, own_index):
     site.files["m.pth"] = BODY
-    own({"mine": {"url": site.address("m.pth"), "sha256": HASH}}, aliases={"short": "mine"})
+    entry = {"url": site.address("m.pth"), "sha256": HASH}
+    own_index({"weights": {"mine": entry}, "aliases": {"short": "mine"}})
     for text in ("zoo:mine", "mine", "short", "zoo:short"):
         assert is_reference(text)
         assert resolve_weights(text).read_bytes() == BODY
@@ -64,9 +48,9 @@ def test_an_address_with_a_wrong_hash(site, home, mark):
         resolve_weights(site.address("w.pth") + mark)
 
 
-def test_an_address_of_the_index_is_checked_like_the_name(site, own):
+def test_an_address_of_the_index_is_checked_like_the_name(site, own_index):
     site.files["m.pth"] = BODY[1:]
-    own({"mine": {"url": site.address("m.pth"), "sha256": HASH[:8]}})
+    own_index({"weights": {"mine": {"url": site.address("m.pth"), "sha256": HASH[:8]}}})
     with pytest.raises(WeightsError, match="not the file that was published"):
         resolve_weights(site.address("m.pth"))
 
