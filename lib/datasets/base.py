@@ -39,3 +39,12 @@ class TrainData(ABC):
     def sources(self) -> np.ndarray | None:
         """(N,) the file of each sample, for ``TRAIN.WHOLE_IMAGES``; None: each has its own."""
         return None
+
+    @property
+    def shares(self) -> Sequence[tuple[int, int]] | None:
+        """``(size, samples per epoch)`` of each part of a mix; None: every sample once an epoch.
+
+        A sample that an epoch shows again has an index beyond the last, see ``EpochSampler``: data
+        with shares take indices modulo their length.
+        """
+        return None

@@ -64,8 +64,8 @@ def locate(
         dataset: DATASET.DATASET, one of ``KINDS``.
         root: DATASET.ROOT.
         split: DATASET.TRAIN_SET or TEST_SET, such as ``val2017``.
-        annotation: a file to use instead of the layout's own.
-        images: a folder to use instead of the layout's own.
+        annotation: a file to use instead of the layout's own; if it is not there, below ``root``.
+        images: a folder to use instead of the layout's own, likewise.
         data_format: ``zip`` looks for images in ``<folder>.zip``.
 
     Raises:
@@ -86,10 +86,16 @@ def locate(
     separator = ".zip@" if data_format == "zip" else "/"
     return Source(
         kind=kind,
-        annotation=Path(annotation) if annotation else file,
-        images=f"{Path(images) if images else folder}{separator}",
+        annotation=_place(annotation, base) if annotation else file,
+        images=f"{_place(images, base) if images else folder}{separator}",
         has_truth=not is_test,
     )
+
+
+def _place(given: str, root: Path) -> Path:
+    """Return a path as given; if nothing is there, but below the data set's folder, that one."""
+    path = Path(given)
+    return root / path if not path.exists() and (root / path).exists() else path
 
 
 def source_skeleton(source: Source, choice: str) -> Skeleton | None:

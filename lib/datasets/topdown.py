@@ -160,8 +160,10 @@ class TrainCrops(TrainData):
         seed: int,
         unbiased: bool,
         max_bad_images: int,
+        shares: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         self.people = people
+        self._shares = shares
         if isinstance(augmentation, Augmentation):
             augmentation = PartStages.of([Stages(augmentation)], [len(people)])
         self.stages = augmentation
@@ -179,6 +181,11 @@ class TrainCrops(TrainData):
     def sources(self) -> np.ndarray:
         """The image of each sample, (N,)."""
         return self.people.image_index
+
+    @property
+    def shares(self) -> Sequence[tuple[int, int]] | None:
+        """``(people, samples per epoch)`` of each data set of a mix."""
+        return self._shares
 
     def row(self, key: Key) -> int:
         """Return the person of a sample; in an epoch that shows people twice, see `shares`."""

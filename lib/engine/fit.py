@@ -181,6 +181,7 @@ def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> 
         world=world.size,
         groups=task.group_ids(),
         together=data.sources if cfg.TRAIN.WHOLE_IMAGES else None,
+        shares=data.shares,
     )
     workers = limit_workers(cfg.WORKERS)
     pin = cfg.PIN_MEMORY and device.type == "cuda"

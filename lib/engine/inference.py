@@ -24,7 +24,7 @@ from lib.engine.distributed import (
 )
 from lib.structures.results import Poses
 from lib.tasks.base import Batch, Evaluator, Metrics, Task
-from lib.utils.errors import BusyError
+from lib.utils.errors import BusyError, ConfigError, did_you_mean
 from lib.utils.lock import moving_files
 from lib.utils.workers import readable
 
@@ -138,6 +138,9 @@ def evaluate(
 ) -> Evaluation:
     """Predict the test split on all ranks, score it on rank 0, tell all.
 
+    Of a mix, every data set is tested on, one after the other: scores are named ``<set>/<metric>``,
+    and the one that ``task.best`` names chooses the best weights.
+
     Args:
         task: what to predict and how to score it.
         network: on ``device``, not wrapped, the same on every rank.
@@ -149,7 +152,66 @@ def evaluate(
 
     Raises:
         Interrupted: some rank's ``should_stop`` said so; on every rank.
+        ConfigError: no score has the name that ``task.best`` gives.
     """
+    parts = {
+        name: evaluate_split(
+            part,
+            network,
+            device,
+            precision,
+            folder=folder,
+            keep_going=keep_going,
+            should_stop=should_stop,
+        )
+        for name, part in task.test_sets.items()
+    }
+    if parts:
+        return _together(parts, task.best)
+    return evaluate_split(
+        task,
+        network,
+        device,
+        precision,
+        folder=folder,
+        keep_going=keep_going,
+        should_stop=should_stop,
+    )
+
+
+def _together(parts: dict[str, Evaluation], best: str) -> Evaluation:
+    """Join the outcomes of several data sets; stages take the time of all."""
+    metrics = {
+        f"{name}/{metric}": value
+        for name, part in parts.items()
+        for metric, value in part.metrics.items()
+    }
+    if best and best not in metrics:
+        raise ConfigError(f"TEST.BEST: there is no score {best}.{did_you_mean(best, metrics)}")
+    seconds: dict[str, float] = {}
+    for part in parts.values():
+        for stage, time_taken in part.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + time_taken
+    return Evaluation(
+        metrics=metrics,
+        score=metrics[best] if best else next(iter(parts.values())).score,
+        seconds=seconds,
+        people=sum(part.people for part in parts.values()),
+        files=[file for part in parts.values() for file in part.files],
+    )
+
+
+def evaluate_split(
+    task: Task,
+    network: nn.Module,
+    device: torch.device,
+    precision: Precision,
+    *,
+    folder: Path | None = None,
+    keep_going: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Predict and score one split; see `evaluate`."""
     watch = Stopwatch()
     evaluator = None
     if current_world().is_main:  # first: a wrong ground truth is found before all the work

@@ -14,6 +14,8 @@ from torch.utils.data import Sampler
 
 from lib.datasets.base import Key
 
+_ROUNDS = 1  # in the key of the orders of rounds: they differ from those of epochs
+
 
 class EpochSampler(Sampler[list[Key]]):
     """Yields the batches of one epoch from a given one on; ``seek`` chooses both.
@@ -31,6 +33,12 @@ class EpochSampler(Sampler[list[Key]]):
         groups: (size,) group of each sample if a batch must hold one group only.
         together: (size,) source of each sample; samples of one source follow each other in the
             shuffled order, so that a source is opened once (twice where a batch ends inside).
+        shares: ``(size, samples per epoch)`` of each part of a mixed training set, parts one after
+            the other; None shows every sample once per epoch.
+
+    A part with shares goes through its samples in ever new orders and begins, in each epoch, where
+    the one before ended. Sample ``s`` that an epoch shows for the n-th time has the index
+    ``s + (n - 1) * size``, so that it is augmented differently each time.
     """
 
     def __init__(
@@ -44,12 +52,15 @@ class EpochSampler(Sampler[list[Key]]):
         world: int = 1,
         groups: Sequence[int] | None = None,
         together: np.ndarray | None = None,
+        shares: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         if size < 1 or batch_size < 1:
             raise ValueError(f"size {size} and batch_size {batch_size} must be positive")
         if groups is not None and len(groups) != size:
             raise ValueError(f"groups must have {size} entries, got {len(groups)}")
-        self.size = size
+        self.rows = size
+        self.shares = [(size, size)] if shares is None else list(shares)
+        self.size = sum(count for _, count in self.shares)  # samples of an epoch
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
@@ -76,15 +87,30 @@ class EpochSampler(Sampler[list[Key]]):
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         """Return the global batches of ``epoch``: index arrays of up to batch_size x world."""
-        order = np.arange(self.size)
+        order = self._samples(epoch)
         if self.shuffle:
-            order = np.random.default_rng([self.seed % 2**63, epoch]).permutation(self.size)
+            rng = np.random.default_rng([self.seed % 2**63, epoch])
+            order = order[rng.permutation(self.size)]
             if self.together is not None:
-                order = _side_by_side(order, self.together)
+                order = _side_by_side(order, self.together[order % self.rows])
         size = self.batch_size * self.world
         if self.groups is None:
             return _chunks(order, size)
-        return _group_chunks(order, self.groups[order], size)
+        return _group_chunks(order, self.groups[order % self.rows], size)
+
+    def _samples(self, epoch: int) -> np.ndarray:
+        """Return the (size,) indices of an epoch, part after part."""
+        parts, start = [], 0
+        for number, (size, count) in enumerate(self.shares):
+            rounds, places = np.divmod(epoch * count + np.arange(count), size)
+            if self.shuffle and count % size:  # else everybody is shown equally often anyway
+                for one in np.unique(rounds):
+                    rng = np.random.default_rng([self.seed % 2**63, int(one), number, _ROUNDS])
+                    places[rounds == one] = rng.permutation(size)[places[rounds == one]]
+            again = rounds - rounds[:1]
+            parts.append(start + places + self.rows * again)
+            start += size
+        return np.concatenate(parts)
 
     def _share(self, batch: np.ndarray) -> np.ndarray:
         share = -(-len(batch) // self.world)
@@ -92,8 +118,8 @@ class EpochSampler(Sampler[list[Key]]):
 
 
 def _side_by_side(order: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """Move samples up to the first of their source."""
-    _, first, source = np.unique(sources[order], return_index=True, return_inverse=True)
+    """Move samples up to the first of their source, both (size,) in order."""
+    _, first, source = np.unique(sources, return_index=True, return_inverse=True)
     return order[np.argsort(first[source], kind="stable")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -85,6 +85,14 @@ class Poses:
     def select(self, keep: np.ndarray) -> Poses:
         """Return the people of a boolean mask or an index array."""
         return Poses(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
+
+    def joints(self, places: np.ndarray) -> Poses:
+        """Return the same people with the joints of an index array, in its order."""
+        return replace(
+            self,
+            keypoints=self.keypoints[:, places],
+            keypoint_scores=self.keypoint_scores[:, places],
+        )
 
     @classmethod
     def empty(cls, num_joints: int) -> Poses:

@@ -13,6 +13,7 @@ import yaml
 from lib.utils.errors import DataError, did_you_mean
 
 SKELETON_FOLDER = Path(__file__).parent / "skeletons"
+_LEGS = ("hip", "pelvis", "knee", "ankle", "foot", "heel", "toe", "leg")
 DEFAULT_SIGMA = 0.05  # for joints whose annotation spread nobody has measured
 
 
@@ -77,7 +78,7 @@ def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
         joints=joints,
         flip_pairs=_pairs(entry.get("flip_pairs", _mirror_pairs(joints))),
         limbs=_pairs(entry.get("limbs", ())),
-        upper_body=tuple(int(k) for k in entry.get("upper_body", range((count + 1) // 2))),
+        upper_body=tuple(int(k) for k in entry.get("upper_body", _upper_body(joints))),
         sigmas=tuple(float(s) for s in entry.get("sigmas", [DEFAULT_SIGMA] * count)),
         joint_weights=tuple(float(w) for w in entry.get("joint_weights", [1.0] * count)),
         grouping_order=tuple(int(k) for k in entry.get("grouping_order", range(count))),
@@ -132,6 +133,12 @@ def skeleton_from_category(category: dict[str, Any], source: str) -> Skeleton:
     if "sigmas" in category:
         entry["sigmas"] = category["sigmas"]
     return skeleton_from_dict(entry, source)
+
+
+def _upper_body(joints: tuple[str, ...]) -> list[int]:
+    """Return the joints that no part of a leg is named for; the first half where none is."""
+    upper = [k for k, joint in enumerate(joints) if not any(p in joint.lower() for p in _LEGS)]
+    return upper if len(upper) < len(joints) else list(range((len(joints) + 1) // 2))
 
 
 def _pairs(values: Any) -> tuple[tuple[int, int], ...]:

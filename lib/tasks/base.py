@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -150,6 +150,22 @@ class Task(ABC):
     @abstractmethod
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the test split."""
+
+    @property
+    def test_sets(self) -> Mapping[str, Task]:
+        """Tasks that test the same network on each data set of a mix, by name.
+
+        Empty where there is one test split only: this task tests on it itself.
+        """
+        return {}
+
+    @property
+    def best(self) -> str:
+        """Name of the score of a mix, ``<set>/<metric>``, that chooses the best weights.
+
+        Empty: what the evaluator of the first set says.
+        """
+        return ""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from lib.annotations.mpii import read_mpii
+from lib.config.variants import member_configs
 from lib.datasets.sources import Source, locate, source_skeleton
 from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator
 from lib.structures.skeleton import Skeleton, load_skeleton
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 def build_source(cfg: CfgNode, *, train: bool) -> Source:
     """Return the files of the training or test split."""
     node = cfg.DATASET
+    if node.MIX:
+        raise ConfigError(
+            "DATASET.MIX holds several data sets, where one is wanted: see Task.test_sets."
+        )
     return locate(
         node.DATASET if train else node.DATASET_TEST or node.DATASET,
         node.ROOT,
@@ -107,6 +112,22 @@ def check_joints(cfg: CfgNode, skeleton: Skeleton, source: Source) -> None:
             f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but people in {source.annotation} have "
             f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
         )
+
+
+def uses_truth(cfg: CfgNode) -> bool:
+    """Return whether people are tested in their annotated boxes; MPII has no others."""
+    return cfg.TEST.USE_GT_BBOX or build_source(cfg, train=False).kind == "mpii"
+
+
+def box_source(cfg: CfgNode) -> str:
+    """Return whose boxes a test uses, in words; of a mix for each set."""
+    parts = []
+    for one in member_configs(cfg):
+        if cfg.DATASET.MIX and not (one.DATASET.TEST_SET or one.DATASET.ANNOTATION_TEST):
+            continue
+        boxes = "annotated" if uses_truth(one) else f"detector {one.TEST.COCO_BBOX_FILE}"
+        parts.append(f"{one.DATASET.NAME} {boxes}" if cfg.DATASET.MIX else boxes)
+    return ", ".join(parts)
 
 
 def detector_file(cfg: CfgNode) -> Path:

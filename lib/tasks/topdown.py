@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 from lib.annotations.reading import read_detections
 from lib.annotations.tables import PersonTable
 from lib.codecs.base import build_codec, halves
+from lib.datasets.mix import join_sets, place_joints
 from lib.datasets.selection import joints_near_crop_centre
 from lib.datasets.sources import Source, read_people, source_skeleton
 from lib.datasets.stages import PartStages
@@ -31,12 +32,21 @@ from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Loader, Task
 from lib.tasks.pixels import normalise
+from lib.tasks.sets import (
+    network_skeleton,
+    of_own_joints,
+    shares,
+    test_members,
+    training_members,
+)
 from lib.tasks.splits import (
+    box_source,
     build_evaluator,
     build_source,
     check_joints,
     detector_file,
     task_skeleton,
+    uses_truth,
 )
 from lib.tasks.topdown_options import build_augmentation
 from lib.tasks.transfer import HostCopy, index_on
@@ -48,8 +58,10 @@ class TopDownTask(Task):
 
     takes_boxes = True
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
+        """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
         self.cfg = cfg
+        self._predicted = skeleton
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
@@ -62,22 +74,17 @@ class TopDownTask(Task):
 
     def build_train_dataset(self) -> TrainCrops:
         """Return augmented crops of the people of ``DATASET.TRAIN_SET``."""
-        source = self._source(train=True)
-        people, skeleton = read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
-        check_joints(self.cfg, skeleton, source)
-        if self.cfg.DATASET.SELECT_DATA:
-            crops = person_crops(people, self.codec.input_size)
-            people = people.select(
-                joints_near_crop_centre(crops, people.keypoints, people.visibility)
-            )
-        if not len(people):
-            raise ConfigError(f"{source.annotation} holds nobody to train on.")
+        members = training_members(self.cfg)
+        parts, skeletons = zip(*(self._training_people(one) for one in members), strict=True)
+        stages = [
+            build_stages(one, partial(build_augmentation, skeleton=skeleton))
+            for one, skeleton in zip(members, skeletons, strict=True)
+        ]
+        sizes = [len(part) for part in parts]
         return TrainCrops(
-            people,
-            PartStages.of(
-                [build_stages(self.cfg, partial(build_augmentation, skeleton=skeleton))],
-                [len(people)],
-            ),
+            join_sets(parts),
+            PartStages.of(stages, sizes),
+            shares=shares(members, sizes),
             input_size=self.codec.input_size,
             seed=self.cfg.SEED,
             unbiased=self.codec.unbiased,
@@ -192,7 +199,7 @@ class TopDownTask(Task):
             "codec": cfg.MODEL.TARGET_TYPE,
             **self.pixels.describe(),
             "joints": list(self.skeleton.joints),
-            "boxes": "annotated" if self._uses_truth else f"detector {cfg.TEST.COCO_BBOX_FILE}",
+            "boxes": box_source(cfg),
             "flip": cfg.TEST.FLIP_TEST,
             "outputs": {name: list(shape) for name, shape in shapes.items()},
             **self.codec.describe(),
@@ -200,15 +207,17 @@ class TopDownTask(Task):
 
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set: COCO, CrowdPose or MPII."""
-        return build_evaluator(
+        own = self._truth[1] if self._target else self.skeleton
+        evaluator = build_evaluator(
             self.cfg,
             self._source(train=False),
-            self.skeleton,
+            own,
             in_vis_thre=self.cfg.TEST.IN_VIS_THRE,
             oks_thre=self.cfg.TEST.OKS_THRE,
             soft_nms=self.cfg.TEST.SOFT_NMS,
             rescore_poses=self.cfg.TEST.RESCORE,
         )
+        return of_own_joints(evaluator, own, self.skeleton, self.cfg)
 
     # --- the one way to predict ---------------------------------------------------------------
 
@@ -231,13 +240,54 @@ class TopDownTask(Task):
         keypoints, scores = self.codec.decode_to_image(output, crops)
         return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
 
+    def _training_people(self, cfg: CfgNode) -> tuple[PersonTable, Skeleton]:
+        """Return the people of one data set, with the joints that the network predicts."""
+        source = build_source(cfg, train=True)
+        people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
+        target = self._target
+        if target is None:
+            check_joints(cfg, skeleton, source)
+        else:
+            people = place_joints(people, skeleton, target, cfg.DATASET.RENAME)
+            people = people.select((people.visibility > 0).any(axis=1))
+        if cfg.DATASET.SELECT_DATA:
+            crops = person_crops(people, self.codec.input_size)
+            people = people.select(
+                joints_near_crop_centre(crops, people.keypoints, people.visibility)
+            )
+        if not len(people):
+            raise ConfigError(f"{source.annotation} holds nobody to train on.")
+        return people, target or skeleton
+
     @property
     def skeleton(self) -> Skeleton:
-        """Joints of the data set; see ``task_skeleton``."""
+        """Joints that the network predicts; see ``network_skeleton``, ``task_skeleton``."""
         return self._skeleton
+
+    @property
+    def test_sets(self) -> Mapping[str, Task]:
+        """A task for each data set of a mix that is tested on."""
+        return self._test_sets
+
+    @property
+    def best(self) -> str:
+        """``TEST.BEST``."""
+        return self.cfg.TEST.BEST
+
+    @cached_property
+    def _test_sets(self) -> dict[str, Task]:
+        return {
+            name: TopDownTask(one, self.skeleton) for name, one in test_members(self.cfg).items()
+        }
+
+    @cached_property
+    def _target(self) -> Skeleton | None:
+        return self._predicted or network_skeleton(self.cfg)
 
     @cached_property
     def _skeleton(self) -> Skeleton:
+        if self._target is not None:
+            return self._target
         return task_skeleton(self.cfg, self._source(train=False), lambda: self._truth[1])
 
     @cached_property
@@ -250,8 +300,9 @@ class TopDownTask(Task):
         """The people of the test set: annotated boxes, or those of the detector file."""
         source = self._source(train=False)
         annotated, skeleton = self._truth
-        check_joints(self.cfg, skeleton, source)
-        if self._uses_truth:
+        if self._target is None:
+            check_joints(self.cfg, skeleton, source)
+        if uses_truth(self.cfg):
             if not source.has_truth:
                 raise ConfigError(
                     f"{self.cfg.DATASET.TEST_SET} has no annotated boxes; set TEST.USE_GT_BBOX "
@@ -262,10 +313,6 @@ class TopDownTask(Task):
         return read_detections(
             file, annotated.images, skeleton.num_joints, self.cfg.TEST.IMAGE_THRE
         )
-
-    @property
-    def _uses_truth(self) -> bool:
-        return self.cfg.TEST.USE_GT_BBOX or self._source(train=False).kind == "mpii"
 
     @cached_property
     def _truth(self) -> tuple[PersonTable, Skeleton]:

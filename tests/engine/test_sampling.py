@@ -98,3 +98,63 @@ def test_samples_of_one_source_stay_together_in_a_shuffled_order():
     assert np.concatenate(shuffled).tolist() == first
     kept = EpochSampler(23, 4, seed=7, shuffle=False, together=sources)
     assert indices(epoch(kept, 0)) == list(range(23))
+
+
+SHARES = [(7, 7), (5, 12), (11, 3)]
+STARTS = np.array([0, 7, 12])
+
+
+def parts_of(batches):
+    """Return index, row and part of the samples of an epoch."""
+    index = np.array(indices(batches))
+    rows = index % 23
+    return index, rows, np.searchsorted(STARTS, rows, side="right") - 1
+
+
+def test_every_epoch_has_the_exact_shares():
+    sampler = EpochSampler(23, 4, seed=3, shares=SHARES)
+    assert sampler.size == 22
+    assert len(sampler) == 6
+    for number in range(8):
+        index, _, part = parts_of(epoch(sampler, number))
+        assert np.bincount(part).tolist() == [7, 12, 3]
+        assert len(set(index.tolist())) == 22  # a sample shown again has another key
+
+
+def test_shares_go_through_everybody_before_anybody_comes_again():
+    sampler = EpochSampler(23, 4, seed=3, shares=SHARES)
+    shown = np.zeros(23, int)
+    for number in range(11):  # 132 of 5 and 33 of 11: thrice and 26.4 times everybody
+        _, rows, _ = parts_of(epoch(sampler, number))
+        shown += np.bincount(rows, minlength=23)
+        for start, (size, _) in zip(STARTS, SHARES, strict=True):
+            assert np.ptp(shown[start : start + size]) <= 1
+    assert set(shown[:7]) == {11}
+    assert set(shown[12:]) == {3}
+
+
+def test_rounds_have_orders_of_their_own():
+    sampler = EpochSampler(23, 22, seed=3, shares=SHARES)
+    rows = [sorted(r for r in parts_of(epoch(sampler, n))[1] if r >= 12) for n in range(8)]
+    assert len({tuple(one) for one in rows}) > 5
+    other = EpochSampler(23, 22, seed=4, shares=SHARES)
+    assert [sorted(r for r in parts_of(epoch(other, n))[1] if r >= 12) for n in range(8)] != rows
+    again = EpochSampler(23, 22, seed=3, shares=SHARES)
+    assert epoch(again, 5) == epoch(sampler, 5)
+
+
+def test_equal_shares_are_the_plain_order():
+    plain, parts = (
+        EpochSampler(23, 4, seed=3),
+        EpochSampler(23, 4, seed=3, shares=[(9, 9), (14, 14)]),
+    )
+    assert [epoch(plain, n) for n in range(3)] == [epoch(parts, n) for n in range(3)]
+
+
+def test_shares_and_sources_go_together():
+    sources = np.arange(23) // 3
+    sampler = EpochSampler(23, 4, seed=3, together=sources, shares=SHARES)
+    _, rows, part = parts_of(epoch(sampler, 2))
+    assert np.bincount(part).tolist() == [7, 12, 3]
+    changes = np.count_nonzero(np.diff(sources[rows]))
+    assert changes + 1 == len(set(sources[rows].tolist()))

@@ -78,6 +78,19 @@ CONFIGS = {
         "TEST": {"WITH_HEATMAPS": [True, True], "WITH_AE": [True, False]},
     },
 }  # fmt: skip
+CONFIGS["mix"] = {
+    **CONFIGS["topdown"],
+    "MODEL": {**CONFIGS["topdown"]["MODEL"], "NUM_JOINTS": 23},
+    "DATASET": {
+        "MIX": [
+            {"DATASET": "coco", "TRAIN_SET": "train2017", "TEST_SET": "val2017", "WEIGHT": 3},
+            {"DATASET": "mpii", "TRAIN_SET": "train", "TEST_SET": "valid", "WEIGHT": 1},
+            {"DATASET": "crowdpose", "TRAIN_SET": "trainval", "WEIGHT": 1},
+        ],
+        "PHOTOMETRIC": {"PRESET": "strong"},
+        "STAGES": [{"EPOCH": 2, "PHOTOMETRIC": {"PRESET": "off"}, "SCALE_FACTOR": 0.1}],
+    },
+}
 
 
 def compare(task, folder, moments, rng, **train):
@@ -123,7 +136,11 @@ def write_config(task, folder, name, **train):
         "LOG_DIR": str(folder / "log"),
         **{key: dict(value) for key, value in CONFIGS[task].items()},
     }
-    settings.setdefault("DATASET", {}).update(DATASET="coco", ROOT=str(folder / "coco"))
+    node = settings.setdefault("DATASET", {})
+    if "MIX" in node:
+        node["MIX"] = [{**one, "ROOT": str(folder / one["DATASET"])} for one in node["MIX"]]
+    else:
+        node.update(DATASET="coco", ROOT=str(folder / "coco"))
     settings["MODEL"]["INIT_WEIGHTS"] = False
     settings["TRAIN"].update(train)
     path = folder / f"{task}_{name}.yaml"

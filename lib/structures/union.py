@@ -1,0 +1,113 @@
+"""Skeletons of several data sets as one: joints are the same where their names say so.
+
+Only names decide. Data sets that mean different points by one name (LSP's neck is higher than
+others') or the same point by different names (MPII's upper_neck) are told apart, or joined, by
+``DATASET.RENAME`` of the set in question: that is the user's choice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lib.structures.skeleton import Skeleton
+from lib.utils.errors import ConfigError, did_you_mean
+
+Renames = Mapping[str, str]  # a set's name of a joint -> the name wanted
+
+# Spellings of one and the same point; sides are written in front by `joint_name`.
+SYNONYMS = {
+    **dict.fromkeys(("headtop", "top_head", "top_of_head", "head_top"), "head_top"),
+    **dict.fromkeys(("upperneck", "upper_neck"), "upper_neck"),
+    **dict.fromkeys(("mid_hip", "midhip", "hip_center", "center_hip", "pelvis"), "pelvis"),
+}
+SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
+
+
+def joint_name(name: str) -> str:
+    """Return the common spelling of a joint's name: ``RAnkle``, ``ankle_r`` -> ``right_ankle``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=^[LR])(?=[A-Z][a-z])", "_", name.strip())
+    parts = [part for part in re.split(r"[\s_\-.]+", words.lower()) if part]
+    for place in (0, -1):
+        if len(parts) > 1 and parts[place] in SIDES:
+            side = SIDES[parts.pop(place)]
+            return "_".join((side, *parts))
+    joined = "_".join(parts)
+    return SYNONYMS.get(joined, joined)
+
+
+def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]], name: str = "mix") -> Skeleton:
+    """Return the joints of several skeletons: those of the first, then what each other one adds.
+
+    Sigma, loss weight and half of the body are as in the first skeleton that has the joint; mirror
+    pairs and limbs are those of all.
+
+    Raises:
+        ConfigError: a renamed joint does not exist, or two joints of one skeleton get one name.
+    """
+    place: dict[str, int] = {}
+    sigmas: list[float] = []
+    weights: list[float] = []
+    flips: dict[tuple[int, int], None] = {}
+    limbs: dict[tuple[int, int], None] = {}
+    upper: set[int] = set()
+    order: dict[int, None] = {}
+    for skeleton, renames in parts:
+        names = common_names(skeleton, renames)
+        for k, joint in enumerate(names):
+            if joint not in place:
+                place[joint] = len(place)
+                sigmas.append(skeleton.sigmas[k])
+                weights.append(skeleton.joint_weights[k])
+                upper |= {place[joint]} if k in skeleton.upper_body else set()
+        new = [place[joint] for joint in names]
+        flips |= dict.fromkeys(_pair(new[a], new[b]) for a, b in skeleton.flip_pairs)
+        limbs |= dict.fromkeys(_pair(new[a], new[b]) for a, b in skeleton.limbs)
+        order |= dict.fromkeys(new[k] for k in skeleton.grouping_order)
+    return Skeleton(
+        name=name,
+        joints=tuple(place),
+        flip_pairs=tuple(flips),
+        limbs=tuple(limbs),
+        upper_body=tuple(sorted(upper)),
+        sigmas=tuple(sigmas),
+        joint_weights=tuple(weights),
+        grouping_order=tuple(order),
+    )
+
+
+def common_names(skeleton: Skeleton, renames: Renames) -> list[str]:
+    """Return the common name of each joint of a data set.
+
+    Raises:
+        ConfigError: a renamed joint does not exist, or two joints get one name.
+    """
+    known = {joint_name(joint): joint for joint in skeleton.joints}
+    wanted = {}
+    for old, new in renames.items():
+        if joint_name(old) not in known:
+            raise ConfigError(
+                f"DATASET.RENAME: {skeleton.name} has no joint {old}."
+                f"{did_you_mean(old, skeleton.joints)}"
+            )
+        wanted[known[joint_name(old)]] = joint_name(str(new))
+    names = [wanted.get(joint, joint_name(joint)) for joint in skeleton.joints]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"{skeleton.name} has several joints of the name {', '.join(twice)}; tell them apart "
+            "by DATASET.RENAME."
+        )
+    return names
+
+
+def joint_places(skeleton: Skeleton, target: Skeleton, renames: Renames) -> np.ndarray:
+    """Return (K,) int64: where each joint of a data set stands in ``target``; -1 for nowhere."""
+    place = {joint_name(joint): k for k, joint in enumerate(target.joints)}
+    return np.array([place.get(name, -1) for name in common_names(skeleton, renames)], np.int64)
+
+
+def _pair(a: int, b: int) -> tuple[int, int]:
+    return (a, b) if a < b else (b, a)

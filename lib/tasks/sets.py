@@ -1,0 +1,144 @@
+"""The data sets of a run, one or those of ``DATASET.MIX``, and the joints of its network.
+
+A member is a complete configuration, as if its set were the only one. Without a mix there is one,
+the configuration itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from yacs.config import CfgNode
+
+from lib.config.variants import member_configs
+from lib.datasets.mix import exact_shares
+from lib.datasets.sources import read_people, source_skeleton
+from lib.structures.results import Poses
+from lib.structures.skeleton import Skeleton, load_skeleton
+from lib.structures.union import joint_places, union_skeleton
+from lib.tasks.base import Evaluator, Metrics
+from lib.tasks.splits import build_source
+from lib.utils.errors import ConfigError
+
+
+def training_members(cfg: CfgNode) -> list[CfgNode]:
+    """Return the members that are trained on, all of them without a mix.
+
+    Raises:
+        ConfigError: none of a mix is.
+    """
+    members = [one for one in member_configs(cfg) if _has_split(one, train=True)]
+    if not members:
+        raise ConfigError("No entry of DATASET.MIX has a TRAIN_SET: there is nothing to train on.")
+    return members
+
+
+def test_members(cfg: CfgNode) -> dict[str, CfgNode]:
+    """Return the members of a mix that are tested on, by their names; empty without a mix.
+
+    Raises:
+        ConfigError: none of a mix is.
+    """
+    if not cfg.DATASET.MIX:
+        return {}
+    members = {one.DATASET.NAME: one for one in member_configs(cfg) if _has_split(one, train=False)}
+    if not members:
+        raise ConfigError("No entry of DATASET.MIX has a TEST_SET: there is nothing to test on.")
+    return members
+
+
+def network_skeleton(cfg: CfgNode) -> Skeleton | None:
+    """Return ``MODEL.SKELETON``, or the union of a mix; None: the joints of the only data set.
+
+    Raises:
+        ConfigError: it has another number of joints than ``MODEL.NUM_JOINTS``.
+    """
+    if cfg.MODEL.SKELETON:
+        skeleton, what = load_skeleton(cfg.MODEL.SKELETON), f"MODEL.SKELETON {cfg.MODEL.SKELETON}"
+    elif cfg.DATASET.MIX:
+        members = member_configs(cfg)
+        parts = [(member_skeleton(one), one.DATASET.RENAME) for one in members]
+        skeleton, what = union_skeleton(parts), "the union of the sets of DATASET.MIX"
+    else:
+        return None
+    if skeleton.num_joints != cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER:
+        raise ConfigError(
+            f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER}, but {what} has "
+            f"{skeleton.num_joints} joints: {', '.join(skeleton.joints)}; set MODEL.NUM_JOINTS to "
+            f"{skeleton.num_joints}."
+        )
+    return skeleton
+
+
+def member_skeleton(cfg: CfgNode) -> Skeleton:
+    """Return what a set of a mix labels: ``SKELETON``, its kind's joints, or those of its files.
+
+    Away from the data, a set in COCO's format is taken to label COCO's joints.
+    """
+    for train in (False, True):  # the test split is the smaller file
+        source = build_source(cfg, train=train)
+        known = source_skeleton(source, cfg.DATASET.SKELETON)
+        if known is not None:
+            return known
+        if _has_split(cfg, train=train) and source.annotation.is_file():
+            return read_people(source, None)[1]
+    return load_skeleton("coco")
+
+
+def shares(members: Sequence[CfgNode], sizes: Sequence[int]) -> list[tuple[int, int]] | None:
+    """Return ``(size, samples per epoch)`` of each set that is trained on; None for one alone."""
+    if len(members) == 1:
+        return None
+    return exact_shares(sizes, [one.DATASET.WEIGHT for one in members])
+
+
+class JointEvaluator:
+    """Scores some of the joints that a network predicts: those that a data set labels.
+
+    Args:
+        evaluator: of the data set.
+        places: (K,) the network's number of each joint of the data set.
+    """
+
+    def __init__(self, evaluator: Evaluator, places: np.ndarray) -> None:
+        self.evaluator, self.places = evaluator, places
+        self.primary = evaluator.primary
+
+    def update(self, poses: Poses) -> None:
+        """Take people with all joints of the network."""
+        self.evaluator.update(poses.joints(self.places))
+
+    def compute(self) -> Metrics:
+        """Return the scores by name."""
+        return self.evaluator.compute()
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the predictions, with the joints of the data set."""
+        return self.evaluator.write(folder)
+
+
+def of_own_joints(evaluator: Evaluator, own: Skeleton, target: Skeleton, cfg: CfgNode) -> Evaluator:
+    """Return an evaluator of a set with the joints ``own`` for a network that predicts ``target``.
+
+    Raises:
+        ConfigError: the network lacks joints that the set is scored by.
+    """
+    if own.joints == target.joints:
+        return evaluator
+    places = joint_places(own, target, cfg.DATASET.RENAME)
+    if (places < 0).any():
+        absent = [joint for joint, place in zip(own.joints, places, strict=True) if place < 0]
+        raise ConfigError(
+            f"{cfg.DATASET.NAME or cfg.DATASET.DATASET} {cfg.DATASET.TEST_SET} is scored by "
+            f"{', '.join(absent)}, which the network does not predict; leave its TEST_SET empty, "
+            "or add them to MODEL.SKELETON."
+        )
+    return JointEvaluator(evaluator, places)
+
+
+def _has_split(cfg: CfgNode, *, train: bool) -> bool:
+    node = cfg.DATASET
+    names = (node.TRAIN_SET, node.ANNOTATION) if train else (node.TEST_SET, node.ANNOTATION_TEST)
+    return any(names)

@@ -1,0 +1,180 @@
+"""Several data sets in one run: the three forms of synthpose, joined by the names of joints."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lib.config import ConfigError, load_config, save_config
+from lib.engine import fit
+from lib.engine.sampling import EpochSampler
+from lib.engine.stream import TrainStream
+from lib.structures.geometry import box_to_crop
+from lib.structures.results import Poses
+from lib.structures.skeleton import load_skeleton
+from lib.tasks import build_task
+
+ADDED = ("pelvis", "thorax", "upper_neck", "head_top", "head", "neck")
+COCO = load_skeleton("coco").joints
+
+
+@pytest.fixture
+def mix(tiny_config, synthpose):
+    """Return a function that loads the tiny configuration with the three forms as a mix."""
+    content = yaml.safe_load(tiny_config.read_text())
+    content["MODEL"]["NUM_JOINTS"] = 23
+    content["DATASET"]["MIX"] = [
+        {"DATASET": "coco", "ROOT": f"{synthpose}/coco", "TRAIN_SET": "train2017",
+         "TEST_SET": "val2017"},
+        {"DATASET": "mpii", "ROOT": f"{synthpose}/mpii", "TRAIN_SET": "train", "TEST_SET": "valid",
+         "FLIP": 0.0},
+        {"NAME": "crowd", "DATASET": "crowdpose", "ROOT": f"{synthpose}/crowdpose",
+         "TRAIN_SET": "trainval", "TEST_SET": "test"},
+    ]  # fmt: skip
+    tiny_config.write_text(yaml.safe_dump(content))
+    return lambda *overrides: load_config(tiny_config, overrides)
+
+
+def labelled(part):
+    """Return the joints of the union that a form labels, as (23,) bool."""
+    names = {"coco": COCO, "mpii": load_skeleton("mpii").joints}
+    names["crowd"] = load_skeleton("crowdpose").joints
+    return np.array([joint in names[part] for joint in (*COCO, *ADDED)])
+
+
+def test_the_union_is_what_the_network_predicts(mix):
+    task = build_task(mix())
+    assert set(task.skeleton.joints) == {*COCO, *ADDED}
+    assert task.describe()["joints"] == list(task.skeleton.joints)
+    assert list(task.test_sets) == ["coco", "mpii", "crowd"]
+    assert all(part.skeleton is task.skeleton for part in task.test_sets.values())
+    assert task.describe()["boxes"] == "coco annotated, mpii annotated, crowd annotated"
+
+
+@pytest.mark.parametrize("loss", ["plain", "ohkm"])
+def test_joints_that_a_set_does_not_label_have_no_gradient_at_all(mix, loss):
+    task = build_task(mix(f"LOSS.USE_OHKM={loss == 'ohkm'}"))
+    torch.manual_seed(0)
+    model = task.build_model()
+    data = task.build_train_dataset()
+    start = 0
+    for part, (size, _) in zip(task.test_sets, data.shares, strict=True):
+        keys = [(0, start + row) for row in range(min(size, 6))]
+        model.zero_grad()
+        task.loss_step(model, task.collate(data.batch(keys)))["heatmap"].backward()
+        rows = model.head.final_layer.weight.grad.flatten(1).abs().amax(dim=1).numpy()
+        names = np.array(task.skeleton.joints)
+        known = np.isin(names, np.array([*COCO, *ADDED])[labelled(part)])
+        assert (rows[~known] == 0).all(), part
+        if loss == "plain":
+            assert (rows[known] > 0).mean() > 0.8, part
+        start += size
+
+
+def test_every_set_keeps_its_own_augmentation(mix):
+    data = build_task(mix("DATASET.FLIP=1.0")).build_train_dataset()
+    ends = np.cumsum([size for size, _ in data.shares])
+    assert [data.stages.at(0, int(end) - 1).flip for end in ends] == [1.0, 0.0, 1.0]
+
+
+def test_truth_as_prediction_scores_one_on_every_set(mix):
+    task = build_task(mix())
+    for name, part in task.test_sets.items():
+        own, table = part.build_evaluator(), part.people
+        places = getattr(own, "places", np.arange(17))
+        keypoints = np.full((len(table), 23, 2), 7.0, np.float32)
+        keypoints[:, places] = table.keypoints
+        scores = np.zeros((len(table), 23), np.float32)
+        scores[:, places] = table.visibility > 0
+        own.update(
+            Poses(
+                image_ids=table.images.ids[table.image_index],
+                keypoints=keypoints,
+                keypoint_scores=scores,
+                scores=table.scores,
+                boxes=table.boxes,
+                indices=np.arange(len(table)),
+                crops=box_to_crop(table.boxes, 2 / 3),
+            )
+        )
+        wanted = 100 if name == "mpii" else 1
+        assert own.compute()[own.primary] == pytest.approx(wanted), name
+
+
+def test_a_run_is_tested_on_every_set(mix, tmp_path):
+    cfg = mix("TRAIN.END_EPOCH=1", "TEST.BEST=mpii/Mean")
+    result = fit(cfg, build_task(cfg), tmp_path / "run")
+    metrics = result.evaluation.metrics
+    assert {name.partition("/")[0] for name in metrics} == {"coco", "mpii", "crowd"}
+    assert {"coco/AP", "mpii/Mean@0.1", "crowd/AP (hard)"} <= metrics.keys()
+    assert result.evaluation.score == metrics["mpii/Mean"]
+    results = tmp_path / "run" / "results"
+    rows = json.loads((results / "crowd/results/keypoints_test_results_0.json").read_text())
+    assert {len(row["keypoints"]) for row in rows} == {3 * 14}
+    assert (results / "mpii" / "pred.mat").is_file()
+
+
+def test_an_unknown_best_score_is_named(mix, tmp_path):
+    cfg = mix("TRAIN.END_EPOCH=1", "TEST.BEST=mpi/Mean")
+    with pytest.raises(ConfigError, match=r"no score mpi/Mean\. Did you mean mpii/Mean"):
+        fit(cfg, build_task(cfg), tmp_path / "run")
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_workers_and_resuming_do_not_change_a_sample(mix, together):
+    words = [
+        *("DATASET.MIX.coco.WEIGHT=3", "DATASET.MIX.mpii.WEIGHT=1", "DATASET.MIX.crowd.WEIGHT=2"),
+        "DATASET.PHOTOMETRIC.PRESET=strong",
+        "DATASET.STAGES=[{EPOCH: 1, PHOTOMETRIC: {PRESET: light}}]",
+    ]
+    task = build_task(mix(*words))
+
+    def batches(workers, epoch, start=0):
+        data = task.build_train_dataset()
+        sampler = EpochSampler(
+            len(data),
+            4,
+            seed=1,
+            shares=data.shares,
+            together=data.sources if together else None,
+        )
+        stream = TrainStream(task, data, sampler, workers=workers, pin=False)
+        return [item.batch for item in stream.batches(epoch, start)]
+
+    for epoch in (0, 1):
+        whole = batches(0, epoch)
+        for other, skipped in ((batches(2, epoch), 0), (batches(1, epoch, 3), 3)):
+            for left, right in zip(whole[skipped:], other, strict=True):
+                assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_the_resolved_file_is_the_same_mix(mix, tmp_path):
+    cfg = mix("DATASET.MIX.mpii.RENAME={thorax: neck}", "MODEL.NUM_JOINTS=22")
+    save_config(cfg, tmp_path / "config.yaml")
+    again = load_config(tmp_path / "config.yaml")
+    assert again == cfg
+    assert build_task(again).skeleton == build_task(cfg).skeleton
+
+
+def test_a_network_may_predict_less_or_more_than_one_set_labels(tiny_config, tmp_path):
+    less = tmp_path / "less.yaml"
+    less.write_text("joints: [nose, LShoulder, RShoulder]\n")
+    task = build_task(load_config(tiny_config, [f"MODEL.SKELETON={less}", "MODEL.NUM_JOINTS=3"]))
+    batch = task.build_train_dataset()
+    assert batch[0, 0]["keypoints"].shape == (3, 2)
+    with pytest.raises(ConfigError, match=r"coco val2017 is scored by left_eye, .*MODEL.SKELETON"):
+        task.build_evaluator()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["MODEL.NUM_JOINTS=17"], "MODEL.NUM_JOINTS is 17, but the union .* has 23 joints: nose"),
+        (["DATASET.MIX.mpii.RENAME={chest: neck}"], "mpii has no joint chest"),
+    ],
+)
+def test_joints_that_do_not_fit_are_named(mix, words, message):
+    with pytest.raises(ConfigError, match=message):
+        build_task(mix(*words)).build_train_dataset()
