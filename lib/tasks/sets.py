@@ -94,16 +94,17 @@ def shares(members: Sequence[CfgNode], sizes: Sequence[int]) -> list[tuple[int, 
     return exact_shares(sizes, [one.DATASET.WEIGHT for one in members])
 
 
-class JointEvaluator:
-    """Scores some of the joints that a network predicts: those that a data set labels.
+class SetEvaluator:
+    """Scores the joints that a data set labels, of all that a network predicts.
 
     Args:
         evaluator: of the data set.
         places: (K,) the network's number of each joint of the data set.
+        name: of the set in a mix; its files go to ``results/<name>``.
     """
 
-    def __init__(self, evaluator: Evaluator, places: np.ndarray) -> None:
-        self.evaluator, self.places = evaluator, places
+    def __init__(self, evaluator: Evaluator, places: np.ndarray, name: str = "") -> None:
+        self.evaluator, self.places, self.name = evaluator, places, name
         self.primary = evaluator.primary
 
     def update(self, poses: Poses) -> None:
@@ -116,17 +117,24 @@ class JointEvaluator:
 
     def write(self, folder: Path) -> list[Path]:
         """Write the predictions, with the joints of the data set."""
-        return self.evaluator.write(folder)
+        return self.evaluator.write(folder / "results" / self.name if self.name else folder)
 
 
-def of_own_joints(evaluator: Evaluator, own: Skeleton, target: Skeleton, cfg: CfgNode) -> Evaluator:
+def set_evaluator(
+    evaluator: Evaluator, own: Skeleton, target: Skeleton, cfg: CfgNode, name: str = ""
+) -> SetEvaluator:
     """Return an evaluator of a set with the joints ``own`` for a network that predicts ``target``.
+
+    Args:
+        evaluator: of the set.
+        own: joints of the set.
+        target: joints of the network.
+        cfg: configuration of the set.
+        name: of the set if it is one of a mix.
 
     Raises:
         ConfigError: the network lacks joints that the set is scored by.
     """
-    if own.joints == target.joints:
-        return evaluator
     places = joint_places(own, target, cfg.DATASET.RENAME)
     if (places < 0).any():
         absent = [joint for joint, place in zip(own.joints, places, strict=True) if place < 0]
@@ -135,7 +143,7 @@ def of_own_joints(evaluator: Evaluator, own: Skeleton, target: Skeleton, cfg: Cf
             f"{', '.join(absent)}, which the network does not predict; leave its TEST_SET empty, "
             "or add them to MODEL.SKELETON."
         )
-    return JointEvaluator(evaluator, places)
+    return SetEvaluator(evaluator, places, name)
 
 
 def _has_split(cfg: CfgNode, *, train: bool) -> bool:

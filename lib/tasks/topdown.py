@@ -34,7 +34,7 @@ from lib.tasks.base import Batch, Evaluator, Loader, Task
 from lib.tasks.pixels import normalise
 from lib.tasks.sets import (
     network_skeleton,
-    of_own_joints,
+    set_evaluator,
     shares,
     test_members,
     training_members,
@@ -217,7 +217,10 @@ class TopDownTask(Task):
             soft_nms=self.cfg.TEST.SOFT_NMS,
             rescore_poses=self.cfg.TEST.RESCORE,
         )
-        return of_own_joints(evaluator, own, self.skeleton, self.cfg)
+        if self._target is None:
+            return evaluator
+        name = self.cfg.DATASET.NAME if self._predicted else ""
+        return set_evaluator(evaluator, own, self.skeleton, self.cfg, name)
 
     # --- the one way to predict ---------------------------------------------------------------
 
@@ -249,7 +252,7 @@ class TopDownTask(Task):
             check_joints(cfg, skeleton, source)
         else:
             people = place_joints(people, skeleton, target, cfg.DATASET.RENAME)
-            people = people.select((people.visibility > 0).any(axis=1))
+            people = people.select(np.asarray((people.visibility > 0).any(axis=1)))
         if cfg.DATASET.SELECT_DATA:
             crops = person_crops(people, self.codec.input_size)
             people = people.select(
