@@ -12,6 +12,7 @@ import lib
 from lib.config.loader import config_text
 from lib.structures.skeleton import Skeleton, is_shipped
 from lib.tasks.base import Task
+from lib.tasks.sets import training_members
 from lib.tasks.splits import build_source
 from lib.zoo.fetch import file_hash
 
@@ -31,7 +32,12 @@ def portable_config(cfg: CfgNode, skeleton: Skeleton) -> CfgNode:
     """Return ``cfg`` with the joints in it, and without files that only training wants."""
     copy = cfg.clone()
     copy.defrost()
-    copy.DATASET.SKELETON = skeleton.name if is_shipped(skeleton) else json.dumps(asdict(skeleton))
+    text = skeleton.name if is_shipped(skeleton) else json.dumps(asdict(skeleton))
+    copy.DATASET.SKELETON = text
+    if copy.MODEL.SKELETON:
+        copy.MODEL.SKELETON = text
+    if copy.DATASET.MIX:  # whoever uses the weights has other data, or none
+        copy.DATASET.MIX, copy.DATASET.DATASET = [], "custom"
     copy.MODEL.PRETRAINED = copy.TEST.MODEL_FILE = ""
     copy.TRAIN.RESUME = copy.AUTO_RESUME = False
     return copy
@@ -39,5 +45,5 @@ def portable_config(cfg: CfgNode, skeleton: Skeleton) -> CfgNode:
 
 def training_data(cfg: CfgNode) -> list[dict[str, str]]:
     """Return name and SHA-256 of the training annotations, as far as they are files."""
-    file = build_source(cfg, train=True).annotation
-    return [{"file": file.name, "sha256": file_hash(file)}] if file.is_file() else []
+    files = [build_source(one, train=True).annotation for one in training_members(cfg)]
+    return [{"file": file.name, "sha256": file_hash(file)} for file in files if file.is_file()]

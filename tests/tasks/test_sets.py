@@ -15,6 +15,7 @@ from lib.structures.geometry import box_to_crop
 from lib.structures.results import Poses
 from lib.structures.skeleton import load_skeleton
 from lib.tasks import build_task
+from lib.tasks.card import portable_config, training_data
 
 ADDED = ("pelvis", "thorax", "upper_neck", "head_top", "head", "neck")
 COCO = load_skeleton("coco").joints
@@ -178,3 +179,15 @@ def test_a_network_may_predict_less_or_more_than_one_set_labels(tiny_config, tmp
 def test_joints_that_do_not_fit_are_named(mix, words, message):
     with pytest.raises(ConfigError, match=message):
         build_task(mix(*words)).build_train_dataset()
+
+
+def test_weights_can_be_used_away_from_the_data_sets(mix):
+    cfg = mix()
+    task = build_task(cfg)
+    copy = portable_config(cfg, task.skeleton)
+    assert not copy.DATASET.MIX
+    assert build_task(copy).skeleton == task.skeleton
+    assert [row["file"] for row in training_data(cfg)][:2] == [
+        "person_keypoints_train2017.json",
+        "train.json",
+    ]
