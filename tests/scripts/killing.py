@@ -241,7 +241,8 @@ def unequal(left, right, path):
             for i, pair in enumerate(zip(left, right, strict=True))
             for n in unequal(*pair, f"{path}[{i}]")
         ]
-    return [] if left == right else [path]
+    absent = left != left and right != right  # scores that are not there are NaN
+    return [] if left == right or absent else [path]
 
 
 def scores(config):
