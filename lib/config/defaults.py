@@ -216,7 +216,7 @@ def _test() -> CfgNode:
             "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
             "SOFT_NMS": False,
             "EVALUATOR": "auto",  # auto (own) | own | pycocotools | fast (faster-coco-eval)
-            "BEST": "",  # of a mix: the score that chooses the best weights, such as coco/AP
+            "BEST": "",  # score that chooses the best weights: AP .75, coco/AP; '' = the main one
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up
             "SCALE_FACTOR": [1.0],

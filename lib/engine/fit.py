@@ -98,7 +98,8 @@ def build_trainer(
     store = CheckpointStore(folder, keep, lock, weights_format=form)
     payload = _starting_point(cfg, store, device)
     if world.is_main:
-        task.build_evaluator()  # a wrong ground truth is found before the training, not after it
+        for part in task.test_sets.values():  # a wrong ground truth is found before the training
+            part.build_evaluator()
     stream = _build_stream(cfg, task, device, len(gpus))
     steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
     network = _build_network(cfg, task, device, payload, initialise)

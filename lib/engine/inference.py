@@ -138,8 +138,8 @@ def evaluate(
 ) -> Evaluation:
     """Predict the test split on all ranks, score it on rank 0, tell all.
 
-    Of a mix, every data set is tested on, one after the other: scores are named ``<set>/<metric>``,
-    and the one that ``task.best`` names chooses the best weights.
+    Of a mix, every data set is tested on, one after the other: scores are named ``<set>/<metric>``.
+    The one that ``task.best`` names chooses the best weights.
 
     Args:
         task: what to predict and how to score it.
@@ -166,27 +166,17 @@ def evaluate(
         )
         for name, part in task.test_sets.items()
     }
-    if parts:
-        return _together(parts, task.best)
-    return evaluate_split(
-        task,
-        network,
-        device,
-        precision,
-        folder=folder,
-        keep_going=keep_going,
-        should_stop=should_stop,
-    )
+    return _together(parts, task.best)
 
 
 def _together(parts: dict[str, Evaluation], best: str) -> Evaluation:
-    """Join the outcomes of several data sets; stages take the time of all."""
+    """Join the outcomes of the test sets; stages take the time of all."""
     metrics = {
-        f"{name}/{metric}": value
+        f"{name}/{metric}" if name else metric: value
         for name, part in parts.items()
         for metric, value in part.metrics.items()
     }
-    if best and best not in metrics:
+    if best and metrics and best not in metrics:
         raise ConfigError(f"TEST.BEST: there is no score {best}.{did_you_mean(best, metrics)}")
     seconds: dict[str, float] = {}
     for part in parts.values():
@@ -194,7 +184,7 @@ def _together(parts: dict[str, Evaluation], best: str) -> Evaluation:
             seconds[stage] = seconds.get(stage, 0.0) + time_taken
     return Evaluation(
         metrics=metrics,
-        score=metrics[best] if best else next(iter(parts.values())).score,
+        score=metrics.get(best, math.nan) if best else next(iter(parts.values())).score,
         seconds=seconds,
         people=sum(part.people for part in parts.values()),
         files=[file for part in parts.values() for file in part.files],

@@ -155,15 +155,15 @@ class Task(ABC):
     def test_sets(self) -> Mapping[str, Task]:
         """Tasks that test the same network on each data set of a mix, by name.
 
-        Empty where there is one test split only: this task tests on it itself.
+        Where there is one test split only, this task tests on it itself, and has no name.
         """
-        return {}
+        return {"": self}
 
     @property
     def best(self) -> str:
-        """Name of the score of a mix, ``<set>/<metric>``, that chooses the best weights.
+        """Name of the score that chooses the best weights; of a mix ``<set>/<metric>``.
 
-        Empty: what the evaluator of the first set says.
+        Empty: what the evaluator of the (first) set says.
         """
         return ""
 

@@ -29,6 +29,8 @@ def training_members(cfg: CfgNode) -> list[CfgNode]:
     Raises:
         ConfigError: none of a mix is.
     """
+    if not cfg.DATASET.MIX:
+        return [cfg]
     members = [one for one in member_configs(cfg) if _has_split(one, train=True)]
     if not members:
         raise ConfigError("No entry of DATASET.MIX has a TRAIN_SET: there is nothing to train on.")
@@ -36,13 +38,11 @@ def training_members(cfg: CfgNode) -> list[CfgNode]:
 
 
 def test_members(cfg: CfgNode) -> dict[str, CfgNode]:
-    """Return the members of a mix that are tested on, by their names; empty without a mix.
+    """Return the members of a mix that are tested on, by their names.
 
     Raises:
-        ConfigError: none of a mix is.
+        ConfigError: none is.
     """
-    if not cfg.DATASET.MIX:
-        return {}
     members = {one.DATASET.NAME: one for one in member_configs(cfg) if _has_split(one, train=False)}
     if not members:
         raise ConfigError("No entry of DATASET.MIX has a TEST_SET: there is nothing to test on.")

@@ -279,6 +279,8 @@ class TopDownTask(Task):
 
     @cached_property
     def _test_sets(self) -> dict[str, Task]:
+        if not self.cfg.DATASET.MIX:
+            return {"": self}
         return {
             name: TopDownTask(one, self.skeleton) for name, one in test_members(self.cfg).items()
         }
