@@ -1,8 +1,10 @@
 """Weights and input that depend on key names only, so that two implementations can be compared."""
 
+import json
 import zlib
 from pathlib import Path
 
+import numpy as np
 import torch
 
 
@@ -53,3 +55,29 @@ def read_keys(name):
         else:
             shapes[key] = tuple(int(n) for n in size.split(","))
     return shapes
+
+
+def plus_state(shapes):
+    """Fill ``{key: shape}`` by recipe "fan+": "fan", with tables and gates of attention larger."""
+    return {key: _draw_plus(key, tuple(shape)) for key, shape in sorted(shapes.items())}
+
+
+def _draw_plus(key, shape):
+    leaf = key.rpartition(".")[2]
+    generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
+    if leaf in ("gamma", "beta"):
+        return torch.randn(shape, generator=generator)
+    if leaf == "pos_embed":
+        return torch.randn(shape, generator=generator) * 0.5
+    if leaf in ("g", "scale"):
+        return torch.rand(shape, generator=generator) + 0.5
+    kind = torch.long if leaf == "num_batches_tracked" else torch.float32
+    return _draw(key, torch.empty(shape, dtype=kind), None)
+
+
+def mmpose_golden(shared, name):
+    """Return the shapes by name and the outputs of a reference in ``golden/mmpose``."""
+    folder = shared / "golden" / "mmpose"
+    shapes = json.loads((folder / f"{name}.keys.json").read_text())
+    outputs = np.load(folder / f"{name}.npz")
+    return shapes, {key: torch.from_numpy(outputs[key]) for key in outputs}

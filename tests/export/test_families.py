@@ -26,6 +26,7 @@ LONG = {"IMAGE_SIZE": [64, 128], "HEATMAP_SIZE": [16, 32]}
 DETECTOR = "tf_efficientdet_d0_ap"
 PARTS = ("BACKBONE_TYPE", "FPN_TYPE", "FINAL_TYPE")
 NECK_AND_HEAD = {"NECK": {"CHANNELS": 24, "REPEATS": 1}}
+FILTERS = {"NUM_DECONV_FILTERS": [8, 8]}
 CHOICES = {
     "pose_resnet": ("pose_resnet", {"NUM_LAYERS": 18}, SMALL),
     "pose_hrnet": ("pose_hrnet", BRANCHES, SMALL),
@@ -39,6 +40,12 @@ CHOICES = {
         {"BACKBONE": {"DEPTH": 18}, **NECK_AND_HEAD},
         LONG | {"BACKBONE": "resnet", "NECK": "bifpn", "HEAD": "fahead"},
     ),
+    "vitpose": ("vitpose", {"EMBED_DIM": 24, "DEPTH": 2, "NUM_HEADS": 4, **FILTERS}, SMALL),
+    "vitpose_simple": (
+        "vitpose",
+        {"EMBED_DIM": 24, "DEPTH": 2, "NUM_HEADS": 4, "DECODER": "simple"},
+        SMALL,
+    ),
     "pose_higher_hrnet": ("pose_higher_hrnet", HIGHER, {"TAG_PER_JOINT": True}),
     "pose_higher_hrnet_davit": (
         "pose_higher_hrnet_davit",
@@ -46,7 +53,14 @@ CHOICES = {
         {"TAG_PER_JOINT": True},
     ),
 }
-FAST = ("pose_resnet", "pose_hrnet", "pose_efenet", "pose_higher_hrnet")
+FAST = (
+    "pose_resnet",
+    "pose_hrnet",
+    "pose_efenet",
+    "vitpose",
+    "vitpose_simple",
+    "pose_higher_hrnet",
+)
 NETWORKS = [
     pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in CHOICES
 ]

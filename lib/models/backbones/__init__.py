@@ -2,9 +2,9 @@
 
 ``resnet``, ``lpn`` (its light form); ``multires`` (the skeleton of the HR networks), ``hrnet`` and
 ``hrformer`` on it; ``davit`` (also fused with HRNet); ``eeffnet`` (EfficientNet and EEffNet);
-``timm_trunk`` (any network of timm), ``timm_keys`` for files of its weights.
+``vit`` (plain transformer); ``timm_trunk`` (any network of timm; ``timm_keys``: its files).
 """
 
-from lib.models.backbones import davit, eeffnet, hrformer, hrnet, lpn, resnet, timm_trunk
+from lib.models.backbones import davit, eeffnet, hrformer, hrnet, lpn, resnet, timm_trunk, vit
 
-__all__ = ["davit", "eeffnet", "hrformer", "hrnet", "lpn", "resnet", "timm_trunk"]
+__all__ = ["davit", "eeffnet", "hrformer", "hrnet", "lpn", "resnet", "timm_trunk", "vit"]

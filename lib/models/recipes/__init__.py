@@ -14,6 +14,7 @@ from lib.models.recipes import (
     lpn,
     posenet,
     resnet,
+    vitpose,
 )
 from lib.models.registry import RECIPES
 
@@ -28,4 +29,5 @@ __all__ = [
     "lpn",
     "posenet",
     "resnet",
+    "vitpose",
 ]
