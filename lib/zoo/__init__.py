@@ -3,6 +3,7 @@
 * ``index.json``, ``index.py``: published files: name, address, hash, layout, experiment, scores.
 * ``fetch.py``: an address -> a file in the cache, complete and verified.
 * ``resolve.py``: whatever a user may write for a weight file -> a path; the only such place.
+* ``hub.py``: repositories of the Hugging Face hub, both ways.
 * ``card.py``: what a weight file says about itself, and how it is kept inside.
 """
 

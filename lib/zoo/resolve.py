@@ -9,16 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lib.utils.errors import ConfigError, WeightsError, did_you_mean
+from lib.utils.errors import WeightsError, did_you_mean
 from lib.utils.files import fault_in
-from lib.zoo.fetch import fetch, is_offline
+from lib.zoo.fetch import fetch
+from lib.zoo.hub import fetch_from_hub
 from lib.zoo.index import Published, load_index
 
 logger = logging.getLogger(__name__)
 
 FORMS = "a path, zoo:NAME, an address, hub:ORG/NAME or package:NAME"
 ENDINGS = (".pth", ".pt", ".bin", ".onnx", ".safetensors")
-HUB_FILE = "model.safetensors"  # what a hub repository is expected to hold
 _SCHEME = re.compile(r"(zoo|hub|package|https?|file):")
 
 
@@ -46,7 +46,7 @@ def resolve_weights(reference: str | Path, advice: str = "") -> Path:
     if scheme == "zoo":
         return of_zoo(published(text))
     if scheme == "hub":
-        return _of_hub(rest)
+        return fetch_from_hub(rest)
     if scheme == "package":
         return _of_package(rest)
     return _of_address(text)
@@ -115,34 +115,6 @@ def _of_address(url: str) -> Path:
     name = Path(unquote(urlsplit(plain).path)).name or "weights"
     mark = hashlib.sha256(plain.encode()).hexdigest()[:8]  # two addresses may end alike
     return fetch(plain, f"{mark}-{name}", sha256)
-
-
-def _of_hub(rest: str) -> Path:
-    """Fetch a file of the Hugging Face hub, with its own client, cache and tokens.
-
-    Raises:
-        ConfigError: the client is not installed.
-        WeightsError: the file cannot be had.
-    """
-    parts = rest.strip("/").split("/", 2)
-    if len(parts) < 2 or not all(parts):
-        raise WeightsError(f"hub:{rest} must be hub:ORG/NAME or hub:ORG/NAME/FILE.")
-    repository, file = "/".join(parts[:2]), parts[2] if len(parts) > 2 else HUB_FILE
-    try:
-        from huggingface_hub import constants, hf_hub_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-    except ImportError:
-        raise ConfigError("hub: takes huggingface_hub: pip install -e '.[hub]'.") from None
-    try:
-        return Path(hf_hub_download(repository, file, local_files_only=is_offline()))
-    except LocalEntryNotFoundError:
-        reason = "it is not in the cache and cannot be reached"
-    except Exception as error:  # the client has an exception class for every answer
-        reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
-    raise WeightsError(
-        f"{file} of {repository} cannot be had from the hub: {reason}. Fetch "
-        f"{constants.ENDPOINT}/{repository}/resolve/main/{file} by hand and give its path."
-    )
 
 
 def _of_package(rest: str) -> Path:

@@ -1,0 +1,142 @@
+"""The Hugging Face hub: files from it, and a model of ours to it, by its own client and tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lib.utils.errors import ConfigError, WeightsError
+from lib.zoo.card import is_safetensors, read_card, read_safetensors, safetensors_bytes
+from lib.zoo.fetch import is_offline
+
+HUB_FILE = "model.safetensors"  # what a repository is expected to hold
+PAGE = """---
+license: {licence}
+library_name: efepose
+pipeline_tag: keypoint-detection
+---
+# {name}
+
+{text}
+
+```python
+from lib.api import PoseEstimator
+
+people = PoseEstimator.from_pretrained("hub:{repository}").predict(image, boxes)
+```
+"""
+
+
+def fetch_from_hub(reference: str) -> Path:
+    """Return the local copy of ``ORG/NAME`` or ``ORG/NAME/FILE``.
+
+    Raises:
+        ConfigError: the client is not installed.
+        WeightsError: the file cannot be had.
+    """
+    parts = reference.strip("/").split("/", 2)
+    if len(parts) < 2 or not all(parts):
+        raise WeightsError(f"hub:{reference} must be hub:ORG/NAME or hub:ORG/NAME/FILE.")
+    repository, file = "/".join(parts[:2]), parts[2] if len(parts) > 2 else HUB_FILE
+    client = _client()
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(client.hf_hub_download(repository, file, local_files_only=is_offline()))
+    except LocalEntryNotFoundError:
+        reason = "it is not in the cache and cannot be reached"
+    except Exception as error:  # the client has an exception class for every answer
+        reason = _reason(error)
+    raise WeightsError(
+        f"{file} of {repository} cannot be had from the hub: {reason}. Fetch "
+        f"{client.constants.ENDPOINT}/{repository}/resolve/main/{file} by hand and give its path."
+    )
+
+
+def push(path: Path, repository: str, *, licence: str = "", private: bool = False) -> str:
+    """Upload a weight file of ours, as safetensors with its card, and a page; return its address.
+
+    Args:
+        path: a ``.safetensors`` or ``.pth`` file with a model card.
+        repository: ``ORG/NAME``; made if it is not there.
+        licence: of the weights, as the hub spells licences; goes into the card, too.
+        private: who may see a new repository: the organisation only.
+
+    Raises:
+        ConfigError: the client is not installed.
+        WeightsError: the file has no card, or the hub refuses.
+    """
+    card = read_card(path)
+    if not card.get("config"):
+        raise WeightsError(f"{path} has no model card, so nobody could use it; push files of runs.")
+    card |= {"licence": licence} if licence else {}
+    client = _client().HfApi()
+    try:
+        client.create_repo(repository, private=private, exist_ok=True)
+        files = {HUB_FILE: _content(path, card), "README.md": _page(card, repository).encode()}
+        for name, content in files.items():
+            client.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=repository)
+    except Exception as error:  # as above
+        raise WeightsError(
+            f"{repository} on the hub cannot be written: {_reason(error)}."
+        ) from None
+    return f"hub:{repository}"
+
+
+def card_lines(card: dict[str, Any]) -> list[str]:
+    """Return a card as lines of text, what matters first; the configuration is left out."""
+    scores = card.get("scores") or {}
+    metrics = {k: v for k, v in (scores.get("metrics") or {}).items() if v is not None}
+    first = ", ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:5])
+    facts = {
+        "model": card.get("model") or card.get("name"),
+        "task": card.get("task"),
+        "codec": card.get("codec"),
+        "input": card.get("input_size"),
+        "pixels": _pixels(card),
+        "joints": ", ".join(card.get("joints") or ()),
+        "scores": first and f"{first} (boxes: {scores.get('boxes')})",
+        "trained on": ", ".join(
+            f"{one['file']} (sha256 {one['sha256'][:12]})" for one in card.get("data") or ()
+        ),
+        "licence": card.get("licence"),
+        "version": card.get("version"),
+    }
+    return [f"{name}: {value}" for name, value in facts.items() if value]
+
+
+def _pixels(card: dict[str, Any]) -> str:
+    order = {True: "RGB", False: "BGR"}.get(card.get("color_rgb"), "")  # type: ignore[arg-type]
+    scale = f"mean {card['mean']}, std {card['std']}" if "mean" in card and "std" in card else ""
+    return ", ".join(filter(None, (order, scale)))
+
+
+def _page(card: dict[str, Any], repository: str) -> str:
+    text = "\n".join(f"* {line}" for line in card_lines(card))
+    licence = card.get("licence") or "other"
+    return PAGE.format(
+        licence=licence, name=repository.rpartition("/")[2], text=text, repository=repository
+    )
+
+
+def _content(path: Path, card: dict[str, Any]) -> bytes:
+    if is_safetensors(path):
+        state, _ = read_safetensors(path)
+    else:
+        import torch
+
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return safetensors_bytes(state, card)
+
+
+def _client() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise ConfigError("hub: takes huggingface_hub: pip install -e '.[hub]'.") from None
+    return huggingface_hub
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,116 @@
+"""The zoo from the command line: looked at, fetched, verified, and fed."""
+
+import hashlib
+
+import pytest
+import torch
+from tool_loader import load_script
+
+from lib.config import load_config
+from lib.tasks import build_task
+from lib.tasks.card import build_card
+from lib.utils.errors import UserError
+from lib.zoo.card import read_card, safetensors_bytes
+
+zoo = load_script("tools/zoo.py")
+BODY = b"abc" * 1000
+
+
+@pytest.fixture
+def shop(own_index, site):
+    site.files["m.pth"] = BODY
+    entry = {"url": site.address("m.pth"), "sha256": hashlib.sha256(BODY).hexdigest()}
+    own_index({"weights": {"mine": entry}})
+    return site
+
+
+def test_names_are_listed_by_words(home):
+    every = zoo.main(["list"])
+    some = zoo.main(["list", "hrnet", "coco", "Pose"])
+    assert 3 < len(some) < len(every)
+    assert any(
+        "hrnet_w32_coco_256x192 " in line and "AP 0.746 on COCO val2017, boxes: detector" in line
+        for line in some
+    )
+    assert zoo.main(["list", "nosuchword"]) == ["nothing in the zoo has all of: nosuchword"]
+
+
+def test_an_entry_is_shown_with_scores_and_boxes(home):
+    lines = zoo.main(["show", "zoo:hrnet_w32_coco"])
+    assert lines[0] == "hrnet_w32_coco_256x192 (pose)"
+    assert "sha256: 81c58e40" in lines
+    assert any(line.startswith("published on COCO val2017 (boxes: det") for line in lines)
+
+
+def test_files_are_fetched_marked_and_verified(shop, home):
+    assert zoo.main(["verify", "mine"]) == ["mine: not fetched yet"]
+    assert zoo.main(["get", "mine", "zoo:mine"]) == [str(home / "m.pth")] * 2
+    assert zoo.main(["list", "mine"])[0].startswith("* mine")
+    assert "mine: as published" in zoo.main(["verify"])[0]
+    (home / "m.pth").write_bytes(BODY[:-1])
+    with pytest.raises(UserError, match=r"Not what was published: .*m\.pth; delete and fetch"):
+        zoo.main(["verify"])
+
+
+def test_offline_says_so(shop, monkeypatch):
+    monkeypatch.setenv("EFEPOSE_OFFLINE", "")
+    with pytest.raises(UserError, match="offline"):
+        zoo.main(["--offline", "get", "mine"])
+
+
+@pytest.fixture
+def file(tiny_config, tmp_path):
+    cfg = load_config(tiny_config)
+    card = build_card(cfg, build_task(cfg))
+    card["scores"] = {"metrics": {"AP": 0.5, "AP .5": None}, "boxes": "annotated"}
+    card["data"] = [{"file": "train.json", "sha256": "ab" * 32}]
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(safetensors_bytes({"a": torch.ones(2)}, card))
+    return path
+
+
+def test_the_card_of_a_file_is_shown(file, tmp_path):
+    lines = zoo.main(["show", str(file)])
+    assert "model: pose_hrnet" in lines
+    assert "scores: AP 0.5 (boxes: annotated)" in lines
+    assert "trained on: train.json (sha256 abababababab)" in lines
+    assert any(line.startswith("joints: nose, left_eye") for line in lines)
+    torch.save({"a": torch.ones(1)}, tmp_path / "bare.pth")
+    with pytest.raises(UserError, match="has no model card"):
+        zoo.main(["show", str(tmp_path / "bare.pth")])
+
+
+def test_a_run_is_pushed_with_its_card(file, monkeypatch, tmp_path):
+    hub = pytest.importorskip("huggingface_hub")
+    sent = {}
+
+    class Api:
+        def create_repo(self, repository, **options):
+            sent["repository"] = (repository, options)
+
+        def upload_file(self, *, path_or_fileobj, path_in_repo, repo_id):
+            sent[path_in_repo] = path_or_fileobj
+
+    monkeypatch.setattr(hub, "HfApi", Api)
+    zoo.main(["push", str(file), "org/name", "--licence", "cc-by-4.0", "--private"])
+    assert sent["repository"] == ("org/name", {"private": True, "exist_ok": True})
+    (tmp_path / "back.safetensors").write_bytes(sent["model.safetensors"])
+    assert read_card(tmp_path / "back.safetensors") == {**read_card(file), "licence": "cc-by-4.0"}
+    page = sent["README.md"].decode()
+    assert page.startswith("---\nlicense: cc-by-4.0\n")
+    assert 'from_pretrained("hub:org/name")' in page
+
+
+def test_what_cannot_be_pushed(tmp_path, monkeypatch, file):
+    torch.save({"a": torch.ones(1)}, tmp_path / "bare.pth")
+    with pytest.raises(UserError, match="has no model card"):
+        zoo.main(["push", str(tmp_path / "bare.pth"), "org/name"])
+    hub = pytest.importorskip("huggingface_hub")
+
+    class Refusing:
+        def create_repo(self, *_, **__):
+            raise ValueError("401 not you\nmore words")
+
+    monkeypatch.setattr(hub, "HfApi", Refusing)
+    with pytest.raises(UserError, match="org/name on the hub cannot be written: 401 not you"):
+        zoo.main(["push", str(file), "org/name"])

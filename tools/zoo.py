@@ -1,0 +1,147 @@
+"""Published weights by name: ``python tools/zoo.py list|show|get|verify|push``.
+
+    list [WORD ...]      names with every word in them or in their facts: list pose coco, list trunk
+    show NAME or FILE    what the index, or the model card in a file, says
+    get NAME ...         fetch what is not there yet, and print where it lies
+    verify [NAME ...]    compare fetched files with their published hashes; without names: all
+    push FILE ORG/NAME   upload a weight file of a run to the Hugging Face hub
+
+Where files go and come from: EFEPOSE_HOME, EFEPOSE_ZOO_MIRROR, EFEPOSE_ZOO_INDEX, EFEPOSE_OFFLINE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from lib.utils.cli import run_tool
+from lib.utils.errors import WeightsError
+from lib.utils.logging import setup_logging
+from lib.zoo.card import read_card
+from lib.zoo.fetch import OFFLINE, cached, file_hash
+from lib.zoo.hub import card_lines, push
+from lib.zoo.index import Published, load_index
+from lib.zoo.resolve import is_published, published, resolve_weights
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--offline", action="store_true", help="fetch nothing")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list").add_argument("words", nargs="*", metavar="WORD")
+    commands.add_parser("show").add_argument("name", metavar="NAME or FILE")
+    commands.add_parser("get").add_argument("names", nargs="+", metavar="NAME")
+    commands.add_parser("verify").add_argument("names", nargs="*", metavar="NAME")
+    sending = commands.add_parser("push")
+    sending.add_argument("file", type=Path)
+    sending.add_argument("repository", metavar="ORG/NAME")
+    sending.add_argument("--licence", default="", help="of the weights: apache-2.0, cc-by-nc-4.0")
+    sending.add_argument("--private", action="store_true")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> list[str]:
+    """Do what the command says; return the printed lines."""
+    args = build_parser().parse_args(argv)
+    setup_logging()
+    if args.offline:
+        os.environ[OFFLINE] = "1"
+    if args.command == "list":
+        lines = list_entries(args.words)
+    elif args.command == "show":
+        lines = show(args.name)
+    elif args.command == "get":
+        lines = [str(resolve_weights(name)) for name in args.names]
+    elif args.command == "verify":
+        lines = verify(args.names)
+    else:
+        address = push(args.file, args.repository, licence=args.licence, private=args.private)
+        lines = [f"{args.file} is {address} now"]
+    print("\n".join(lines))
+    return lines
+
+
+def list_entries(words: list[str]) -> list[str]:
+    """Return a line per entry that has all ``words``; ``*`` marks what is on this machine."""
+    entries = [entry for entry in load_index().weights.values() if matches(entry, words)]
+    if not entries:
+        return [f"nothing in the zoo has all of: {', '.join(words)}"]
+    width = max(len(entry.name) for entry in entries)
+    return [
+        f"{'*' if cached(entry.file) else ' '} {entry.name:<{width}}  {entry.use:<8}  "
+        f"{entry.headline() or entry.trained_on}".rstrip()
+        for entry in sorted(entries, key=lambda entry: (entry.use, entry.name))
+    ]
+
+
+def matches(entry: Published, words: list[str]) -> bool:
+    """Return whether all ``words`` stand in an entry's name or facts."""
+    facts = f"{entry.name} {entry.use} {entry.layout} {entry.trained_on} {entry.experiment}".lower()
+    return all(word.lower() in facts for word in words)
+
+
+def show(name: str) -> list[str]:
+    """Return what is known of an entry of the index, and of a file's card.
+
+    Raises:
+        WeightsError: there is no such thing, or nothing is known of it.
+    """
+    if not is_published(name):
+        path = resolve_weights(name)
+        card = read_card(path)
+        if not card:
+            raise WeightsError(f"{path} has no model card.")
+        return [str(path), *card_lines(card)]
+    entry = published(name)
+    there = cached(entry.file, entry.sha256)
+    facts = {
+        "address": entry.url,
+        "file": there or "not fetched yet",
+        "sha256": entry.sha256 or "not stated",
+        "licence": entry.licence or "not stated",
+        "key names": entry.layout,
+        "experiment": entry.experiment,
+        "settings": " ".join(entry.settings),
+        "trained on": entry.trained_on,
+        "input": entry.input and "{} x {}".format(*entry.input),
+        "joints": entry.joints,
+        "note": entry.note,
+    }
+    lines = [f"{entry.name} ({entry.use})"]
+    lines += [f"{key}: {value}" for key, value in facts.items() if value]
+    for result in entry.results:
+        metrics = ", ".join(f"{key} {value:g}" for key, value in result["metrics"].items())
+        boxes = f" (boxes: {result['boxes']})" if result.get("boxes") else ""
+        lines.append(f"published on {result['dataset']}{boxes}: {metrics}")
+    return lines
+
+
+def verify(names: list[str]) -> list[str]:
+    """Return a line per file with its state.
+
+    Raises:
+        WeightsError: a file is not what was published; all are named.
+    """
+    index = load_index()
+    chosen = [index.find(name.removeprefix("zoo:")) for name in names] or index.weights.values()
+    found = [(entry, path) for entry in chosen if (path := cached(entry.file)) is not None]
+    lines, wrong = [], []
+    for entry, path in found:
+        digest = file_hash(path)
+        right = digest.startswith(entry.sha256)
+        state = ("as published" if entry.sha256 else "no hash is published") if right else "DAMAGED"
+        lines.append(f"{entry.name}: {state}, sha256 {digest[:16]}, {path}")
+        wrong += [] if right else [str(path)]
+    if wrong:
+        raise WeightsError(f"Not what was published: {', '.join(wrong)}; delete and fetch again.")
+    absent = [entry.name for entry in chosen if cached(entry.file) is None] if names else []
+    lines += [f"{name}: not fetched yet" for name in absent]
+    return lines or ["nothing of the zoo is on this machine"]
+
+
+if __name__ == "__main__":
+    run_tool(main)
