@@ -12,9 +12,9 @@ from lib.utils.processes import machine, mark_of
 NEVER = 2**22 + 1  # above the largest process number of Linux
 
 
-def test_this_process_has_one_mark_and_its_parent_another():
+def test_this_process_has_one_mark_and_the_first_of_all_another():
     assert mark_of(os.getpid()) == mark_of(os.getpid())
-    assert mark_of(os.getpid()) not in (None, "", mark_of(os.getppid()))
+    assert mark_of(os.getpid()) not in (None, "", mark_of(1))  # a parent may be as young as this
     assert mark_of(NEVER) is None
 
 
