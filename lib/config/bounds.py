@@ -140,7 +140,8 @@ ANY = ("TEST.BIAS", "DATASET.SIGMA")  # DATASET.SIGMA has a rule of its own
 EXTRA = {
     **dict.fromkeys(("DROP_PATH_RATE", "DROP_PATH"), DECAY),
     **dict.fromkeys(("NMS", "POS_FRACTION", "FG_IOU", "SCORE_THRESH", "OKS_NMS"), SHARE),
-    **dict.fromkeys(("ENLARGE", "STD", "MLP_RATIO", "NUM_MLP_RATIOS"), POSITIVE),
+    **dict.fromkeys(("ENLARGE", "STD", "MLP_RATIO", "NUM_MLP_RATIOS", "DEEPEN_FACTOR"), POSITIVE),
+    "WIDEN_FACTOR": POSITIVE,
     **dict.fromkeys(("LEVEL", "OUT_INDICES"), Bounds()),  # counted from the last map below 0
     **dict.fromkeys(("NUM_BASIC_BLOCKS", "NECK_CHANNELS", "NECK_REPEATS"), NATURAL),
 }
