@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from lib.annotations.form import coco_ground_truth
 from lib.config import load_config
 from lib.datasets.synthetic import Recipe, write_dataset
-from lib.evaluation.coco_files import read_ground_truth
+from lib.evaluation.coco_files import read_truth_file
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
 
@@ -101,7 +102,8 @@ def build_stage(name: str, task: TopDownTask, size: dict[str, int], device: torc
         "group": lambda: results.group_people(size["groups"], size["cells"], device),
         "nms": lambda: results.suppress(size["many"]),
         "evaluate": lambda: results.score(
-            read_ground_truth(build_source(task.cfg, train=False).annotation), size["many"]
+            coco_ground_truth(read_truth_file(build_source(task.cfg, train=False).annotation)),
+            size["many"],
         ),
         "forward": lambda: network.forward(task, size["batch"], device),
         "train_step": lambda: network.train_step(task, size["batch"], device),

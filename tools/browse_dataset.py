@@ -14,12 +14,11 @@ import cv2
 import numpy as np
 from yacs.config import CfgNode
 
-from lib.annotations.reading import read_annotations
 from lib.annotations.tables import PersonTable
 from lib.codecs import build_codec
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.datasets.inspection import inspect_people
-from lib.datasets.sources import read_people, source_skeleton
+from lib.datasets.sources import read_people, read_source, source_skeleton
 from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps, save_picture
 from lib.structures.geometry import Size, apply_affine, image_to_crop_affine
 from lib.structures.palettes import PALETTES
@@ -27,7 +26,6 @@ from lib.structures.skeleton import Skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
 from lib.utils.files import json_text
-from lib.utils.images import read_image
 from lib.utils.logging import setup_logging
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ def load_people(cfg: CfgNode, *, train: bool) -> tuple[PersonTable, Skeleton]:
     skeleton = source_skeleton(source, cfg.DATASET.SKELETON)
     if source.kind == "mpii":
         return read_people(source, skeleton)
-    annotations = read_annotations(source.annotation, source.images, skeleton)
+    annotations = read_source(source, skeleton)
     return annotations.people.select(~annotations.is_crowd), annotations.skeleton
 
 
@@ -157,7 +155,7 @@ def annotated(
     from lib.datasets.topdown import cut_crops, person_crops
 
     crops = person_crops(person, size)
-    pixels = cut_crops(read_image(person.image_path(0)), crops, size, unbiased=False)[0]
+    pixels = cut_crops(person.read_image(0), crops, size, unbiased=False)[0]
     joints = apply_affine(image_to_crop_affine(crops, size)[0], person.keypoints[0])
     shown = np.where(person.visibility[0][:, None] > 0, joints, np.nan)
     canvas = draw_poses(pixels, shown[None], None, skeleton, palette=style)

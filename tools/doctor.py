@@ -18,11 +18,10 @@ from pathlib import Path
 import cv2
 from yacs.config import CfgNode
 
-from lib.annotations.reading import read_annotations
 from lib.config import load_config
 from lib.config.cli import find_weights, run_folders, run_weights
 from lib.datasets.inspection import inspect_people
-from lib.datasets.sources import read_people, source_skeleton
+from lib.datasets.sources import read_people, read_source, source_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import UserError
 from lib.utils.images import read_image
@@ -131,7 +130,7 @@ def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
     if not len(people) and source.has_truth:
         yield BAD, "nobody has an annotated joint"
     if source.kind != "mpii":
-        everyone = read_annotations(source.annotation, source.images, skeleton).people
+        everyone = read_source(source, skeleton).people
         for kind, rows in inspect_people(everyone, skeleton).items():
             ids = ", ".join(map(str, everyone.ids[rows[:3]].tolist()))
             yield NOTE, f"{len(rows)} annotations: {kind} (ids {ids} ...); see browse_dataset.py"

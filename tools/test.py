@@ -152,6 +152,7 @@ def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[
 
     MPII's scores are per joint as they are.
     """
+    from lib.datasets.sources import read_source, source_skeleton
     from lib.evaluation.breakdown import joint_table
     from lib.evaluation.diagnosis import diagnose
     from lib.evaluation.table import read_table
@@ -160,7 +161,8 @@ def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[
     source = build_source(cfg, train=False)
     if source.kind == "mpii" or not source.has_truth:
         return []
-    table, _ = read_table(source.annotation, files[0], skeleton.sigmas)
+    truth = read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+    table, _ = read_table(truth, files[0], skeleton.sigmas)
     found = joint_table(diagnose(table, skeleton), skeleton)
     return [
         {"joint": row["joint"], "labelled": row["labelled"], **known(row, "AP", "PCK")}

@@ -12,16 +12,19 @@ import math
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lib.evaluation.coco_files import Rows, pose_skeleton, read_ground_truth, read_results
+from lib.annotations.form import Annotations
+from lib.annotations.matching import PictureKeys, match_pictures
+from lib.evaluation.coco_files import Rows, read_results, read_truth_file
 from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.palettes import PALETTES
-from lib.structures.skeleton import Skeleton, load_skeleton
+from lib.structures.skeleton import Skeleton
 from lib.utils.cli import run_tool
-from lib.utils.errors import DataError
+from lib.utils.errors import DataError, UnreadableImageError
 from lib.utils.images import read_image
 
 MAX_PEOPLE = 20
@@ -58,64 +61,68 @@ def main(argv: list[str] | None = None) -> None:
         DataError: a file is missing or damaged, or no picture could be drawn.
     """
     args = parse_args(argv)
-    dataset = read_ground_truth(args.gt_anno)
-    images = named_images(dataset, args)
+    truth = read_truth_file(args.gt_anno)
+    if not Path(args.image_path).is_dir():
+        raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
     by_image = group_people(read_results(args.prediction), args.score_threshold)
-    truths = _truths(dataset) if args.draw_gt else {}
+    people_of = match_images(by_image, truth, args.prediction)
     save_path = Path(args.save_path)
     drawn = 0
-    for image_id, name in images:
-        people = by_image.get(image_id, [])
+    for number in np.argsort(truth.images.ids, kind="stable").tolist():
+        people = people_of.get(number, [])
         if not people or drawn >= args.limit:
             continue
-        skeleton = _skeleton(dataset, len(people[0]["keypoints"]) // 3)
         try:
-            pixels = read_image(Path(args.image_path) / name)
-        except DataError as error:
+            picture = draw_image(truth, number, people, args)
+        except UnreadableImageError as error:
             print(f"skipped: {error}", file=sys.stderr)
             continue
-        picture = draw_people(pixels, people, skeleton, args)
-        if args.draw_gt:
-            truth = _draw_truth(pixels, truths.get(image_id, []), skeleton, args.style)
-            picture = join_panels([truth, picture], ["ground truth", "prediction"])
         mean = int(1000 * np.mean([person["score"] for person in people]))
-        file = save_path / f"score_{mean}_id_{image_id}_{name.stem}.png"
-        save_picture(file, picture)
+        stem = Path(truth.images.path(number)).stem
+        save_picture(
+            save_path / f"score_{mean}_id_{truth.images.label(number)}_{stem}.png", picture
+        )
         drawn += 1
     if drawn == 0:
-        raise DataError(_why_nothing(by_image, images, args))
+        raise DataError(_why_nothing(by_image, args))
     print(f"{drawn} pictures in {save_path}")
 
 
-def named_images(dataset: dict, args: argparse.Namespace) -> list[tuple[int, Path]]:
-    """Return number and file name of every image, in the order of the numbers.
+def match_images(by_image: dict[Any, Rows], truth: Annotations, file: str) -> dict[int, Rows]:
+    """Return the people of each image, by the number of the image.
 
     Raises:
-        DataError: the folder of images is missing, or an image has no number.
+        DataError: none of the images is in the data set.
     """
-    if not Path(args.image_path).is_dir():
-        raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
-    images = []
-    for number, entry in enumerate(dataset["images"]):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
-            raise DataError(f"Image {number} of '{args.gt_anno}' has no whole number as 'id'.")
-        images.append((entry["id"], Path(str(entry.get("file_name", f"{entry['id']:012d}.jpg")))))
-    return sorted(images)
+    keys = list(by_image)
+    numbers = match_pictures(keys, PictureKeys.of(truth.images), file, f"'{truth.path}'")
+    return {n: by_image[key] for n, key in zip(numbers.tolist(), keys, strict=True) if n >= 0}
 
 
-def _why_nothing(
-    by_image: dict[int, Rows], images: list[tuple[int, Path]], args: argparse.Namespace
-) -> str:
+def draw_image(
+    truth: Annotations, number: int, people: Rows, args: argparse.Namespace
+) -> np.ndarray:
+    """Return image ``number`` with its people, beside the annotated ones if the flags ask.
+
+    Raises:
+        UnreadableImageError: the picture is missing, damaged, or of another size than annotated.
+        DataError: people have other joints than the data set.
+    """
+    path = Path(args.image_path) / truth.images.path(number)
+    pixels = read_image(path, size=truth.images.size(number))
+    picture = draw_people(pixels, people, truth.skeleton, args)
+    if not args.draw_gt:
+        return picture
+    annotated = _draw_truth(pixels, truth, number, args.style)
+    return join_panels([annotated, picture], ["ground truth", "prediction"])
+
+
+def _why_nothing(by_image: dict[Any, Rows], args: argparse.Namespace) -> str:
     """Return what to mend where no picture was drawn."""
     if not by_image:
         return (
             f"Nothing drawn: '{args.prediction}' has nobody scored at least "
             f"{args.score_threshold}; see --score-threshold."
-        )
-    if by_image.keys().isdisjoint(image_id for image_id, _ in images):
-        return (
-            f"Nothing drawn: no image of '{args.prediction}' is in '{args.gt_anno}'; do they "
-            "belong together?"
         )
     return (
         f"Nothing drawn: none of the predicted images can be read in '{args.image_path}'; check "
@@ -123,13 +130,13 @@ def _why_nothing(
     )
 
 
-def group_people(rows: Rows, score_threshold: float) -> dict[int, Rows]:
+def group_people(rows: Rows, score_threshold: float) -> dict[Any, Rows]:
     """Return the best 20 people of each image that score at least ``score_threshold``.
 
     Raises:
         DataError: a row has no joints or score, or something else in their place.
     """
-    by_image: dict[int, Rows] = defaultdict(list)
+    by_image: dict[Any, Rows] = defaultdict(list)
     for number, row in enumerate(rows):
         check_row(row, number)
         if row["score"] >= score_threshold:
@@ -150,13 +157,13 @@ def check_row(row: dict, number: int) -> None:
     if missing:
         raise DataError(f"Result {number} has no {sorted(missing)}: is this a results file?")
     wanted = {
-        "image_id": "a whole number",
+        "image_id": "a whole number or a name",
         "score": "a finite number",
         "keypoints": "numbers x, y, score",
     }
     sizes = {"bbox": 4, "center": 2, "scale": 2}
     good = {
-        "image_id": isinstance(row["image_id"], int),
+        "image_id": isinstance(row["image_id"], int | str),
         "score": is_numbers([row["score"]]) and math.isfinite(row["score"]),
         "keypoints": is_numbers(row["keypoints"]) and len(row["keypoints"]) % 3 == 0,
     } | {key: is_numbers(row[key], size) for key, size in sizes.items() if key in row}
@@ -195,12 +202,12 @@ def draw_people(
     )
 
 
-def _draw_truth(pixels: np.ndarray, people: Rows, skeleton: Skeleton, style: str) -> np.ndarray:
-    if not people:
+def _draw_truth(pixels: np.ndarray, truth: Annotations, number: int, style: str) -> np.ndarray:
+    people = truth.triples[(truth.people.image_index == number) & (truth.num_keypoints > 0)]
+    if not len(people):
         return pixels.copy()
-    triples = _triples(people, skeleton)
     return draw_poses(
-        pixels, triples[..., :2], triples[..., 2], skeleton, palette=style, threshold=1
+        pixels, people[..., :2], people[..., 2], truth.skeleton, palette=style, threshold=1
     )
 
 
@@ -225,23 +232,6 @@ def _box(row: dict, triple: np.ndarray) -> np.ndarray:
         half = np.array(row["scale"]) * 100  # the family's scale is size / 200
         return np.concatenate([row["center"] - half, row["center"] + half])
     return np.concatenate([triple[:, :2].min(axis=0), triple[:, :2].max(axis=0)])
-
-
-def _truths(dataset: dict) -> dict[int, Rows]:
-    by_image: dict[int, Rows] = defaultdict(list)
-    for row in dataset["annotations"] or []:
-        if not isinstance(row, dict) or not is_numbers(row.get("keypoints") or []):
-            raise DataError(f"An annotation has other 'keypoints' than numbers: {str(row)[:80]}.")
-        if row.get("num_keypoints", 1) and row.get("keypoints") and "image_id" in row:
-            by_image[row["image_id"]].append(row)
-    return by_image
-
-
-def _skeleton(dataset: dict, joints: int) -> Skeleton:
-    """Return the annotated skeleton; COCO's for a test split, which names no joints."""
-    if dataset["annotations"] is None and joints == 17:
-        return load_skeleton("coco")
-    return pose_skeleton({**dataset, "annotations": dataset["annotations"] or []})
 
 
 if __name__ == "__main__":

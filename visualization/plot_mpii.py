@@ -19,7 +19,6 @@ from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import load_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
 
 SKELETON = load_skeleton("mpii")
 
@@ -56,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         if drawn >= args.limit:
             break
         try:
-            pixels = read_image(people.image_path(rows[0]))
+            pixels = people.read_image(rows[0])
         except DataError as error:
             skipped += 1
             if skipped == 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.annotations.reading import ADVICE
 from lib.annotations.tables import ImageTable, PersonTable
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
@@ -16,7 +17,7 @@ CROP_GROWTH = 1.25
 NUM_JOINTS = 16
 
 
-def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
+def read_mpii(path: str | Path, image_folder: str, advice: str = ADVICE) -> PersonTable:
     """Read ``train.json`` or ``valid.json``: one row per person, crops from centre and scale.
 
     The annotated centre lies on the chest: it moves down by 15 pixels per unit of scale, and the
@@ -28,7 +29,7 @@ def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
             without a file name, of a scale that is not above 0, or with joints of another shape
             than (16, 2).
     """
-    rows = _rows(path)
+    rows = _rows(path, advice)
     count = len(rows)
     centres = np.zeros((count, 2), np.float32)
     scales = np.zeros(count, np.float32)
@@ -61,8 +62,8 @@ def read_mpii(path: str | Path, image_folder: str) -> PersonTable:
     )
 
 
-def _rows(path: str | Path) -> list[dict]:
-    rows = read_json(path, "MPII annotation", "check DATASET.ROOT and the set's name")
+def _rows(path: str | Path, advice: str) -> list[dict]:
+    rows = read_json(path, "MPII annotation", advice)
     if not isinstance(rows, list):
         raise DataError(f"{path} must hold a list of people, as the HRNet family's MPII files do.")
     for number, row in enumerate(rows):

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from lib.utils.images import read_image
 
 
 @dataclass(frozen=True)
@@ -20,20 +23,39 @@ class ImageTable:
         folder: what stands before every file name, with its separator (``/`` or ``.zip@``).
         files: (I,) bytes, file names.
         ids: (I,) int64.
-        sizes: (I, 2) int32 ``(width, height)`` in pixels.
+        sizes: (I, 2) int32 ``(width, height)`` in pixels; 0 where a file does not say.
+        own: I ids as the file writes them, where those are not the numbers of ``ids``.
     """
 
     folder: str
     files: np.ndarray
     ids: np.ndarray
     sizes: np.ndarray
+    own: tuple[Any, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def label(self, index: int) -> Any:
+        """Return the id of image ``index`` as its file writes it."""
+        return int(self.ids[index]) if self.own is None else self.own[index]
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """Return ``(width, height)`` of image ``index``; None where a file does not say."""
+        width, height = self.sizes[index].tolist()
+        return (width, height) if width and height else None
+
     def path(self, index: int) -> str:
         """Return the path of image ``index``."""
         return self.folder + self.files[index].decode()
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the pixels of image ``index``, (H, W, 3) uint8 BGR, of the size annotated.
+
+        Raises:
+            UnreadableImageError: see ``read_image``.
+        """
+        return read_image(self.path(index), size=self.size(index))
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,10 @@ class PersonTable:
     def image_path(self, index: int) -> str:
         """Return the path of the image that holds person ``index``."""
         return self.images.path(int(self.image_index[index]))
+
+    def read_image(self, index: int) -> np.ndarray:
+        """Return the pixels of the image that holds person ``index``, see ``ImageTable.read``."""
+        return self.images.read(int(self.image_index[index]))
 
     def select(self, keep: np.ndarray) -> PersonTable:
         """Return the people of a mask or an index array; the images stay as they are."""

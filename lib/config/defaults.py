@@ -111,6 +111,7 @@ def _dataset() -> CfgNode:
             "IMAGES": "",  # folder of the training images; '' = the layout's own
             "IMAGES_TEST": "",
             "NAME": "",  # of the set in a mix, before its scores; '' = DATASET
+            "CATEGORY": "",  # people, by name or id ('a, b': several); '' = those with joints
             "SKELETON": "",  # name or YAML file; '' = the data set's, else its 'categories'
             "DATA_FORMAT": "jpg",  # jpg | zip: images inside <set>.zip
             "SELECT_DATA": False,  # leave out people whose joints sit far from their box

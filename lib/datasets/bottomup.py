@@ -18,7 +18,6 @@ from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_vie
 from lib.datasets.transforms import keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop
-from lib.utils.images import read_image
 from lib.utils.workers import limit_workers, worker_options
 
 Sample = dict[str, Any]
@@ -96,7 +95,9 @@ class TrainImages(TrainData):
             DataError: more images than allowed cannot be read.
         """
         epoch, index = key
-        index, image = self._unreadable.read(index, len(self), self.source.path, self.source.size)
+        index, image = self._unreadable.read(
+            index, len(self), self.source.images, lambda n: int(self.source.rows[n])
+        )
         generator = keyed_generator(self.seed, epoch, index)
         size = (image.shape[1], image.shape[0])
         return self.show(image, index, draw_image_view(generator, self.augmentation, size))
@@ -180,7 +181,7 @@ class TestImages(Dataset):
         Raises:
             DataError: the image cannot be read; testing never skips one.
         """
-        return {**show_at_scales(read_image(self.images.path(index)), self.input_size, self.scales),
+        return {**show_at_scales(self.images.read(index), self.input_size, self.scales),
                 "index": index}  # fmt: skip
 
 

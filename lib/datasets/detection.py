@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lib.annotations.reading import Annotations
+from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.datasets.base import Key, TrainData
 from lib.datasets.transforms import keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
 from lib.utils.workers import limit_workers, worker_options
 
 logger = logging.getLogger(__name__)
@@ -155,12 +154,8 @@ class TrainImages(TrainData):
             DataError: more images than ``max_bad_images`` cannot be read.
         """
         epoch, index = key
-        images = self.people.images
         index, image = self._unreadable.read(
-            index,
-            len(self),
-            path_of=lambda i: images.path(int(self.rows[i])),
-            size_of=lambda i: images.sizes[self.rows[i]],
+            index, len(self), self.people.images, lambda n: int(self.rows[n])
         )
         return self._sample(image, epoch, int(self.rows[index]))
 
@@ -190,7 +185,7 @@ class WholeImages(Dataset[Sample]):
         Raises:
             DataError: the image cannot be read; testing never skips one.
         """
-        return {"image": read_image(self.images.path(index)), "index": index}
+        return {"image": self.images.read(index), "index": index}
 
 
 def image_loader(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.annotations.reading import Annotations
+from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable, PersonTable
 from lib.utils.errors import DataError
 
@@ -43,10 +43,6 @@ class ImagePeople:
     def path(self, index: int) -> str:
         """Return the path of the image of sample ``index``."""
         return self.images.path(int(self.rows[index]))
-
-    def size(self, index: int) -> np.ndarray:
-        """Return ``(width, height)`` that the annotations say of the image of sample ``index``."""
-        return self.images.sizes[self.rows[index]]
 
 
 def people_of_images(annotations: Annotations, *, with_center: bool = False) -> ImagePeople:

@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from lib.annotations.reading import Annotations
+from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
 
 logger = logging.getLogger(__name__)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from lib.annotations.form import Annotations, join_annotations
 from lib.annotations.mpii import read_mpii
-from lib.annotations.reading import (
-    Annotations,
-    read_annotations,
-)
-from lib.annotations.tables import ImageTable, PersonTable, join_people
+from lib.annotations.reading import ReadOptions, read_annotations
+from lib.annotations.tables import PersonTable
 from lib.datasets.selection import people_to_train_on
 from lib.structures.skeleton import Skeleton, load_skeleton
-from lib.utils.errors import ConfigError, DataError, did_you_mean
+from lib.utils.errors import ConfigError, did_you_mean
 
 # Names that YAML files use -> the kind of data set.
 KINDS = {
@@ -41,12 +36,18 @@ class Source:
         annotation: the annotation file.
         images: what stands before image names, with its separator (``/`` or ``.zip@``).
         has_truth: false for COCO's test sets, whose annotation files list images only.
+        category: what people are (``DATASET.CATEGORY``), see ``choose_category``.
+        annotation_key: the configuration key that leads to ``annotation``.
+        images_key: the one that leads to ``images``.
     """
 
     kind: str
     annotation: Path
     images: str
     has_truth: bool
+    category: str = ""
+    annotation_key: str = "DATASET.ROOT"
+    images_key: str = "DATASET.ROOT"
 
 
 def locate(
@@ -57,6 +58,8 @@ def locate(
     annotation: str = "",
     images: str = "",
     data_format: str = "jpg",
+    category: str = "",
+    ending: str = "",
 ) -> Source:
     """Return the files of ``split`` in the layout of ``dataset`` below ``root``.
 
@@ -67,6 +70,8 @@ def locate(
         annotation: a file to use instead of the layout's own; if it is not there, below ``root``.
         images: a folder to use instead of the layout's own, likewise.
         data_format: ``zip`` looks for images in ``<folder>.zip``.
+        category: DATASET.CATEGORY.
+        ending: of the keys of this split, ``_TEST`` for the test split, for messages.
 
     Raises:
         ConfigError: ``dataset`` is not known.
@@ -89,6 +94,9 @@ def locate(
         annotation=_place(annotation, base) if annotation else file,
         images=f"{_place(images, base) if images else folder}{separator}",
         has_truth=not is_test,
+        category=category,
+        annotation_key=f"DATASET.ANNOTATION{ending}" if annotation else "DATASET.ROOT",
+        images_key=f"DATASET.IMAGES{ending}" if images else "DATASET.ROOT",
     )
 
 
@@ -108,7 +116,8 @@ def source_skeleton(source: Source, choice: str) -> Skeleton | None:
 def read_people(source: Source, skeleton: Skeleton | None) -> tuple[PersonTable, Skeleton]:
     """Return the people a top-down model trains on or is shown, and their skeleton."""
     if source.kind == "mpii":
-        return read_mpii(source.annotation, source.images), skeleton or load_skeleton("mpii")
+        people = read_mpii(source.annotation, source.images, _advice(source))
+        return people, skeleton or load_skeleton("mpii")
     annotations = read_source(source, skeleton)
     return people_to_train_on(annotations), annotations.skeleton
 
@@ -134,49 +143,18 @@ def read_source(
     if source.kind == "crowdpose" and file.stem.endswith("trainval") and not file.is_file():
         stem = file.stem.removesuffix("trainval")
         files = [file.with_name(f"{stem}{part}{file.suffix}") for part in ("train", "val")]
+    options = ReadOptions(
+        category=source.category,
+        outlines=with_segmentation,
+        images_only=not source.has_truth,
+        advice=_advice(source),
+    )
     return join_annotations(
-        [
-            read_annotations(
-                part,
-                source.images,
-                skeleton,
-                with_segmentation=with_segmentation,
-                images_only=not source.has_truth,
-            )
-            for part in files
-        ]
+        [read_annotations(part, source.images, skeleton, options) for part in files]
     )
 
 
-def join_annotations(parts: Sequence[Annotations]) -> Annotations:
-    """Return the annotations of several files on the same images folder as those of one.
-
-    Raises:
-        DataError: an image is listed by two of them, or their skeletons differ.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    tables = [part.people.images for part in parts]
-    ids = np.concatenate([table.ids for table in tables])
-    if len(np.unique(ids)) < len(ids):
-        raise DataError("Two of the joined files list the same image.")
-    if any(part.skeleton != parts[0].skeleton for part in parts):
-        raise DataError("The joined files annotate different joints.")
-    starts = np.cumsum([0, *(len(table) for table in tables)])
-    images = ImageTable(
-        tables[0].folder,
-        np.concatenate([table.files for table in tables]),
-        ids,
-        np.concatenate([table.sizes for table in tables]),
-    )
-    moved = [
-        replace(part.people, image_index=part.people.image_index + np.int32(start))
-        for part, start in zip(parts, starts, strict=False)
-    ]
-    return Annotations(
-        people=join_people(moved, images),
-        is_crowd=np.concatenate([part.is_crowd for part in parts]),
-        num_keypoints=np.concatenate([part.num_keypoints for part in parts]),
-        segmentations=np.concatenate([part.segmentations for part in parts]),
-        skeleton=parts[0].skeleton,
-    )
+def _advice(source: Source) -> str:
+    """Return what to mend where the annotation file is not there."""
+    by_layout = source.annotation_key == "DATASET.ROOT"
+    return f"check {source.annotation_key}" + " and the set's name" * by_layout

@@ -25,7 +25,6 @@ from lib.datasets.transforms import (
 from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop, warp_crops
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
-from lib.utils.images import read_image
 from lib.utils.workers import limit_workers, worker_options
 
 Sample = dict[str, Any]
@@ -76,7 +75,7 @@ class PersonCrops(Dataset):
             DataError: the image cannot be read; testing never skips one.
         """
         rows = self.order[self.starts[index] : self.ends[index]]
-        image = read_image(self.people.image_path(int(rows[0])))
+        image = self.people.read_image(int(rows[0]))
         crops = self.crops[rows]
         pixels = cut_crops(image, crops, self.input_size, unbiased=self.unbiased)
         return {"image": pixels, "crop": crops, "index": rows}
@@ -234,7 +233,10 @@ class TrainCrops(TrainData):
 
     def read(self, index: int) -> tuple[int, np.ndarray]:
         """Return sample ``index``, or the next whose image is sound, and that image."""
-        return self._unreadable.read(index, len(self), self.people.image_path)
+        people = self.people
+        return self._unreadable.read(
+            index, len(self), people.images, lambda n: int(people.image_index[n])
+        )
 
     def _change_pixels(self, key: Key, view: View, pixels: np.ndarray) -> None:
         """Do to the (H, W, 3) pixels of a crop, in place, what leaves its joints alone."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lib.annotations.tables import ImageTable
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
 
 logger = logging.getLogger(__name__)
 
@@ -41,19 +41,15 @@ class Unreadable:
             )
 
     def read(
-        self,
-        index: int,
-        count: int,
-        path_of: Callable[[int], str],
-        size_of: Callable[[int], np.ndarray] | None = None,
+        self, index: int, count: int, images: ImageTable, row_of: Callable[[int], int]
     ) -> tuple[int, np.ndarray]:
         """Return the image of sample ``index``, or of the next sample whose image is sound.
 
         Args:
             index: the sample that is due.
             count: number of samples.
-            path_of: path of the image of a sample.
-            size_of: ``(width, height)`` that the annotations say; another size counts as damage.
+            images: of the data set.
+            row_of: row of ``images`` of a sample.
 
         Returns:
             The sample that was taken, and its image (H, W, 3) uint8 BGR.
@@ -61,22 +57,12 @@ class Unreadable:
         Raises:
             DataError: more images than tolerated, or all, cannot be read.
         """
+        reason: DataError | None = None
         for step in range(count):
-            row = (index + step) % count
+            sample = (index + step) % count
             try:
-                image = read_image(path_of(row))
-                if size_of is not None:
-                    _check_size(image, path_of(row), size_of(row))
-                return row, image
+                return sample, images.read(row_of(sample))
             except DataError as error:
-                self.note(path_of(row), error)
-        raise DataError("None of the training images can be read; check DATASET.ROOT.")
-
-
-def _check_size(image: np.ndarray, path: str, size: np.ndarray) -> None:
-    width, height = size.tolist()
-    if image.shape[:2] != (height, width):
-        raise DataError(
-            f"Image {path} has {image.shape[1]}x{image.shape[0]} pixels, its annotation says "
-            f"{width}x{height}; boxes and joints would not fit it."
-        )
+                reason = error
+                self.note(images.path(row_of(sample)), error)
+        raise DataError(f"None of the training images can be used. {reason}")

@@ -14,7 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.evaluation.coco_files import Rows, check_results, read_results
+from lib.annotations.form import Annotations, coco_ground_truth
+from lib.annotations.objects import read_objects
+from lib.evaluation.coco_files import (
+    GroundTruth,
+    Rows,
+    check_results,
+    match_results,
+    read_results,
+    read_truth,
+)
 from lib.evaluation.matching import Candidates, pose_candidates
 from lib.evaluation.packages import EVALUATORS, check_evaluator, run_package
 from lib.evaluation.pairs import NEAR, box_overlaps, similar_pairs
@@ -26,15 +35,7 @@ from lib.evaluation.summary import (
     coco_tables,
     pose_numbers,
 )
-from lib.evaluation.table import (
-    annotated,
-    find_cells,
-    matrix,
-    pose_annotations,
-    read_table,
-    result_columns,
-    sort_cells,
-)
+from lib.evaluation.table import find_cells, matrix, pose_table, result_columns, sort_cells
 
 __all__ = ["BOX_METRICS", "EVALUATORS", "POSE_METRICS", "evaluate_coco", "evaluate_coco_boxes"]
 
@@ -42,7 +43,7 @@ BOX_COUNTS = (1, 10, 100)  # best boxes of an image that count
 
 
 def evaluate_coco(
-    gt_json: str | Path | dict[str, Any],
+    gt_json: GroundTruth,
     results_json_or_list: str | Path | Rows,
     sigmas: Sequence[float] | None = None,
     *,
@@ -52,8 +53,9 @@ def evaluate_coco(
     """Score poses by object keypoint similarity, at most 20 per image and category.
 
     Args:
-        gt_json: COCO annotation file, or its content. Any joint count; without ``area`` a person
-            covers 0.53 of its box. Of several categories each is scored alone, and the mean taken.
+        gt_json: COCO annotation file, its content, or what was read of it. Any joint count; without
+            ``area`` a person covers 0.53 of its box. Of several categories each is scored alone,
+            and the mean taken; of what was read for a task they are one.
         results_json_or_list: results file, or its rows: ``image_id``, ``category_id``,
             ``keypoints`` (x, y, score of K joints), ``score``, and ``bbox`` if the area of a
             result is to be its box's instead of its joints' extent.
@@ -74,7 +76,7 @@ def evaluate_coco(
 
 
 def evaluate_coco_boxes(
-    gt_json: str | Path | dict[str, Any],
+    gt_json: GroundTruth,
     results_json_or_list: str | Path | Rows,
     *,
     iou_type: str = "bbox",
@@ -84,7 +86,8 @@ def evaluate_coco_boxes(
     """Score boxes (rows with ``bbox``: x, y, width, height) or masks by intersection over union.
 
     Args:
-        gt_json: COCO annotation file, or its content.
+        gt_json: COCO annotation file, or its content: objects of all categories; or what was read
+            of it: people.
         results_json_or_list: results file, or its rows.
         iou_type: ``"bbox"`` or ``"segm"`` (rows with a run-length ``segmentation``; scored by
             pycocotools unless ``evaluator`` is ``"fast"``).
@@ -99,7 +102,11 @@ def evaluate_coco_boxes(
         ConfigError: unknown ``evaluator``, or its package is not installed.
     """
     check_evaluator(evaluator)
-    dataset, rows = annotated(gt_json), read_results(results_json_or_list)
+    rows = read_results(results_json_or_list)
+    if isinstance(gt_json, Annotations):
+        dataset, rows = coco_ground_truth(read_truth(gt_json)), match_results(rows, gt_json)
+    else:
+        dataset = read_objects(gt_json)
     if iou_type == "bbox":
         candidates = _box_candidates(dataset, rows, image_ids)
         if evaluator == "own":
@@ -108,17 +115,12 @@ def evaluate_coco_boxes(
     check_results(rows, {image["id"] for image in dataset["images"]})
     rows = [dict(row) for row in rows]
     package = "pycocotools" if evaluator == "own" else evaluator
-    annotations = [
-        {**row, "id": number + 1, "iscrowd": row.get("iscrowd", 0)}
-        for number, row in enumerate(dataset["annotations"])
-    ]
-    dataset = {**dataset, "annotations": annotations}
     stats, _ = run_package(dataset, rows, iou_type, package, image_ids=image_ids)
     return dict(zip(BOX_METRICS, stats.tolist(), strict=True))
 
 
 def pose_scores(
-    gt_json: str | Path | dict[str, Any],
+    gt_json: GroundTruth,
     results_json_or_list: str | Path | Rows,
     sigmas: Sequence[float] | None,
     evaluator: str = "own",
@@ -131,14 +133,15 @@ def pose_scores(
         ranges, 1), -1 for absent ones as the reference has it.
     """
     check_evaluator(evaluator)
-    table, spreads = read_table(gt_json, results_json_or_list, sigmas)
+    truth = read_truth(gt_json, sigmas)
+    spreads = np.asarray(truth.skeleton.sigmas if sigmas is None else sigmas, np.float64)
+    rows = match_results(read_results(results_json_or_list), truth)
+    table = pose_table(truth, rows)
     if evaluator == "own":
         chosen = table if image_ids is None else table.select_images(image_ids)
         precision, recall = coco_tables(pose_candidates(chosen, spreads))
         return pose_numbers(precision, recall), np.where(np.isnan(precision), -1.0, precision)
-    dataset = annotated(gt_json)
-    dataset = {**dataset, "annotations": pose_annotations(dataset, len(spreads))}
-    rows = [dict(row) for row in read_results(results_json_or_list)]
+    dataset, rows = coco_ground_truth(truth), [dict(row) for row in rows]
     if rows and not rows[0].get("bbox"):
         _add_extents(rows)
     stats, tables = run_package(

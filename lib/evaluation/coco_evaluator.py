@@ -7,11 +7,13 @@ import logging
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from lib.annotations.form import Annotations
 from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes
-from lib.evaluation.coco_files import Rows, pose_skeleton, read_ground_truth
+from lib.evaluation.coco_files import Rows, read_truth_file
 from lib.evaluation.oks import nms_by_image, rescore
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
@@ -30,8 +32,8 @@ class CocoEvaluator:
     row_extras="extent"``. One-stage models: the same with ``row_extras="box", score_boxes=True``.
 
     Args:
-        annotation_file: COCO annotation file; without ``annotations`` (test-dev) results are
-            written, with an archive for the COCO server, and not scored.
+        truth: what was read of the annotation file, or the file; without ``annotations``
+            (test-dev) results are written, with an archive for the COCO server, and not scored.
         skeleton: the joints that the model predicts.
         set_name: name of the split in the names of the result files.
         rank: number of the process in the names of the result files.
@@ -56,7 +58,7 @@ class CocoEvaluator:
 
     def __init__(
         self,
-        annotation_file: str | Path,
+        truth: Annotations | str | Path,
         skeleton: Skeleton,
         *,
         set_name: str = "val2017",
@@ -79,15 +81,17 @@ class CocoEvaluator:
         self.rescore_poses = rescore_poses
         self.row_extras, self.score_boxes = row_extras, score_boxes
         self.evaluator, self.image_ids = evaluator, image_ids
-        self.dataset = read_ground_truth(annotation_file)
-        self.category_id = self._check_joints(str(annotation_file))
+        if not isinstance(truth, Annotations):
+            truth = read_truth_file(truth, skeleton.num_joints)
+        self.truth = truth
+        self._check_joints()
         self._parts: list[Poses] = []
         self._rows: Rows | None = None
 
     @property
     def scored(self) -> bool:
         """Whether the split has annotations to score against."""
-        return self.dataset["annotations"] is not None
+        return self.truth.has_truth
 
     def update(self, poses: Poses) -> None:
         """Take people in original-image pixels; those with non-finite numbers are left out."""
@@ -109,7 +113,7 @@ class CocoEvaluator:
     def score(self, rows: Rows) -> dict[str, float]:
         """Return the scores of result rows."""
         metrics = evaluate_coco(
-            self.dataset,
+            self.truth,
             rows,
             self.skeleton.sigmas,
             evaluator=self.evaluator,
@@ -117,7 +121,7 @@ class CocoEvaluator:
         )
         if self.score_boxes:
             boxes = evaluate_coco_boxes(
-                self.dataset, rows, evaluator=self.evaluator, image_ids=self.image_ids
+                self.truth, rows, evaluator=self.evaluator, image_ids=self.image_ids
             )
             metrics |= {f"box {name}": value for name, value in boxes.items()}
         return metrics
@@ -154,25 +158,36 @@ class CocoEvaluator:
                     soft=self.soft_nms,
                 )
                 poses, scores = poses.select(kept), scores[kept]
-            self._rows = coco_rows(poses, scores, self.category_id, self.row_extras)
+            self._rows = coco_rows(
+                poses, scores, self.truth.category.id, self.row_extras, self._own_image_ids
+            )
         return self._rows
 
-    def _check_joints(self, source: str) -> int:
-        """Return the id of the category of people, its joint count checked."""
-        if not self.scored:
-            return 1
-        found = pose_skeleton(self.dataset, f"'{source}'").num_joints
-        if found != self.skeleton.num_joints:
+    @property
+    def _own_image_ids(self) -> dict[int, Any] | None:
+        images = self.truth.images
+        if images.own is None:
+            return None
+        return dict(zip(images.ids.tolist(), images.own, strict=True))
+
+    def _check_joints(self) -> None:
+        """Refuse a data set of other joints than the model's."""
+        found = self.truth.skeleton.num_joints
+        if self.scored and found != self.skeleton.num_joints:
             raise DataError(
-                f"'{source}' annotates {found} joints, but the model predicts "
+                f"'{self.truth.path}' annotates {found} joints, but the model predicts "
                 f"{self.skeleton.num_joints} ({self.skeleton.name}): check the data set and "
                 "MODEL.NUM_JOINTS."
             )
-        categories = self.dataset["categories"]
-        return next((c["id"] for c in categories if c.get("keypoints")), 1)
 
 
-def coco_rows(poses: Poses, scores: np.ndarray, category_id: int, extras: str) -> Rows:
+def coco_rows(
+    poses: Poses,
+    scores: np.ndarray,
+    category_id: Any,
+    extras: str,
+    own_image_ids: dict[int, Any] | None = None,
+) -> Rows:
     """Return COCO result rows of plain Python numbers.
 
     Args:
@@ -180,6 +195,7 @@ def coco_rows(poses: Poses, scores: np.ndarray, category_id: int, extras: str) -
         scores: (N,) person scores.
         category_id: COCO category of the people.
         extras: ``"crop"``, ``"box"`` or ``"extent"``, see ``CocoEvaluator``.
+        own_image_ids: image ids as the data set writes them, where those are no numbers.
     """
     triples = np.concatenate([poses.keypoints, poses.keypoint_scores[..., None]], axis=2)
     names, columns = _extra_columns(poses, extras)
@@ -191,6 +207,8 @@ def coco_rows(poses: Poses, scores: np.ndarray, category_id: int, extras: str) -
         *(column.tolist() for column in columns),
         strict=True,
     ):
+        if own_image_ids is not None:
+            image_id = own_image_ids[image_id]
         row = {"image_id": image_id, "category_id": category_id, "keypoints": numbers}
         rows.append({**row, "score": score, **dict(zip(names, values, strict=True))})
     return rows

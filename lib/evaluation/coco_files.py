@@ -1,92 +1,96 @@
-"""COCO annotation and result files: read, checked, completed; errors name file, key and mending."""
+"""Ground truth and results of a split, held against each other; errors name what to mend."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.structures.skeleton import Skeleton, load_skeleton, skeleton_from_category
+from lib.annotations.columns import number_of
+from lib.annotations.detections import rows_of_people
+from lib.annotations.form import Annotations
+from lib.annotations.matching import PictureKeys
+from lib.annotations.reading import ReadOptions, read_annotations
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
 
-CROWDPOSE_AREA = 0.53  # share of its box a person covers, where a file gives no areas
 Rows = list[dict[str, Any]]
+GroundTruth = str | Path | dict[str, Any] | Annotations
 
 
-def read_ground_truth(source: str | Path | dict[str, Any]) -> dict[str, Any]:
-    """Return a COCO data set (``images``, ``annotations``, ``categories``), not yet completed.
+def read_truth_file(source: str | Path | dict[str, Any], num_joints: int = 0) -> Annotations:
+    """Return the people of an annotation file, or of its content, for scores: without pictures.
 
-    A file without any annotated object (``image_info_test-dev2017.json``) gives
-    ``annotations: None``.
-
-    Raises:
-        DataError: the file is missing, not JSON, or not a COCO data set.
-    """
-    name = "the ground truth" if isinstance(source, dict) else f"'{source}'"
-    dataset = source if isinstance(source, dict) else read_json(source)
-    if not isinstance(dataset, dict) or not isinstance(dataset.get("images"), list):
-        raise DataError(f"{name} is no COCO annotation file: it needs a list 'images'.")
-    if "annotations" not in dataset:
-        return {**dataset, "annotations": None}
-    for key in ("annotations", "categories"):
-        if not isinstance(dataset.get(key), list):
-            raise DataError(f"{name} is no COCO annotation file: it needs a list '{key}'.")
-    return dataset
-
-
-def pose_skeleton(dataset: dict[str, Any], source: str = "the ground truth") -> Skeleton:
-    """Return the skeleton of the first category that names keypoints.
-
-    Without any, 17 number triples are taken for COCO's joints and 14 for CrowdPose's.
+    Args:
+        source: the file or its content.
+        num_joints: how many joints a file without names has; 0 takes 17 for COCO's and 14 for
+            CrowdPose's.
 
     Raises:
-        DataError: neither names nor a known count.
+        DataError: see ``read_annotations``.
     """
-    for category in dataset["categories"]:
-        if category.get("keypoints"):
-            return skeleton_from_category(category, source)
-    counts = {len(row["keypoints"]) // 3 for row in dataset["annotations"] if "keypoints" in row}
-    names = {17: "coco", 14: "crowdpose"}
-    if len(counts) == 1 and counts <= names.keys():
-        return load_skeleton(names[counts.pop()])
-    raise DataError(f"{source} has no category with 'keypoints': its joints have no names.")
+    options = ReadOptions(for_scores=True, num_joints=num_joints, advice="check the path")
+    return read_annotations(source, options=options)
 
 
-def complete_poses(annotations: Rows, joints: int) -> Rows:
-    """Return copies with all that scoring needs; the originals stay as they are.
+def read_truth(truth: GroundTruth, sigmas: Sequence[float] | None = None) -> Annotations:
+    """Return the people to score against.
 
-    ``iscrowd`` is 0, ``area`` 0.53 of the box (CrowdPose's convention) and ``num_keypoints`` the
-    count of labelled joints where a file leaves them out; a person without ``keypoints`` has none
-    labelled. Ids count from 1: pycocotools takes a match with id 0 for none.
+    Joints without names are COCO's if they are 17, CrowdPose's if they are 14, else as many as
+    there are ``sigmas``.
 
     Raises:
-        DataError: a key is missing, a row has another number of joints, or a number is not finite.
+        DataError: see ``read_annotations``; there is nothing annotated, as in a test split; or
+            there are not as many joints as sigmas.
     """
-    hint = f"check 'categories' and the file ({joints} joints of x, y, v; boxes of x, y, w, h)."
-    completed = []
-    for number, row in enumerate(annotations):
-        name = f"Annotation {row.get('id', number)}"
-        keypoints = row.get("keypoints") or [0] * (3 * joints)
-        _require_numbers(keypoints, 3 * joints, "keypoints", name, hint)
-        box = _entry(row, "bbox", name)
-        _require_numbers(box, 4, "bbox", name, hint)
-        area = row.get("area", CROWDPOSE_AREA * box[2] * box[3])
-        _require_numbers([area], 1, "area", name, hint)
-        completed.append(
-            {
-                **row,
-                "id": number + 1,
-                "image_id": _entry(row, "image_id", name),
-                "category_id": _entry(row, "category_id", name),
-                "keypoints": keypoints,
-                "iscrowd": row.get("iscrowd", 0),
-                "area": area,
-                "num_keypoints": row.get("num_keypoints", sum(v > 0 for v in keypoints[2::3])),
-            }
+    if not isinstance(truth, Annotations):
+        truth = read_truth_file(truth, 0 if sigmas is None else len(sigmas))
+    if not truth.has_truth:
+        raise DataError("The ground truth has no 'annotations': a test split cannot be scored.")
+    joints = truth.skeleton.num_joints
+    if sigmas is not None and len(sigmas) != joints:
+        raise DataError(
+            f"{truth.path} annotates {joints} joints, but there are {len(sigmas)} sigmas."
         )
-    return completed
+    return truth
+
+
+def match_results(rows: Rows, truth: Annotations) -> Rows:
+    """Return result rows of people, with ids of images and categories as the data set has them.
+
+    Rows may name images by anything that `PictureKeys` knows. Damaged rows and unknown images stay:
+    whoever reads the rows names them.
+
+    Raises:
+        DataError: all rows are of other categories than people; or an image may be several.
+    """
+    images = truth.images
+    labels = set(images.ids.tolist()) if images.own is None else set(images.own)
+    known = set(truth.category_ids)
+    try:
+        if {row["image_id"] for row in rows} <= labels and {
+            r["category_id"] for r in rows
+        } <= known:
+            return rows
+        rows = rows_of_people(rows, truth.category, "the results")
+        pictures = PictureKeys.of(images)
+        places = {key: pictures.find(key) for key in {row["image_id"] for row in rows}}
+    except (KeyError, TypeError):
+        return rows
+    own = {str(number_of(value)): value for value in truth.category.ids}
+    only = truth.category_ids[0] if len(known) == 1 else None
+    return [
+        {
+            **row,
+            "image_id": row["image_id"] if place is None else images.label(place),
+            "category_id": own.get(str(number_of(row["category_id"])), only)
+            if only is None
+            else only,
+        }
+        for row in rows
+        for place in (places[row["image_id"]],)
+    ]
 
 
 def read_results(source: str | Path | Rows) -> Rows:

@@ -8,15 +8,17 @@ rounded to 4 digits: entries without ground truth count as -1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lib.annotations.areas import BOX_SHARE
+from lib.annotations.form import Annotations
 from lib.evaluation.coco import pose_scores
 from lib.evaluation.coco_evaluator import CocoEvaluator
-from lib.evaluation.coco_files import Rows, read_results
-from lib.evaluation.table import annotated
+from lib.evaluation.coco_files import GroundTruth, Rows, read_results, read_truth
 from lib.utils.errors import DataError
 
 SUBSETS = {"easy": (0.0, 0.2), "medium": (0.2, 0.8), "hard": (0.8, np.inf)}
@@ -27,7 +29,7 @@ CROWDPOSE_METRICS = (
 
 
 def evaluate_crowdpose(
-    gt_json: str | Path | dict[str, Any],
+    gt_json: GroundTruth,
     results_json_or_list: str | Path | Rows,
     sigmas: Sequence[float] | None = None,
     *,
@@ -42,15 +44,15 @@ def evaluate_crowdpose(
     Raises:
         DataError: a file is missing or damaged, or an image has no ``crowdIndex``.
     """
-    dataset = with_box_areas(annotated(gt_json))
+    truth = with_box_areas(read_truth(gt_json, sigmas))
     rows = read_results(results_json_or_list)
-    stats, _ = pose_scores(dataset, rows, sigmas, evaluator)
+    stats, _ = pose_scores(truth, rows, sigmas, evaluator)
     values = stats[[0, 1, 2, 5, 6, 7]].tolist()
-    for image_ids in _split_images(dataset["images"]).values():
+    for image_ids in _split_images(truth).values():
         if not image_ids:
             values.append(float("nan"))
             continue
-        _, precision = pose_scores(dataset, rows, sigmas, evaluator, image_ids)
+        _, precision = pose_scores(truth, rows, sigmas, evaluator, image_ids)
         values.append(round(float(np.mean(precision[..., 0, :])), 4))
     return dict(zip(CROWDPOSE_METRICS, values, strict=True))
 
@@ -60,28 +62,22 @@ class CrowdPoseEvaluator(CocoEvaluator):
 
     def score(self, rows: Rows) -> dict[str, float]:
         """Return the nine numbers of result rows."""
-        return evaluate_crowdpose(
-            self.dataset, rows, self.skeleton.sigmas, evaluator=self.evaluator
-        )
+        return evaluate_crowdpose(self.truth, rows, self.skeleton.sigmas, evaluator=self.evaluator)
 
 
-def with_box_areas(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy in which the area of every annotated person is 0.53 of its box.
-
-    Reading fills in that area where a file has none, so those of the file are left out.
-    """
-    annotations = [
-        {key: value for key, value in row.items() if key != "area"}
-        for row in dataset["annotations"]
-    ]
-    return {**dataset, "annotations": annotations}
+def with_box_areas(truth: Annotations) -> Annotations:
+    """Return people whose area is 0.53 of their box, whatever the file says."""
+    return replace(truth, areas=BOX_SHARE * truth.boxes[:, 2:].prod(axis=1))
 
 
-def _split_images(images: Rows) -> dict[str, list[int]]:
-    for image in images:
-        if "crowdIndex" not in image:
-            raise DataError(f"Image {image['id']} has no 'crowdIndex': is this a CrowdPose file?")
+def _split_images(truth: Annotations) -> dict[str, list[Any]]:
+    """Return the ids of the images of each subset."""
+    index, images = truth.crowd_index, truth.images
+    unknown = np.isnan(index)
+    if unknown.any():
+        label = images.label(int(unknown.argmax()))
+        raise DataError(f"Image {label} has no 'crowdIndex': is this a CrowdPose file?")
     return {
-        name: [image["id"] for image in images if low <= image["crowdIndex"] < high]
+        name: [images.label(n) for n in np.flatnonzero((index >= low) & (index < high)).tolist()]
         for name, (low, high) in SUBSETS.items()
     }

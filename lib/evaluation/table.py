@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from lib.annotations.form import Annotations
 from lib.evaluation.coco_files import (
+    GroundTruth,
     Rows,
     check_numbers,
     check_results,
-    complete_poses,
-    pose_skeleton,
-    read_ground_truth,
+    match_results,
     read_results,
+    read_truth,
 )
 from lib.utils.errors import DataError
 
@@ -134,83 +135,62 @@ class PoseTable:
 
 
 def read_table(
-    gt_json: str | Path | dict[str, Any],
+    gt_json: GroundTruth,
     results_json_or_list: str | Path | Rows,
     sigmas: Sequence[float] | None = None,
 ) -> tuple[PoseTable, np.ndarray]:
     """Return the poses of an annotation file and a result file, checked, and the K sigmas.
 
     Args:
-        gt_json: COCO annotation file, or its content.
+        gt_json: COCO annotation file, its content, or what was read of it.
         results_json_or_list: results file, or its rows.
         sigmas: K spreads; by default those of the annotated joints' data set.
 
     Raises:
         DataError: a file is missing, damaged, or does not fit the other one.
     """
-    dataset = annotated(gt_json)
-    spreads = pose_skeleton(dataset).sigmas if sigmas is None else sigmas
-    rows = read_results(results_json_or_list)
-    return pose_table(dataset, rows, len(spreads)), np.asarray(spreads, np.float64)
+    truth = read_truth(gt_json, sigmas)
+    spreads = truth.skeleton.sigmas if sigmas is None else sigmas
+    rows = match_results(read_results(results_json_or_list), truth)
+    return pose_table(truth, rows), np.asarray(spreads, np.float64)
 
 
-def annotated(gt_json: str | Path | dict[str, Any]) -> dict[str, Any]:
-    """Return a data set that has annotations.
-
-    Raises:
-        DataError: it is damaged, or of a test split.
-    """
-    dataset = read_ground_truth(gt_json)
-    if dataset["annotations"] is None:
-        raise DataError("The ground truth has no 'annotations': a test split cannot be scored.")
-    return dataset
-
-
-def pose_annotations(dataset: dict[str, Any], joints: int) -> Rows:
-    """Return completed copies of the annotations of categories that have poses."""
-    poses = {c["id"] for c in dataset["categories"] if c.get("keypoints", True)}
-    chosen = [a for a in dataset["annotations"] if a.get("category_id") in poses]
-    return complete_poses(chosen, joints)
-
-
-def pose_table(dataset: dict[str, Any], rows: Rows, joints: int) -> PoseTable:
-    """Return the columns of a data set with annotations and of result rows.
+def pose_table(truth: Annotations, rows: Rows) -> PoseTable:
+    """Return the columns of annotated people and of result rows.
 
     Raises:
         DataError: a row is damaged, or of an image that the data set does not have.
     """
-    image_ids = sorted({image["id"] for image in dataset["images"]})
-    category_ids = sorted({category["id"] for category in dataset["categories"]})
-    truths = pose_annotations(dataset, joints)
-    images = [row["image_id"] for row in truths]
-    categories = [row["category_id"] for row in truths]
-    truth_cell = find_cells(images, categories, image_ids, category_ids)
+    images, joints = truth.images, truth.skeleton.num_joints
+    ascending = np.argsort(images.ids, kind="stable")
+    image_ids = [images.label(n) for n in ascending.tolist()]
+    category_ids = sorted(truth.category_ids)
+    kinds = np.array([category_ids.index(own) for own in truth.category_ids])
+    truth_cell = kinds[truth.category_index] * len(image_ids)
+    truth_cell += np.argsort(ascending)[truth.people.image_index]
     order = sort_cells(truth_cell)
-    truths, truth_cell = [truths[n] for n in order], truth_cell[order]
-    points = matrix(truths, "keypoints", 3 * joints).reshape(-1, joints, 3)
-    crowd = np.array([bool(row["iscrowd"]) for row in truths], bool)
-    empty = np.array([row["num_keypoints"] == 0 for row in truths], bool)
+    points, crowd = truth.triples[order], truth.is_crowd[order]
     found_cell, scores, numbers = result_columns(
         rows, image_ids, category_ids, "keypoints", 3 * joints
     )
     poses = numbers.reshape(-1, joints, 3)
-    order = sort_cells(found_cell, scores, MAX_PEOPLE)
+    best = sort_cells(found_cell, scores, MAX_PEOPLE)
     return PoseTable(
         image_ids=image_ids,
         category_ids=category_ids,
         truth=np.ascontiguousarray(points[..., :2]),
         visible=points[..., 2] > 0,
-        areas=np.array([row["area"] for row in truths], np.float64),
-        boxes=matrix(truths, "bbox", 4),
+        areas=truth.areas[order],
+        boxes=truth.boxes[order],
         crowd=crowd,
-        ignored=crowd | empty,
-        truth_cell=truth_cell,
-        found=np.ascontiguousarray(poses[order, :, :2]),
-        joint_scores=poses[order, :, 2],
-        scores=scores[order],
-        found_areas=_found_areas(rows, poses)[order],
-        found_cell=found_cell[order],
-        found_rows=order,
+        ignored=crowd | (truth.num_keypoints[order] == 0),
+        truth_cell=truth_cell[order],
+        found=np.ascontiguousarray(poses[best, :, :2]),
+        joint_scores=poses[best, :, 2],
+        scores=scores[best],
+        found_areas=_found_areas(rows, poses)[best],
+        found_cell=found_cell[best],
+        found_rows=best,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lib.annotations.reading import annotation_kind
 from lib.config import load_config
-from lib.datasets.sources import Source
-from lib.evaluation.coco_files import pose_skeleton, read_ground_truth
+from lib.datasets.sources import Source, read_source
+from lib.evaluation.coco_files import read_truth_file
 from lib.evaluation.crowdpose import with_box_areas
 from lib.evaluation.diagnosis import Diagnosis, diagnose
 from lib.evaluation.table import read_table
@@ -65,7 +66,7 @@ class PoseAnalysis:
 
     diagnosis: Diagnosis
     skeleton: Skeleton
-    files: dict[int, str]
+    files: dict[Any, str]
 
 
 def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> Run:
@@ -123,35 +124,28 @@ def analyse_poses(run: Run) -> PoseAnalysis | None:
         return None
     if run.results.suffix != ".json" or not source.annotation.is_file():
         return None
-    dataset = read_ground_truth(source.annotation)
-    if dataset["annotations"] is None:
+    # A file that lists images only, as those of test sets do, has nothing to analyse.
+    truth = read_source(replace(source, has_truth=False), run.skeleton)
+    if not truth.has_truth:
         return None
-    skeleton = run.skeleton or pose_skeleton(dataset, f"'{source.annotation}'")
     if source.kind == "crowdpose":
-        dataset = with_box_areas(dataset)
-    table, _ = read_table(dataset, run.results, skeleton.sigmas)
-    files = {
-        image["id"]: source.images + image.get("file_name", f"{image['id']:012d}.jpg")
-        for image in dataset["images"]
-    }
-    return PoseAnalysis(diagnose(table, skeleton), skeleton, files)
+        truth = with_box_areas(truth)
+    table, _ = read_table(truth, run.results)
+    files = {truth.images.label(n): truth.images.path(n) for n in range(len(truth.images))}
+    return PoseAnalysis(diagnose(table, truth.skeleton), truth.skeleton, files)
 
 
 def _given_source(annotation: str, images: str) -> Source:
     """Return a source of the kind that the annotation file's content shows."""
     separator = "" if images.endswith(("/", ".zip@")) or not images else "/"
-    content, kind = read_json(annotation), "coco"
-    if isinstance(content, list):
-        kind = "mpii"
-    elif any("crowdIndex" in image for image in read_ground_truth(content)["images"]):
-        kind = "crowdpose"
+    kind = annotation_kind(annotation)
     return Source(kind, Path(annotation), images + separator, has_truth=True)
 
 
 def _skeleton(cfg: Any, source: Source) -> Skeleton | None:
     if not source.annotation.is_file() or source.kind == "mpii":
         return None
-    return task_skeleton(cfg, source, lambda: pose_skeleton(read_ground_truth(source.annotation)))
+    return task_skeleton(cfg, source, lambda: read_truth_file(source.annotation).skeleton)
 
 
 def _last_report(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from lib.structures.mirror import mirror_pairs
 from lib.utils.errors import DataError, did_you_mean
 
 SKELETON_FOLDER = Path(__file__).parent / "skeletons"
@@ -63,8 +64,9 @@ class Skeleton:
 def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
     """Check ``entry`` (the keys of a skeleton YAML file) and build the skeleton.
 
-    Only ``name`` and ``joints`` are required; pairs missing from ``flip_pairs`` are found by the
-    ``left_``/``right_`` prefixes, ``sigmas`` default to 0.05.
+    Only ``name`` and ``joints`` are required; without ``flip_pairs`` they are found by the sides
+    in the names (see `mirror_pairs`), ``sigmas`` default to 0.05. Pairs are numbers or names of
+    joints, so that any language's left and right can be paired.
 
     Raises:
         DataError: a list has the wrong length or names a joint that does not exist.
@@ -76,8 +78,8 @@ def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
     skeleton = Skeleton(
         name=str(entry.get("name", "custom")),
         joints=joints,
-        flip_pairs=_pairs(entry.get("flip_pairs", _mirror_pairs(joints))),
-        limbs=_pairs(entry.get("limbs", ())),
+        flip_pairs=_pairs(entry.get("flip_pairs", mirror_pairs(joints)), joints, source),
+        limbs=_pairs(entry.get("limbs", ()), joints, source),
         upper_body=tuple(int(k) for k in entry.get("upper_body", _upper_body(joints))),
         sigmas=tuple(float(s) for s in entry.get("sigmas", [DEFAULT_SIGMA] * count)),
         joint_weights=tuple(float(w) for w in entry.get("joint_weights", [1.0] * count)),
@@ -118,16 +120,21 @@ def is_shipped(skeleton: Skeleton) -> bool:
     return file.is_file() and load_skeleton(skeleton.name) == skeleton
 
 
+def shipped_skeleton(joints: tuple[str, ...]) -> Skeleton | None:
+    """Return the shipped skeleton of exactly these joints, if there is one."""
+    shipped = (load_skeleton(file.stem) for file in sorted(SKELETON_FOLDER.glob("*.yaml")))
+    return next((known for known in shipped if known.joints == joints), None)
+
+
 def skeleton_from_category(category: dict[str, Any], source: str) -> Skeleton:
     """Build the skeleton of a COCO ``categories`` entry; a shipped one if its joints are the same.
 
     ``category["skeleton"]`` counts joints from 1, as COCO does.
     """
     joints = tuple(str(name) for name in category.get("keypoints", ()))
-    for file in sorted(SKELETON_FOLDER.glob("*.yaml")):
-        known = load_skeleton(file.stem)
-        if known.joints == joints:
-            return known
+    known = shipped_skeleton(joints)
+    if known is not None:
+        return known
     limbs = [[int(a) - 1, int(b) - 1] for a, b in category.get("skeleton", ())]
     entry = {"name": category.get("name", "custom"), "joints": joints, "limbs": limbs}
     if "sigmas" in category:
@@ -141,15 +148,21 @@ def _upper_body(joints: tuple[str, ...]) -> list[int]:
     return upper if len(upper) < len(joints) else list(range((len(joints) + 1) // 2))
 
 
-def _pairs(values: Any) -> tuple[tuple[int, int], ...]:
-    return tuple((int(a), int(b)) for a, b in values)
+def _pairs(values: Any, joints: tuple[str, ...], source: str) -> tuple[tuple[int, int], ...]:
+    """Return pairs of joint numbers; an entry may name joints instead.
 
-
-def _mirror_pairs(joints: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Pair ``left_x``/``right_x`` and ``x_left``/``x_right`` spellings, any case."""
-    lowered = [joint.lower() for joint in joints]
+    Raises:
+        DataError: it is no pair, or a name is none of the joints.
+    """
     pairs = []
-    for k, joint in enumerate(lowered):
-        if "left" in joint and joint.replace("left", "right") in lowered:
-            pairs.append((k, lowered.index(joint.replace("left", "right"))))
-    return pairs
+    for value in values or ():
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise DataError(f"{source}: {value!r:.60} is no pair of joints.")
+        try:
+            a, b = (joints.index(v) if isinstance(v, str) else int(v) for v in value)
+        except ValueError:
+            raise DataError(
+                f"{source}: {value!r:.60} names no pair of the joints {', '.join(joints)}."
+            ) from None
+        pairs.append((a, b))
+    return tuple(pairs)

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from lib.annotations.reading import Annotations
+from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.codecs.associative import encode_heatmaps, encode_tag_indices
 from lib.datasets.bottomup import (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
-from lib.annotations.reading import read_annotations, read_images
+from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.datasets.detection import (
     HALF_PIXEL,
@@ -21,7 +21,7 @@ from lib.datasets.detection import (
     image_loader,
     image_people,
 )
-from lib.datasets.sources import Source, source_skeleton
+from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.pixels import Pixels
@@ -148,15 +148,18 @@ class RcnnTask(Task):
     @cached_property
     def _skeleton(self) -> Skeleton:
         source = self._source(train=False)
-        return task_skeleton(
-            self.cfg, source, lambda: read_annotations(source.annotation, source.images).skeleton
-        )
+        return task_skeleton(self.cfg, source, lambda: self._truth.skeleton)
+
+    @cached_property
+    def _truth(self) -> Annotations:
+        source = self._source(train=False)
+        return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
 
     @cached_property
     def _train_images(self) -> TrainImages:
         source = self._source(train=True)
         skeleton = source_skeleton(source, self.cfg.DATASET.SKELETON)
-        annotations = read_annotations(source.annotation, source.images, skeleton)
+        annotations = read_source(source, skeleton)
         check_joints(self.cfg, annotations.skeleton, source)
         return TrainImages(
             image_people(annotations),
@@ -171,7 +174,7 @@ class RcnnTask(Task):
     def _images(self) -> ImageTable:
         source = self._source(train=False)
         check_joints(self.cfg, self.skeleton, source)
-        return read_images(source.annotation, source.images)
+        return self._truth.images
 
     def _source(self, train: bool) -> Source:
         return build_source(self.cfg, train=train)

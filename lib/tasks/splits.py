@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from lib.annotations.mpii import read_mpii
 from lib.config.variants import member_configs
-from lib.datasets.sources import Source, locate, source_skeleton
+from lib.datasets.sources import Source, locate, read_source, source_skeleton
 from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.tasks.base import Evaluator
@@ -36,6 +36,8 @@ def build_source(cfg: CfgNode, *, train: bool) -> Source:
         annotation=node.ANNOTATION if train else node.ANNOTATION_TEST,
         images=node.IMAGES if train else node.IMAGES_TEST,
         data_format=node.DATA_FORMAT,
+        category=node.CATEGORY,
+        ending="" if train else "_TEST",
     )
 
 
@@ -59,7 +61,7 @@ def build_evaluator(
         return MpiiEvaluator(truth, people, str(source.annotation))
     kind = CrowdPoseEvaluator if source.kind == "crowdpose" else CocoEvaluator
     return kind(
-        source.annotation,
+        read_source(source, source_skeleton(source, cfg.DATASET.SKELETON)),
         skeleton,
         set_name=cfg.DATASET.TEST_SET,
         evaluator="own" if cfg.TEST.EVALUATOR == "auto" else cfg.TEST.EVALUATOR,

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from lib.annotations.reading import read_detections
+from lib.annotations.categories import COCO_PERSON
+from lib.annotations.detections import read_detections
+from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
 from lib.codecs.base import build_codec, halves
 from lib.datasets.mix import join_sets, place_joints
-from lib.datasets.selection import joints_near_crop_centre
-from lib.datasets.sources import Source, read_people, source_skeleton
+from lib.datasets.selection import joints_near_crop_centre, people_to_train_on
+from lib.datasets.sources import Source, read_people, read_source, source_skeleton
 from lib.datasets.stages import PartStages
 from lib.datasets.topdown import (
     PersonCrops,
@@ -315,14 +317,26 @@ class TopDownTask(Task):
                 )
             return annotated
         file = detector_file(self.cfg)
+        category = self._annotations.category if self._annotations is not None else COCO_PERSON
         return read_detections(
-            file, annotated.images, skeleton.num_joints, self.cfg.TEST.IMAGE_THRE
+            file, annotated.images, skeleton.num_joints, self.cfg.TEST.IMAGE_THRE, category
         )
 
     @cached_property
     def _truth(self) -> tuple[PersonTable, Skeleton]:
         source = self._source(train=False)
-        return read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
+        skeleton = source_skeleton(source, self.cfg.DATASET.SKELETON)
+        if self._annotations is None:
+            return read_people(source, skeleton)
+        return people_to_train_on(self._annotations), self._annotations.skeleton
+
+    @cached_property
+    def _annotations(self) -> Annotations | None:
+        """Everybody in the test set's file; None for MPII, which has another form."""
+        source = self._source(train=False)
+        if source.kind == "mpii":
+            return None
+        return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
 
     def _source(self, train: bool) -> Source:
         return build_source(self.cfg, train=train)

@@ -18,6 +18,10 @@ class DataError(UserError):
     """An image, an annotation file or a detector file is wrong."""
 
 
+class UnreadableImageError(DataError):
+    """A picture is missing, damaged, or of another size than its annotation says."""
+
+
 class WeightsError(UserError):
     """A checkpoint is missing, damaged, or belongs to another model."""
 

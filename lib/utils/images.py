@@ -11,35 +11,111 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lib.utils.errors import DataError
+from lib.utils.errors import UnreadableImageError
 from lib.utils.files import fault_in
 
+# Endings of the formats that OpenCV reads, in lower case.
+IMAGE_ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".avif", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(
+        ".jp2",
+        ".pbm",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+        ".pxm",
+        ".pam",
+        ".pfm",
+        ".sr",
+        ".ras",
+        ".hdr",
+        ".pic",
+        ".exr",
+    ),
+)
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_STAND_ALONE = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
 _ZIP_MARK = ".zip@"
 
 
-def read_image(path: str | Path, *, upright: bool = False) -> np.ndarray:
+def read_image(
+    path: str | Path, *, upright: bool = False, size: tuple[int, int] | None = None
+) -> np.ndarray:
     """Decode an image file.
 
     Args:
         path: a file, or ``archive.zip@name`` for a member of an archive.
-        upright: turn it by its EXIF orientation, as a viewer does; annotations of data sets are in
-            the pixels as stored.
+        upright: turn it by its EXIF orientation, as a viewer does.
+        size: ``(width, height)`` that the annotations say. They are in the pixels as stored if
+            those have that size; else in the upright ones, if those have; else they do not fit.
 
     Returns:
         (H, W, 3) uint8, blue-green-red.
 
     Raises:
-        DataError: the file is missing, is no image, or is a JPEG that ends early.
+        UnreadableImageError: the file is missing, is no image, is a JPEG that ends early, or has
+            another size; with both.
     """
     data = read_bytes(str(path))
-    if data[:2] == _JPEG_START and _JPEG_END not in data[-64:]:
-        raise DataError(f"Image {path} is cut off: the JPEG end is missing; copy the file again.")
+    if data[:2] == _JPEG_START and _JPEG_END not in data[-64:] and not _is_whole_jpeg(data):
+        raise UnreadableImageError(
+            f"Image {path} is cut off: the JPEG end is missing; copy the file again."
+        )
+    image = _decode(data, path, upright=upright)
+    if size is None or image.shape[1::-1] == tuple(size):
+        return image
+    turned = _decode(data, path, upright=True)
+    if turned.shape[1::-1] == tuple(size):
+        return turned
+    raise UnreadableImageError(
+        f"Image {path} has {image.shape[1]}x{image.shape[0]} pixels, its annotation says "
+        f"{size[0]}x{size[1]}; boxes and joints would not fit it: use the pictures that were "
+        "annotated, or scale the annotations with them."
+    )
+
+
+def _decode(data: bytes, path: str | Path, *, upright: bool) -> np.ndarray:
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:  # a format that this build of OpenCV knows but does not read
+        image = None
     if image is None:
-        raise DataError(f"Image {path} cannot be decoded ({len(data)} bytes); replace the file.")
+        raise UnreadableImageError(
+            f"Image {path} cannot be decoded ({len(data)} bytes); replace the file."
+        )
     return image
+
+
+def _is_whole_jpeg(data: bytes) -> bool:
+    """Return whether a JPEG has its end, whatever stands behind it (phones append videos).
+
+    Segments are passed by their lengths, so that the end of a preview inside is not taken for it.
+    """
+    place = 2
+    while 0 <= place < len(data) - 1:
+        marker = data[place + 1]
+        if data[place] != 0xFF or marker == 0xFF:  # fill bytes
+            place += 1
+        elif marker == _END_OF_IMAGE:
+            return True
+        elif marker in _STAND_ALONE or marker == 0:
+            place += 2
+        else:
+            length = int.from_bytes(data[place + 2 : place + 4], "big")
+            place += 2 + length
+            if marker == _START_OF_SCAN:
+                place = _end_of_scan(data, place)
+    return False
+
+
+def _end_of_scan(data: bytes, place: int) -> int:
+    """Return where the next marker stands behind compressed pixels, -1 for nowhere."""
+    place = data.find(b"\xff", place)
+    while 0 <= place < len(data) - 1 and (data[place + 1] in _STAND_ALONE or data[place + 1] == 0):
+        place = data.find(b"\xff", place + 2)
+    return place
 
 
 def read_bytes(path: str) -> bytes:
@@ -50,7 +126,7 @@ def read_bytes(path: str) -> bytes:
     looked for in both places.
 
     Raises:
-        DataError: there is no such file, archive or member.
+        UnreadableImageError: there is no such file, archive or member.
     """
     archive, mark, member = path.partition(_ZIP_MARK)
     try:
@@ -62,7 +138,7 @@ def read_bytes(path: str) -> bytes:
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         part = fault_in(f"{archive}.zip" if mark else path)
-        raise DataError(f"Image {path} cannot be read: {reason}{part}.") from None
+        raise UnreadableImageError(f"Image {path} cannot be read: {reason}{part}.") from None
 
 
 def _read_member(archive: Path, name: str) -> bytes:

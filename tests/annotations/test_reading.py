@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from lib.annotations.reading import read_annotations, read_detections
+from lib.annotations.detections import read_detections
+from lib.annotations.reading import ReadOptions, read_annotations
 from lib.datasets.selection import clip_boxes, people_to_train_on
 from lib.datasets.topdown import person_crops
 from lib.structures.skeleton import load_skeleton
@@ -86,8 +87,9 @@ def test_people_to_train_on_leaves_out_crowds_and_people_without_joints(write, c
         annotation(5, bbox=[60, 3, 10, 20]),
     ]
     people = people_to_train_on(read(write(content(*rows))))
-    assert "2 people with joints are left out" in caplog.text
-    assert people.ids.tolist() == [1]
+    assert "1 people with joints are left out" in caplog.text
+    assert "1 areas ('area') are 0 or next to nothing" in caplog.text
+    assert people.ids.tolist() == [1, 4]
     assert people.boxes[0].tolist() == [2, 3, 9, 19]
 
 
@@ -121,15 +123,14 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
         (content(annotation(keypoints=["a"] * 9)), "must list numbers"),
         (content(annotation(keypoints=7)), "must list numbers"),
         (content(annotation(keypoints=[1, 2, 300] * 3)), "not 0, 1 or 2"),
-        (content(annotation(area="x")), "needs a finite number 'area'"),
-        (content(annotation(area=float("nan"))), "needs a finite number 'area'"),
-        (content(annotation(area=None)), "needs a finite number 'area'"),
+        (content(annotation(area="x")), "'area' of annotation 1 must be a finite number"),
+        (content(annotation(area=float("inf"))), "'area' of annotation 1 must be a finite number"),
         (content(annotation(area=-1)), "'area' of annotation 1 must be at least 0, got -1"),
         (content(annotation(number=10**30)), "'id' 10+ is too large"),
         (content(annotation(number=1.5)), "needs a whole number 'id'"),
         (content(annotation(bbox=[0, 0, 4, float("inf")])), "finite"),
         (content(annotation(iscrowd="no")), "needs a whole number 'iscrowd'"),
-        (content(annotation(num_keypoints=None)), "needs a whole number 'num_keypoints'"),
+        (content(annotation(num_keypoints="all")), "'num_keypoints' of annotation 1 must be a"),
         (image(file_name=None), "'file_name' of image 7 must be a name, got None"),
         (image(file_name=" "), "'file_name' of image 7 must be a name"),
         (image(file_name=12), "'file_name' of image 7 must be a name, got 12"),
@@ -141,7 +142,10 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
         ({**content(), "annotations": [3]}, "'annotations' must be a list"),
         ({**content(), "categories": ["x"]}, "'categories' must be a list"),
         (content(annotation(image=99)), "image 99, not listed"),
-        (content(annotation(keypoints=[1, 2, 2] * 4)), "has 4 joints, the skeleton 'toy' has 3"),
+        (
+            content(annotation(keypoints=[1, 2, 2] * 4)),
+            r"has 4 joints \(12 .*, the skeleton 'toy' has 3",
+        ),
         (content(annotation(keypoints=[float("inf"), 2, 2] * 3)), "finite number"),
         ({"images": [{"file_name": "a.jpg"}], "annotations": []}, "needs a whole number 'id'"),
     ],
@@ -248,7 +252,7 @@ def test_test_sets_list_images_only(write):
     path = write(data)
     with pytest.raises(DataError, match="must hold 'images'"):
         read(path)
-    result = read_annotations(path, "x/", images_only=True)
+    result = read_annotations(path, "x/", None, ReadOptions(images_only=True))
     assert (len(result.people), len(result.people.images)) == (0, 2)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.annotations.reading import read_annotations
+from lib.annotations.reading import ReadOptions, read_annotations
 from lib.datasets.bottomup import (
     ImageLoader,
     PersonSigma,
@@ -50,7 +50,7 @@ def folder(tmp_path):
 @pytest.fixture
 def data(folder):
     def build(**options):
-        found = read_annotations(folder / "a.json", f"{folder}/", ARMS, with_segmentation=True)
+        found = read_annotations(folder / "a.json", f"{folder}/", ARMS, ReadOptions(outlines=True))
         settings = {"input_size": 64, "output_sizes": (16, 32), "seed": 5, "max_bad_images": 1}
         return TrainImages(
             people_of_images(found),

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
+from lib.annotations import tables
 from lib.annotations.reading import read_annotations
-from lib.datasets import unreadable
 from lib.datasets.photometric import Operation
 from lib.datasets.selection import people_to_train_on
 from lib.datasets.stages import PartStages, Stages
@@ -159,9 +159,9 @@ def test_a_batch_is_its_samples(folder, caplog):
 def test_a_batch_decodes_each_image_once(folder, monkeypatch):
     crops = train_crops(folder)
     paths = []
-    read_image = unreadable.read_image
+    read_image = tables.read_image
     monkeypatch.setattr(
-        unreadable, "read_image", lambda path: paths.append(path) or read_image(path)
+        tables, "read_image", lambda path, size: paths.append(path) or read_image(path, size=size)
     )
     crops.batch([(0, index) for index in range(len(crops))])
     assert len(paths) == len(set(paths)) == len(np.unique(crops.people.image_index))

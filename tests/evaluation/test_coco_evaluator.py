@@ -145,7 +145,7 @@ def test_wrong_joint_count_fails_at_start(files):
     nine = skeleton_from_dict({"name": "toy", "joints": [f"j{k}" for k in range(9)]}, "toy")
     with pytest.raises(DataError, match="annotates 17 joints, but the model predicts 9"):
         CocoEvaluator(path, nine)
-    with pytest.raises(DataError, match="No file"):
+    with pytest.raises(DataError, match="No annotation file"):
         CocoEvaluator(path.with_name("none.json"), COCO)
 
 

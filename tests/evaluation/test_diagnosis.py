@@ -34,7 +34,12 @@ def people(images=4):
             common = {"image_id": image["id"], "category_id": 1}
             dataset["annotations"].append(
                 common
-                | {"id": 1, "bbox": [600.0 * person, 0, 240, 300], "area": AREA, "iscrowd": 0}
+                | {
+                    "id": len(dataset["annotations"]) + 1,
+                    "bbox": [600.0 * person, 0, 240, 300],
+                    "area": AREA,
+                    "iscrowd": 0,
+                }
                 | {"keypoints": triples.ravel().tolist(), "num_keypoints": 17}
             )
             score = 0.5 + 0.01 * len(rows)
@@ -162,6 +167,7 @@ def test_crowds_and_unlabelled_people_are_no_errors():
 def test_a_bad_pose_within_a_crowd_still_stands_for_its_person():
     dataset, rows = people(images=1)
     crowd = copy.deepcopy(dataset["annotations"][0]) | {"iscrowd": 1, "keypoints": [0.0] * 51}
+    crowd["id"] = 3
     dataset["annotations"].append(crowd | {"num_keypoints": 0})
     for joint in range(10):
         move(rows[0], joint, joint_of(rows[0], joint) + np.array([0.0, 130.0]))

@@ -77,7 +77,10 @@ def varied_coco(seed):
     dataset, rows = random_coco(seed, int(rng.integers(1, 9)), joints, crowd_index=True, **options)
     if dataset["annotations"] and seed % 4 == 0:  # equally similar people, and many finds
         same = dataset["annotations"][int(rng.integers(len(dataset["annotations"])))]
-        dataset["annotations"].append({**same, "id": len(dataset["annotations"]) + 1})
+        # Occluded for visible: as similar as the other, but no copy, which reading leaves out.
+        twin = [v and 3 - v if n % 3 == 2 else v for n, v in enumerate(same["keypoints"])]
+        number = len(dataset["annotations"]) + 1
+        dataset["annotations"].append({**same, "id": number, "keypoints": twin})
         rows += [_near(rng, same, options["boxes"]) for _ in range(rng.integers(1, 41))]
         rows += [dict(row) for row in rows[-3:]]
     categories = int(rng.integers(1, 4))

@@ -99,7 +99,7 @@ def test_mistakes_are_one_sentence(run):
         ("score", "0.9", "'0.9' in 'score', wanted a finite number"),
         ("score", None, "'None' in 'score'"),
         ("score", float("inf"), "'inf' in 'score'"),
-        ("image_id", "5", "'5' in 'image_id', wanted a whole number"),
+        ("image_id", [5], r"'\[5\]' in 'image_id', wanted a whole number or a name"),
         ("keypoints", {"nose": [1, 2]}, "in 'keypoints', wanted numbers x, y, score"),
         ("keypoints", [[1, 2, 3]] * 9, "in 'keypoints'"),
         ("keypoints", [1.0] * 26, "in 'keypoints'"),
@@ -130,7 +130,7 @@ def test_every_reason_to_draw_nothing_is_told_apart(run):
     with pytest.raises(DataError, match="belong together"):
         call()
     (folder / "gt.json").write_text(json.dumps({"images": [{"file_name": "a.jpg"}]}))
-    with pytest.raises(DataError, match="no whole number as 'id'"):
+    with pytest.raises(DataError, match="needs a whole number 'id'"):
         call()
 
 
@@ -139,7 +139,7 @@ def test_annotations_of_another_type_are_named(run):
     content = json.loads((folder / "gt.json").read_text())
     content["annotations"][0]["keypoints"] = "none"
     (folder / "gt.json").write_text(json.dumps(content))
-    with pytest.raises(DataError, match="other 'keypoints' than numbers"):
+    with pytest.raises(DataError, match="'keypoints' of annotation 1 must list numbers"):
         call("--draw-gt")
 
 
@@ -147,5 +147,5 @@ def test_a_mistake_ends_with_code_two(tmp_path):
     command = [sys.executable, str(SCRIPT), "--prediction", "none.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: No file")
+    assert done.stderr.startswith("error: No annotation file")
     assert "Traceback" not in done.stderr

@@ -1,0 +1,60 @@
+"""Which joints are mirror images of each other, by their names in any common spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+LEFT, RIGHT = ("left", "l", "lft", "lt"), ("right", "r", "rgt", "rt")
+# Words of a name: lower case runs, a capital with what follows it, runs of capitals, numbers.
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_]+")
+
+
+def mirror_pairs(joints: Sequence[str]) -> list[tuple[int, int]]:
+    """Return ``(left, right)`` joint numbers of names that differ in their side only.
+
+    ``left_hip``, ``Left Hip``, ``hip-left``, ``hipLeft``, ``l_hip``, ``L.Hip``, ``lHip``, ``LHip``
+    and ``hip_l`` are all left hips; so is ``lefthip`` where there is a ``righthip``. A name
+    that has several readings is paired by the first that another joint answers.
+    """
+    by_name: dict[tuple[str, ...], list[int]] = {}
+    for number, name in enumerate(joints):
+        by_name.setdefault(_words(name), []).append(number)
+    pairs: list[tuple[int, int]] = []
+    taken: set[int] = set()
+    for number, name in enumerate(joints):
+        for mirrored in _mirrored(name):
+            others = [k for k in by_name.get(mirrored, ()) if k not in taken and k != number]
+            if number not in taken and len(others) == 1:
+                pairs.append((number, others[0]))
+                taken |= {number, others[0]}
+    return pairs
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name))
+
+
+def _mirrored(name: str) -> list[tuple[str, ...]]:
+    """Return the names, as words, that a left joint's mirror image may have."""
+    words = _words(name)
+    found = []
+    for place, word in enumerate(words):
+        for left, right in zip(LEFT, RIGHT, strict=True):
+            if word == left:
+                found.append((*words[:place], right, *words[place + 1 :]))
+    joined = name.lower()
+    if not found and "left" in joined:  # written together: lefthip, hipleft
+        found.append(_words(joined.replace("left", "right")))
+    if not found:  # a letter at either end of a word: lhip, hipl, LHIP
+        found += [
+            (*words[:n], f"r{w[1:]}", *words[n + 1 :])
+            for n, w in enumerate(words)
+            if w[0] == "l" and len(w) > 1
+        ]
+        found += [
+            (*words[:n], f"{w[:-1]}r", *words[n + 1 :])
+            for n, w in enumerate(words)
+            if w[-1] == "l" and len(w) > 1
+        ]
+    return found
