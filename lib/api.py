@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from lib.config.effect import FOR_TESTS, describe_idle, idle_keys
 from lib.config.pretrained import find_model
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.inference import Evaluation, evaluate
@@ -20,6 +21,7 @@ from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
+from lib.tasks.build import task_kind
 from lib.utils.errors import ConfigError, DataError, WeightsError
 from lib.video.boxes import Boxes, OwnDetector, TorchvisionDetector
 from lib.video.onnx_detector import OnnxDetector
@@ -89,6 +91,8 @@ class PoseEstimator:
         """
         task = build_task(cfg)
         weights = None if weights is None else resolve_weights(weights)
+        if idle := describe_idle(idle_keys(cfg, task_kind(cfg), FOR_TESTS)):
+            logger.warning("%s", idle)
         if weights is not None and is_onnx(weights):
             network = open_exported(task, cfg, weights)
         else:

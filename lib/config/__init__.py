@@ -7,6 +7,7 @@
 ``merge``     nested keys as read -> keys with types
 ``coerce``    values as users write them -> values of the type a key has
 ``legacy``    spellings of older code bases, keys that no longer do anything
+``effect``    keys that change nothing, or ask for what is not done
 ``validate``  rules that span several keys
 """
 

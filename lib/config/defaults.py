@@ -62,6 +62,8 @@ def _model() -> CfgNode:
             "FPN_TYPE": "",  # pose_effpnet: 'Ours' for TFNeck
             "FINAL_TYPE": "",  # pose_effpnet: 'Ours' for the final attention head
             "INIT_WEIGHTS": True,  # the family's own initialisation, else the library's
+            "FREEZE_BACKBONE": False,  # not done yet: true stops a training
+            "FREEZE_STAGES": 7,  # the lineage's default, which asks for nothing; as above
             "PRETRAINED": "",  # weights to start training from; a missing file stops the run
             "NUM_JOINTS": 17,
             "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)

@@ -36,8 +36,6 @@ DROPPED = (
     "MODEL.COEF",
     "MODEL.BACKBONE_REC",
     "MODEL.FUSE_DENSE",
-    "MODEL.FREEZE_BACKBONE",
-    "MODEL.FREEZE_STAGES",
     "MODEL.EXTRA.STEM_INPLANES",
     "DATASET.HYBRID_JOINTS_TYPE",
     "TRAIN.GAMMA1",
@@ -49,10 +47,30 @@ DROPPED = (
 )
 
 
-def modernise(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+# Dropped keys that would make another network or another training -> the values that ask for what
+# is done anyway, and what to do instead.
+UNMET = {
+    "MODEL.STYLE": (("", "pytorch"), "only PyTorch's placement of strides is built"),
+    "MODEL.BACKBONE_REC": ((False,), "blocks are never shared"),
+    "MODEL.FUSE_DENSE": ((True,), "branches are always fused after every stage"),
+    "MODEL.EXTRA.STEM_INPLANES": ((64,), "the stem has 64 channels"),
+    "DATASET.HYBRID_JOINTS_TYPE": (("",), "there are no hybrid joints"),
+    "TRAIN.CHECKPOINT": (("",), "name weights in MODEL.PRETRAINED, or go on with --resume"),
+}
+
+
+def unmet_wish(dropped: dict[str, Any]) -> str | None:
+    """Return a complaint about the first dropped key whose value asks for something else."""
+    for key, (nothing, instead) in UNMET.items():
+        if key in dropped and plain(dropped[key]) not in (*nothing, None):
+            return f"{key} {plain(dropped[key])!r} is not to be had: {instead}. Remove the key."
+    return None
+
+
+def modernise(tree: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return ``tree`` (nested, as read) with today's spellings, and the dropped keys it held."""
     flat = flatten(tree)
-    dropped = [key for key in flat if _is_dropped(key)]
+    dropped = {key: value for key, value in flat.items() if _is_dropped(key)}
     kept: dict[str, Any] = {}
     for key, value in flat.items():
         if _is_dropped(key):

@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from lib.config.defaults import default_config
 from lib.config.document import BAD_YAML, plain, read_document, read_word
-from lib.config.legacy import modernise, unflatten
+from lib.config.legacy import modernise, unflatten, unmet_wish
 from lib.config.merge import merge
 from lib.config.validate import validate
 from lib.config.variants import NodeLists
@@ -67,10 +67,10 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
     cfg = default_config()
     parts: dict[str, list[Layer]] = {"EXTRA": [], "CODEC": []}
     lists = NodeLists()
-    dropped: dict[str, None] = {}
+    dropped: dict[str, Any] = {}
     for source, raw in layers:
         tree, old = modernise(raw)
-        dropped.update(dict.fromkeys(old))
+        dropped.update(old)
         model = tree.get("MODEL")
         for name, part in parts.items():
             if isinstance(model, dict) and name in model:
@@ -80,6 +80,8 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
     for name, schema in _schemas(cfg.MODEL, path).items():
         cfg.MODEL[name] = _completed(schema, f"MODEL.{name}", parts[name])
     lists.put(cfg)
+    if complaint := unmet_wish(dropped):
+        raise ConfigError(f"{path}: {complaint}")
     if dropped:
         logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
     _join_data_dir(cfg)

@@ -10,6 +10,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from lib.config.bounds import check_bounds
+from lib.config.effect import value_of
 from lib.config.photometric import PRESETS, check_ranges, check_switch
 from lib.config.variants import first_epoch, member_configs, stages
 from lib.utils.errors import ConfigError
@@ -52,7 +53,7 @@ def validate(cfg: CfgNode, source: str) -> None:
 
 def _choices(cfg: CfgNode) -> str | None:
     for path, known in CHOICES.items():
-        value = _get(cfg, path)
+        value = value_of(cfg, path)
         if value not in known:
             return f"{path} must be one of {', '.join(repr(k) for k in known)}, got '{value}'."
     return None
@@ -60,7 +61,7 @@ def _choices(cfg: CfgNode) -> str | None:
 
 def _sizes(cfg: CfgNode) -> str | None:
     for path in ("MODEL.IMAGE_SIZE", "MODEL.HEATMAP_SIZE"):
-        size = _get(cfg, path)
+        size = value_of(cfg, path)
         if len(size) != 2:
             return f"{path} must be [width, height] in pixels, got {size}."
     return None
@@ -206,10 +207,3 @@ RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _codec,
     _joints,
 )
-
-
-def _get(cfg: CfgNode, path: str) -> Any:
-    node: Any = cfg
-    for name in path.split("."):
-        node = node[name]
-    return node

@@ -11,6 +11,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from lib.config import save_config
+from lib.config.effect import FOR_TRAINING, check_wishes, describe_idle, idle_keys
 from lib.engine.checkpointing import (
     CheckpointStore,
     Payload,
@@ -91,6 +92,9 @@ def build_trainer(
 ) -> Trainer:
     """Return the run of ``cfg``, at its start or where ``folder`` left it; see `fit`."""
     world = current_world()
+    check_wishes(cfg)
+    if idle := describe_idle(idle_keys(cfg, task.describe()["task"], FOR_TRAINING)):
+        logger.warning("%s", idle)
     device, gpus = setup_device(cfg)
     check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED + world.rank)

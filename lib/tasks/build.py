@@ -20,6 +20,10 @@ TASKS: dict[str, Callable[[CfgNode], Task]] = {
 
 
 def build_task(cfg: CfgNode) -> Task:
-    """Return the task that the recipe ``MODEL.NAME`` serves; ``posenet`` serves ``MODEL.TASK``."""
-    name = cfg.MODEL.TASK if cfg.MODEL.NAME == "posenet" else RECIPES[cfg.MODEL.NAME].task
-    return TASKS[name](cfg)
+    """Return the task of ``cfg``, see `task_kind`."""
+    return TASKS[task_kind(cfg)](cfg)
+
+
+def task_kind(cfg: CfgNode) -> str:
+    """Return which of ``TASKS`` the recipe ``MODEL.NAME`` serves; for ``posenet``, MODEL.TASK."""
+    return cfg.MODEL.TASK if cfg.MODEL.NAME == "posenet" else RECIPES[cfg.MODEL.NAME].task

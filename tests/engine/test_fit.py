@@ -325,3 +325,18 @@ def test_a_run_without_a_score_says_once_that_there_is_no_best_model(tmp_path, c
     assert caplog.text.count("gives no score: there will be no model_best.pth") == 1
     assert not (tmp_path / "model_best.pth").exists()
     assert (tmp_path / "final_state.pth").is_file()
+
+
+def test_a_training_that_would_not_be_the_one_asked_for_stops(tmp_path):
+    with pytest.raises(ConfigError, match=r"MODEL\.FREEZE_BACKBONE True asks for frozen layers"):
+        fit(toy_config(MODEL__FREEZE_BACKBONE=True), ToyTask(), tmp_path)
+    assert not (tmp_path / "checkpoint.pth").exists()
+
+
+def test_keys_without_effect_are_said_when_a_training_starts(tmp_path, caplog):
+    class Whole(ToyTask):
+        def describe(self):
+            return {**super().describe(), "task": "bottomup"}
+
+    fit(toy_config(END_EPOCH=1, WHOLE_IMAGES=True), Whole(), tmp_path)
+    assert "TRAIN.WHOLE_IMAGES (not for bottom-up models)" in caplog.text

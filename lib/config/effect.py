@@ -1,0 +1,170 @@
+"""Keys that are accepted and change nothing, and keys that ask for what is not done.
+
+Nothing that a user asked for is passed over in silence: `idle_keys` says what has no effect here,
+`check_wishes` stops a training that would be another one than was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from yacs.config import CfgNode
+
+from lib.config.defaults import default_config
+from lib.utils.errors import ConfigError
+
+# Keys of MODEL that no training honours yet -> the values that ask for nothing.
+UNDONE: dict[str, tuple[Any, ...]] = {
+    "MODEL.FREEZE_BACKBONE": (False,),
+    "MODEL.FREEZE_STAGES": (7, 0, -1),  # 7 is the lineage's default
+}
+
+# Read by bottom-up models only.
+BOTTOM_UP = (
+    "MODEL.TAG_PER_JOINT",
+    *("LOSS.NUM_STAGES", "LOSS.WITH_HEATMAPS_LOSS", "LOSS.HEATMAPS_LOSS_FACTOR"),
+    *("LOSS.WITH_AE_LOSS", "LOSS.AE_LOSS_TYPE", "LOSS.PUSH_LOSS_FACTOR", "LOSS.PULL_LOSS_FACTOR"),
+    *("DATASET.MAX_NUM_PEOPLE", "DATASET.MAX_ROTATION", "DATASET.MIN_SCALE", "DATASET.MAX_SCALE"),
+    *("DATASET.SCALE_TYPE", "DATASET.MAX_TRANSLATE", "DATASET.INPUT_SIZE", "DATASET.OUTPUT_SIZE"),
+    *("DATASET.SIGMA", "DATASET.SCALE_AWARE_SIGMA", "DATASET.BASE_SIZE", "DATASET.BASE_SIGMA"),
+    *("DATASET.INT_SIGMA", "TEST.SCALE_FACTOR", "TEST.ADJUST", "TEST.REFINE"),
+    *("TEST.DETECTION_THRESHOLD", "TEST.TAG_THRESHOLD", "TEST.USE_DETECTION_VAL"),
+    *("TEST.IGNORE_TOO_MUCH", "TEST.IGNORE_CENTER", "TEST.MATCHER", "TEST.NMS_KERNEL"),
+    *("TEST.NMS_PADDING", "TEST.PROJECT2IMAGE", "TEST.WITH_HEATMAPS", "TEST.WITH_AE"),
+)
+# Read by top-down models only.
+TOP_DOWN = (
+    *("MODEL.TARGET_TYPE", "MODEL.SIGMA", "TRAIN.WHOLE_IMAGES", "LOSS.FACTOR", "LOSS.USE_OHKM"),
+    *("LOSS.TOPK", "LOSS.USE_TARGET_WEIGHT", "LOSS.USE_DIFFERENT_JOINTS_WEIGHT"),
+    *("DATASET.SELECT_DATA", "DATASET.SCALE_FACTOR", "DATASET.ROT_FACTOR"),
+    *("DATASET.PROB_HALF_BODY", "DATASET.NUM_JOINTS_HALF_BODY", "DATASET.CUTOUT"),
+    *("DATASET.SHIFT_FACTOR", "DATASET.PROB_SHIFT", "DATASET.DRAWS"),
+    *("TEST.SHIFT_HEATMAP", "TEST.FLIP_ALIGN", "TEST.POST_PROCESS", "TEST.SOFT_ARGMAX"),
+    *("TEST.SOFT_ARGMAX_BETA", "TEST.BIAS", "TEST.USE_GT_BBOX", "TEST.COCO_BBOX_FILE"),
+    *("TEST.IMAGE_THRE", "TEST.OKS_THRE", "TEST.SOFT_NMS", "TEST.RESCORE"),
+)
+BY_TASK = {
+    "topdown": BOTTOM_UP,
+    "bottomup": (*TOP_DOWN, "DATASET.COLOR_RGB", "TEST.BATCH_SIZE_PER_GPU", "TEST.IN_VIS_THRE"),
+    "rcnn": (*BOTTOM_UP, *TOP_DOWN),
+}
+NAMES = {"topdown": "top-down", "bottomup": "bottom-up", "rcnn": "one-stage"}
+
+Rule = tuple[str, tuple[str, ...], Callable[[CfgNode], bool]]
+# Keys that do nothing as long as another key stands as it does: why, the keys, when. What a
+# recipe keeps beside each other (LR_STEP and a cosine, boxes of both kinds) is not among them.
+CONDITIONS: tuple[Rule, ...] = (
+    ("adam takes TRAIN.ADAM_WD", ("TRAIN.WD",), lambda c: c.TRAIN.OPTIMIZER == "adam"),
+    ("for adam only", ("TRAIN.ADAM_WD",), lambda c: c.TRAIN.OPTIMIZER != "adam"),
+    (
+        "for sgd only",
+        ("TRAIN.MOMENTUM", "TRAIN.NESTEROV"),
+        lambda c: c.TRAIN.OPTIMIZER != "sgd",
+    ),
+    (
+        "TRAIN.MAX_ITER counts iterations",
+        ("TRAIN.BEGIN_EPOCH", "TRAIN.END_EPOCH", "TRAIN.WARMUP_EPOCHS"),
+        lambda c: c.TRAIN.MAX_ITER > 0,
+    ),
+    ("not for cosine", ("TRAIN.LR_FACTOR",), lambda c: c.TRAIN.SCHEDULER == "cosine"),
+    ("for plateau only", ("TRAIN.PATIENCE",), lambda c: c.TRAIN.SCHEDULER != "plateau"),
+    ("for cosine and plateau", ("TRAIN.LR_MIN",), lambda c: c.TRAIN.SCHEDULER == "multistep"),
+    (
+        "TRAIN.WARMUP_ITERS is 0",
+        ("TRAIN.WARMUP_FACTOR",),
+        lambda c: c.TRAIN.WARMUP_ITERS == 0,
+    ),
+    (
+        "TRAIN.SHUFFLE is false: the order is the file's",
+        ("TRAIN.WHOLE_IMAGES",),
+        lambda c: not c.TRAIN.SHUFFLE,
+    ),
+    ("LOSS.USE_OHKM is false", ("LOSS.TOPK",), lambda c: not c.LOSS.USE_OHKM),
+    ("FP16.ENABLED is false", ("FP16.DTYPE",), lambda c: not c.FP16.ENABLED),
+    (
+        "FP16.DYNAMIC_LOSS_SCALE is true",
+        ("FP16.STATIC_LOSS_SCALE",),
+        lambda c: c.FP16.DYNAMIC_LOSS_SCALE,
+    ),
+    (
+        "TEST.FLIP_TEST is false",
+        ("TEST.SHIFT_HEATMAP", "TEST.FLIP_ALIGN"),
+        lambda c: not c.TEST.FLIP_TEST,
+    ),
+    (
+        "DATASET.PROB_HALF_BODY is 0",
+        ("DATASET.NUM_JOINTS_HALF_BODY",),
+        lambda c: c.DATASET.PROB_HALF_BODY <= 0,
+    ),
+    (
+        "DATASET.SCALE_AWARE_SIGMA is false",
+        ("DATASET.BASE_SIZE", "DATASET.BASE_SIGMA", "DATASET.INT_SIGMA"),
+        lambda c: not c.DATASET.SCALE_AWARE_SIGMA,
+    ),
+)
+FOR_TESTS = ("DATASET", "TEST")  # sections that a test reads
+FOR_TRAINING = ("MODEL", "LOSS", "TRAIN", "FP16", *FOR_TESTS)
+
+
+def idle_keys(cfg: CfgNode, task: str, sections: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the keys that were set and change nothing, by the reason why.
+
+    Keys that have their default value were not asked for.
+
+    Args:
+        cfg: the complete tree.
+        task: ``topdown``, ``bottomup`` or ``rcnn``; of others only what tasks have in common.
+        sections: the nodes to look into.
+    """
+    defaults, told = default_config(), set[str]()
+    found: dict[str, list[str]] = {}
+    never: Rule = (f"not for {NAMES.get(task, task)} models", BY_TASK.get(task, ()), lambda _: True)
+    for reason, keys, holds in (never, *CONDITIONS):
+        idle = [
+            key
+            for key in keys
+            if key.partition(".")[0] in sections
+            and key not in told
+            and not _same(value_of(cfg, key), value_of(defaults, key))
+            and holds(cfg)
+        ]
+        told.update(idle)
+        if idle:
+            found[reason] = idle
+    return found
+
+
+def describe_idle(found: dict[str, list[str]]) -> str:
+    """Return the answer of `idle_keys` in words, '' for nothing."""
+    parts = [f"{', '.join(keys)} ({reason})" for reason, keys in found.items()]
+    return f"set, and without effect here: {'; '.join(parts)}" if parts else ""
+
+
+def check_wishes(cfg: CfgNode) -> None:
+    """Stop a training that asks for what none does yet.
+
+    Raises:
+        ConfigError: naming the key and the value that asks for nothing.
+    """
+    for key, nothing in UNDONE.items():
+        value = value_of(cfg, key)
+        if value not in nothing:
+            raise ConfigError(
+                f"{key} {value} asks for frozen layers, and everything would be trained: this is "
+                f"not done yet. Remove the key, or write {key} {nothing[0]} to train all layers."
+            )
+
+
+def value_of(cfg: CfgNode, path: str) -> Any:
+    """Return the value of a key by its path, such as ``TRAIN.LR``."""
+    node: Any = cfg
+    for name in path.split("."):
+        node = node[name]
+    return node
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return list(one) == list(other)
+    return one == other

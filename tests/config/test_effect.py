@@ -1,0 +1,124 @@
+import pytest
+
+from lib.config import ConfigError, load_config
+from lib.config.defaults import default_config
+from lib.config.effect import (
+    BY_TASK,
+    CONDITIONS,
+    FOR_TESTS,
+    FOR_TRAINING,
+    UNDONE,
+    check_wishes,
+    describe_idle,
+    idle_keys,
+    value_of,
+)
+from lib.config.legacy import UNMET
+
+
+@pytest.fixture
+def load(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("", encoding="utf-8")
+    return lambda *overrides: load_config(path, overrides)
+
+
+def words(cfg, task, sections=FOR_TRAINING):
+    return describe_idle(idle_keys(cfg, task, sections))
+
+
+@pytest.mark.parametrize("task", ["bottomup", "rcnn"])
+def test_whole_images_change_nothing_where_images_are_whole(load, task):
+    found = words(load("TRAIN.WHOLE_IMAGES=true"), task)
+    kind = {"bottomup": "bottom-up", "rcnn": "one-stage"}[task]
+    assert found == f"set, and without effect here: TRAIN.WHOLE_IMAGES (not for {kind} models)"
+    assert words(load("TRAIN.WHOLE_IMAGES=true"), "topdown") == ""
+    assert "the order is the file's" in words(
+        load("TRAIN.WHOLE_IMAGES=true", "TRAIN.SHUFFLE=false"), "topdown"
+    )
+
+
+@pytest.mark.parametrize("task", BY_TASK)
+def test_nothing_is_said_of_defaults(load, task):
+    assert words(load(), task) == ""
+
+
+@pytest.mark.parametrize(
+    ("task", "overrides", "said"),
+    [
+        ("topdown", ["DATASET.MAX_ROTATION=20"], "DATASET.MAX_ROTATION (not for top-down"),
+        ("topdown", ["TEST.TAG_THRESHOLD=2"], "TEST.TAG_THRESHOLD"),
+        ("bottomup", ["DATASET.CUTOUT=true", "LOSS.USE_OHKM=true"], "USE_OHKM, DATASET.CUTOUT"),
+        ("bottomup", ["TEST.USE_GT_BBOX=true"], "TEST.USE_GT_BBOX (not for bottom-up"),
+        ("rcnn", ["DATASET.ROT_FACTOR=9"], "DATASET.ROT_FACTOR (not for one-stage"),
+        ("rcnn", ["TEST.SCALE_FACTOR=[0.5,1]"], "TEST.SCALE_FACTOR"),
+        ("topdown", ["TRAIN.WD=0.01"], "TRAIN.WD (adam takes TRAIN.ADAM_WD)"),
+        ("topdown", ["TRAIN.OPTIMIZER=adamw", "TRAIN.ADAM_WD=0.1"], "ADAM_WD (for adam only)"),
+        ("topdown", ["TRAIN.NESTEROV=true"], "TRAIN.NESTEROV (for sgd only)"),
+        ("topdown", ["TRAIN.MAX_ITER=9", "TRAIN.END_EPOCH=5"], "TRAIN.END_EPOCH (TRAIN.MAX_ITER"),
+        ("topdown", ["TRAIN.LR_MIN=0.1"], "TRAIN.LR_MIN (for cosine and plateau)"),
+        ("topdown", ["LOSS.TOPK=3"], "LOSS.TOPK (LOSS.USE_OHKM is false)"),
+        ("topdown", ["FP16.DTYPE=float16"], "FP16.DTYPE (FP16.ENABLED is false)"),
+        ("topdown", ["TEST.SHIFT_HEATMAP=true"], "TEST.SHIFT_HEATMAP (TEST.FLIP_TEST is false)"),
+    ],
+)  # fmt: skip
+def test_what_was_set_and_changes_nothing_is_said(load, task, overrides, said):
+    assert said in words(load(*overrides), task)
+
+
+def test_conditions_that_do_not_hold_say_nothing(load):
+    cfg = load(
+        "TRAIN.OPTIMIZER=sgd", "TRAIN.WD=0.01", "TRAIN.NESTEROV=true", "TRAIN.END_EPOCH=150",
+        "LOSS.USE_OHKM=true", "LOSS.TOPK=3", "FP16.ENABLED=true", "FP16.DTYPE=bfloat16",
+        "TEST.FLIP_TEST=true", "TEST.SHIFT_HEATMAP=true",
+    )  # fmt: skip
+    assert words(cfg, "topdown") == ""
+
+
+def test_a_test_hears_nothing_of_keys_for_training(load):
+    cfg = load("TRAIN.WD=0.01", "TRAIN.WHOLE_IMAGES=true", "TEST.OKS_THRE=0.9")
+    assert words(cfg, "bottomup", FOR_TESTS).endswith(" TEST.OKS_THRE (not for bottom-up models)")
+
+
+def test_all_named_keys_exist():
+    cfg = default_config()
+    named = [*UNDONE, *(key for keys in BY_TASK.values() for key in keys)]
+    named += [key for _, keys, _ in CONDITIONS for key in keys]
+    for key in named:
+        value_of(cfg, key)
+    for key, nothing in UNDONE.items():
+        assert value_of(cfg, key) == nothing[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("MODEL.FREEZE_BACKBONE=true", "MODEL.FREEZE_BACKBONE True asks for frozen layers"),
+        ("MODEL.FREEZE_STAGES=3", "MODEL.FREEZE_STAGES 3 asks for frozen layers"),
+    ],
+)
+def test_a_wish_to_freeze_stops_a_training_and_no_test(load, override, words):
+    cfg = load(override)  # a test may use the file of such a training
+    with pytest.raises(ConfigError, match=words):
+        check_wishes(cfg)
+    check_wishes(load())
+    check_wishes(load("MODEL.FREEZE_STAGES=0", "MODEL.FREEZE_BACKBONE=false"))
+
+
+OTHERS = {
+    "MODEL.STYLE": "caffe",
+    "MODEL.BACKBONE_REC": "true",
+    "MODEL.FUSE_DENSE": "false",
+    "MODEL.EXTRA.STEM_INPLANES": "32",
+    "DATASET.HYBRID_JOINTS_TYPE": "some",
+    "TRAIN.CHECKPOINT": "w.pth",
+}
+
+
+@pytest.mark.parametrize("key", UNMET)
+def test_a_dropped_key_that_means_another_model_stops(load, key, caplog):
+    with pytest.raises(ConfigError, match=rf"a\.yaml: {key} .* is not to be had: .*Remove the key"):
+        load(f"{key}={OTHERS[key]}")
+    as_built = UNMET[key][0][0]
+    load(f"{key}={OTHERS[key]}", f"{key}={as_built!r}")  # the last word counts
+    assert f"keys without effect here: {key}" in caplog.text
