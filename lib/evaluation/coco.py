@@ -150,6 +150,11 @@ def pose_scores(
     return stats, tables["precision"]
 
 
+def numbers_of(candidates: Candidates) -> dict[str, float]:
+    """Return the ten numbers of poses by name; NaN where there is nothing to find."""
+    return dict(zip(POSE_METRICS, pose_numbers(*coco_tables(candidates)).tolist(), strict=True))
+
+
 def _box_candidates(
     dataset: dict[str, Any], rows: Rows, image_ids: Sequence[Any] | None
 ) -> Candidates:

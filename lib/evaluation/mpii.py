@@ -104,6 +104,33 @@ def read_mat(path: str | Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     return fields
 
 
+def read_mpii_predictions(path: str | Path, people: int) -> np.ndarray:
+    """Return (N, 16, 2) 0-based pixels of a file with 1-based ones, as all published ones are.
+
+    Args:
+        path: MATLAB file with ``preds`` (N, 16, 2 or more), or NumPy file of that shape.
+        people: N.
+
+    Raises:
+        DataError: the file is missing, damaged, or of another shape.
+    """
+    if Path(path).suffix == ".npy":
+        try:
+            points = np.load(str(path), allow_pickle=False)
+        except FileNotFoundError:
+            raise DataError(f"No file '{path}': check the path.") from None
+        except (ValueError, OSError) as error:
+            raise DataError(f"'{path}' cannot be read ({error}): is it complete?") from error
+    else:
+        points = read_mat(path, ("preds",))["preds"]
+    if points.ndim != 3 or points.shape[:2] != (people, NUM_JOINTS) or points.shape[2] < 2:
+        raise DataError(
+            f"'{path}' has predictions of {points.shape}, wanted ({people}, {NUM_JOINTS}, 2): one "
+            "row per person of the ground truth, in its order."
+        )
+    return points[..., :2].astype(np.float64) - 1
+
+
 def evaluate_mpii(
     predictions: np.ndarray, gt_valid_mat: str | Path | MpiiTruth
 ) -> dict[str, float]:

@@ -74,6 +74,7 @@ class PoseTable:
         image_ids: I ids, ascending.
         category_ids: C ids, ascending.
         truth_cell: (G,) ascending.
+        truth_rows: (G,) numbers of the annotations that the annotated people come from.
         found_cell: (D,) ascending; at most 20 people of a cell.
         found_rows: (D,) numbers of the result rows that the found people come from.
     """
@@ -87,6 +88,7 @@ class PoseTable:
     crowd: np.ndarray
     ignored: np.ndarray
     truth_cell: np.ndarray
+    truth_rows: np.ndarray
     found: np.ndarray
     joint_scores: np.ndarray
     scores: np.ndarray
@@ -118,11 +120,11 @@ class PoseTable:
 
     def select_truth(self, keep: np.ndarray) -> PoseTable:
         """Return the table with the annotated people of a mask."""
-        names = (*TRUTH, "truth_cell")
+        names = (*TRUTH, "truth_cell", "truth_rows")
         return replace(self, **{name: getattr(self, name)[keep] for name in names})
 
     def select_found(self, keep: np.ndarray) -> PoseTable:
-        """Return the table with the found people of a mask."""
+        """Return the table with the found people of a mask, or of places in a new order."""
         names = (*FOUND, "found_cell", "found_rows")
         return replace(self, **{name: getattr(self, name)[keep] for name in names})
 
@@ -155,8 +157,13 @@ def read_table(
     return pose_table(truth, rows), np.asarray(spreads, np.float64)
 
 
-def pose_table(truth: Annotations, rows: Rows) -> PoseTable:
+def pose_table(truth: Annotations, rows: Rows, most: int | None = MAX_PEOPLE) -> PoseTable:
     """Return the columns of annotated people and of result rows.
+
+    Args:
+        truth: annotated people.
+        rows: result rows (``match_results``).
+        most: found people of a cell that are kept, the best; None keeps all.
 
     Raises:
         DataError: a row is damaged, or of an image that the data set does not have.
@@ -174,7 +181,7 @@ def pose_table(truth: Annotations, rows: Rows) -> PoseTable:
         rows, image_ids, category_ids, "keypoints", 3 * joints
     )
     poses = numbers.reshape(-1, joints, 3)
-    best = sort_cells(found_cell, scores, MAX_PEOPLE)
+    best = sort_cells(found_cell, scores, most)
     return PoseTable(
         image_ids=image_ids,
         category_ids=category_ids,
@@ -185,6 +192,7 @@ def pose_table(truth: Annotations, rows: Rows) -> PoseTable:
         crowd=crowd,
         ignored=crowd | (truth.num_keypoints[order] == 0),
         truth_cell=truth_cell[order],
+        truth_rows=order,
         found=np.ascontiguousarray(poses[best, :, :2]),
         joint_scores=poses[best, :, 2],
         scores=scores[best],
