@@ -144,7 +144,7 @@ EXTRA = {
     **dict.fromkeys(("ENLARGE", "STD", "MLP_RATIO", "NUM_MLP_RATIOS", "DEEPEN_FACTOR"), POSITIVE),
     "WIDEN_FACTOR": POSITIVE,
     **dict.fromkeys(("LEVEL", "OUT_INDICES"), Bounds()),  # counted from the last map below 0
-    **dict.fromkeys(("NUM_BASIC_BLOCKS", "NECK_CHANNELS", "NECK_REPEATS"), NATURAL),
+    **dict.fromkeys(("NUM_BASIC_BLOCKS", "NUM_DECONVS", "NECK_CHANNELS", "NECK_REPEATS"), NATURAL),
 }
 EXTRA_COUNTS = (  # what layers are made of: endings of names
     *("CHANNELS", "BLOCKS", "MODULES", "HEADS", "SIZES", "SIZE", "FILTERS", "KERNELS", "KERNEL"),

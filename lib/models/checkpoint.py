@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,12 @@ DERIVED = ("num_batches_tracked", "relative_position_index")  # no harm if absen
 NAMED_AT_START = 24  # of each kind: enough for a new head and for modules of ours
 FROM_SCRATCH = "put it there, or train from scratch with MODEL.PRETRAINED ''"
 BIAS_TABLE = "relative_position_bias_table"
+# Names that give a classifier of images away; and what it does with the maps of its trunk: the last
+# norm of an encoder was trained for that, too, and is left out as published.
+CLASSIFIERS = {"fc.weight", "classifier.weight", "head.fc.weight", "head.weight", "cls_token"}
+OF_CLASSIFIERS = re.compile(
+    r"(^|\.)(fc|classifier|(incre|downsamp)_modules|final_layer|norm)\.|stage4\.\d+\.fuse_layers\."
+)
 # Names that give a file away as another model's -> what to do about it.
 HINTS = {
     "davit.": "The file holds a DaViT branch: add MODEL.NAME pose_higher_hrnet_davit.",
@@ -39,7 +46,8 @@ class LoadReport:
         missing: in the network, not in the file.
         unexpected: in the file, not in the network.
         mismatched: in both, with different shapes; not filled.
-        skipped: in the file, left out on request (``MODEL.EXTRA.PRETRAINED_LAYERS``).
+        skipped: in the file, left out on request (``MODEL.EXTRA.PRETRAINED_LAYERS``), or what only
+            a classifier needs.
         filled: share of the network's parameters (counted as tensors) that were filled, 0 to 1.
     """
 
@@ -49,6 +57,12 @@ class LoadReport:
     mismatched: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     filled: float = 0.0
+
+    def set_aside(self, pattern: re.Pattern[str]) -> None:
+        """Count those unexpected names that have the pattern in them as skipped."""
+        beside = [name for name in self.unexpected if pattern.search(name)]
+        self.skipped += beside
+        self.unexpected = [name for name in self.unexpected if name not in set(beside)]
 
     @property
     def used(self) -> float:
@@ -122,7 +136,10 @@ def load_pretrained(
         path_or_dict = resolve_weights(path_or_dict, FROM_SCRATCH)
     where = "the weights" if isinstance(path_or_dict, dict) else str(path_or_dict)
     chosen = () if "*" in layers else tuple(layers)
-    report = _fill(model, _translate(model, _read(path_or_dict)), chosen)
+    state = _read(path_or_dict)
+    report = _fill(model, _translate(model, state), chosen)
+    if not CLASSIFIERS.isdisjoint(state):
+        report.set_aside(OF_CLASSIFIERS)
     if not report.loaded:
         raise WeightsError(f"{where}: nothing in it fits this model: {report}.")
     least = getattr(_key_map(model), "least_used", 0.0)

@@ -41,6 +41,7 @@ ALLOWED: list[Any] = [
     (OrderedDict, "yacs.config.CfgNode"),
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *((_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    bytes,  # of an array without entries
     np.ndarray,
     np.dtype,
     *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"] + "?USM"},

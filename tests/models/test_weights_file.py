@@ -114,3 +114,37 @@ def test_reading_leaves_no_lasting_permission(tmp_path):
     path = saved(tmp_path, {"perf": np.float64(1)})
     with pytest.raises(pickle.UnpicklingError):
         torch.load(path, weights_only=True)
+
+
+def test_a_published_file_of_mmpose_is_read(shared):
+    state, payload = read_checkpoint(shared / "golden/mmpose/published_layout.pth")
+    assert sorted(state) == ["backbone.conv1.weight", "head.final_layer.bias"]
+    assert isinstance(payload["meta"]["dataset_meta"], dict)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.array([[1, 2], [3, 4]], np.uint8).T,
+        np.array([True, False]),
+        np.array([0.25], np.float16),
+        np.array(["left", "right"]),
+        np.zeros((0, 4), np.int64),
+    ],
+)
+@pytest.mark.parametrize("legacy", [True, False])
+def test_arrays_of_numbers_are_let_through(tmp_path, values, legacy):
+    content = {"state_dict": STATE, "meta": {"dataset_meta": {"a": values, "b": values[:1]}}}
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=not legacy)
+    state, payload = read_checkpoint(tmp_path / "w.pth")
+    assert_is_state(state)
+    found = payload["meta"]["dataset_meta"]["a"]
+    np.testing.assert_array_equal(found, values)
+    assert found.dtype == values.dtype
+
+
+def test_arrays_of_objects_are_not(tmp_path):
+    content = {"state_dict": STATE, "meta": np.array([types.SimpleNamespace(a=1)], object)}
+    with pytest.raises(WeightsError, match="is damaged or holds objects"):
+        read_checkpoint(saved(tmp_path, content))

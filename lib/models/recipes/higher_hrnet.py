@@ -63,6 +63,8 @@ KEYS = PrefixMap(
         ("", "backbone."),
     )
 )
+# Without doublings: plain HRNet with associative embedding, whose one convolution others call so.
+PLAIN_KEYS = PrefixMap((("final_layer.", "head.final_layers.0."), ("", "backbone.")))
 
 
 def build(model: CfgNode) -> nn.Module:
@@ -133,6 +135,8 @@ def _finish(model: CfgNode, backbone: HRNet) -> nn.Module:
     except ValueError as error:
         raise ConfigError(f"MODEL.EXTRA.DECONV: {error}.") from error
     network = PoseNet(backbone, None, head)
+    if count == 0:
+        network.key_map = PLAIN_KEYS  # type: ignore[assignment]
     if model.INIT_WEIGHTS:
         init_parts(backbone, head)
     return network

@@ -58,6 +58,7 @@ def _transformers() -> Iterator[tuple[str, str]]:
     for block in range(MAX_DEPTH):
         for ours, _, theirs in BLOCK:
             yield f"backbone.encoder.layer.{block}.{theirs}", f"backbone.blocks.{block}.{ours}"
+        yield f"backbone.encoder.layer.{block}{EXPERTS}", f"backbone.blocks.{block}{EXPERTS}"
     for number in range(DECONVS):
         yield f"head.deconv{number + 1}.", f"head.deconv_layers.{3 * number}."
         yield f"head.batchnorm{number + 1}.", f"head.deconv_layers.{3 * number + 1}."
@@ -89,7 +90,8 @@ class VitPoseKeys:
         """
         state = _one_decoder(state, self._expert)
         if _any_starts(state, "backbone.embeddings."):
-            return _without_slot(TRANSFORMERS.from_official(_joined(state)))
+            state = TRANSFORMERS.from_official(_joined(state))
+            return _without_slot(_one_expert(state, self._expert))
         if _any_starts(state, "backbone.layers."):
             return MMPOSE.from_official(state)
         state = _one_expert(state, self._expert)
