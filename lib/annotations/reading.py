@@ -19,6 +19,8 @@ from lib.annotations.form import Annotations
 from lib.annotations.images import read_image_table
 from lib.annotations.people import read_people
 from lib.annotations.skeletons import file_skeleton, unnamed_skeleton
+from lib.annotations.wholebody import JOINTS as WHOLE_BODY_JOINTS
+from lib.annotations.wholebody import join_parts
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
@@ -107,6 +109,8 @@ def _read(
 ) -> Annotations:
     decisions = Decisions(path)
     content = _check_content(content, path, options)
+    if skeleton is not None and skeleton.num_joints == WHOLE_BODY_JOINTS:
+        content = join_parts(content)
     entries, has_truth = content["images"], "annotations" in content
     images = read_image_table(entries, image_folder, decisions, pictures=not options.for_scores)
     if has_truth:

@@ -13,15 +13,42 @@ from lib.datasets.selection import people_to_train_on
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.utils.errors import ConfigError, did_you_mean
 
-# Names that YAML files use -> the kind of data set.
-KINDS = {
-    "coco": "coco",
-    "coco_kpt": "coco",
-    "custom": "coco",
-    "mpii": "mpii",
-    "crowd_pose": "crowdpose",
-    "crowd_pose_kpt": "crowdpose",
-    "crowdpose": "crowdpose",
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a data set keeps its files, below its root.
+
+    Attributes:
+        kind: coco, mpii, crowdpose or wholebody: how its files are read and scored.
+        annotation: file of the split ``{split}``.
+        images: folder of its images.
+    """
+
+    kind: str
+    annotation: str
+    images: str
+
+
+COCO = Layout("coco", "annotations/person_keypoints_{split}.json", "images/{split}")
+CROWDPOSE = Layout("crowdpose", "json/crowdpose_{split}.json", "images")
+# COCO-WholeBody's splits are named as COCO's; its files are not.
+WHOLEBODY = Layout("wholebody", "annotations/coco_wholebody_{part}_v1.0.json", "images/{split}")
+LAYOUTS = {
+    "coco": COCO,
+    "coco_kpt": COCO,
+    "custom": COCO,
+    "mpii": Layout("mpii", "annot/{split}.json", "images"),
+    "crowd_pose": CROWDPOSE,
+    "crowd_pose_kpt": CROWDPOSE,
+    "crowdpose": CROWDPOSE,
+    "coco_wholebody": WHOLEBODY,
+    "wholebody": WHOLEBODY,
+    "ochuman": Layout(
+        "coco", "annotations/ochuman_coco_format_{split}_range_0.00_1.00.json", "images"
+    ),
+    # Its file names start with the data set's own folder.
+    "humanart": Layout("coco", "annotations/{split}_humanart.json", ".."),
+    "ap10k": Layout("coco", "annotations/ap10k-{split}.json", "data"),
 }
 
 COCO_TEST_SETS = ("test2017", "test-dev2017")  # their annotation files list images only
@@ -32,7 +59,7 @@ class Source:
     """The files of one split.
 
     Attributes:
-        kind: coco (also any custom set in COCO format), mpii or crowdpose.
+        kind: coco (also any custom set in COCO format), mpii, crowdpose or wholebody.
         annotation: the annotation file.
         images: what stands before image names, with its separator (``/`` or ``.zip@``).
         has_truth: false for COCO's test sets, whose annotation files list images only.
@@ -64,7 +91,7 @@ def locate(
     """Return the files of ``split`` in the layout of ``dataset`` below ``root``.
 
     Args:
-        dataset: DATASET.DATASET, one of ``KINDS``.
+        dataset: DATASET.DATASET, one of ``LAYOUTS``.
         root: DATASET.ROOT.
         split: DATASET.TRAIN_SET or TEST_SET, such as ``val2017``.
         annotation: a file to use instead of the layout's own; if it is not there, below ``root``.
@@ -76,21 +103,18 @@ def locate(
     Raises:
         ConfigError: ``dataset`` is not known.
     """
-    if dataset not in KINDS:
-        raise ConfigError(f"No DATASET.DATASET '{dataset}'.{did_you_mean(dataset, KINDS)}")
-    kind, base = KINDS[dataset], Path(root)
-    is_test = kind == "coco" and split in COCO_TEST_SETS and not annotation
-    if kind == "coco":
-        prefix = "image_info" if is_test else "person_keypoints"
-        file = base / "annotations" / f"{prefix}_{split}.json"
-        folder = base / "images" / ("test2017" if is_test else split)
-    elif kind == "mpii":
-        file, folder = base / "annot" / f"{split}.json", base / "images"
-    else:
-        file, folder = base / "json" / f"crowdpose_{split}.json", base / "images"
+    if dataset not in LAYOUTS:
+        raise ConfigError(f"No DATASET.DATASET '{dataset}'.{did_you_mean(dataset, LAYOUTS)}")
+    layout, base = LAYOUTS[dataset], Path(root)
+    is_test = layout == COCO and split in COCO_TEST_SETS and not annotation
+    names = {"split": split, "part": split.removesuffix("2017")}
+    file, folder = (base / p.format(**names) for p in (layout.annotation, layout.images))
+    if is_test:
+        file = base / "annotations" / f"image_info_{split}.json"
+        folder = base / "images" / "test2017"
     separator = ".zip@" if data_format == "zip" else "/"
     return Source(
-        kind=kind,
+        kind=layout.kind,
         annotation=_place(annotation, base) if annotation else file,
         images=f"{_place(images, base) if images else folder}{separator}",
         has_truth=not is_test,

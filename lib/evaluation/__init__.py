@@ -17,15 +17,18 @@ from lib.evaluation.coco_evaluator import CocoEvaluator
 from lib.evaluation.crowdpose import CrowdPoseEvaluator, evaluate_crowdpose
 from lib.evaluation.mpii import MpiiEvaluator, evaluate_mpii
 from lib.evaluation.oks import nms_by_image, oks_matrix, oks_nms, rescore, soft_oks_nms
+from lib.evaluation.wholebody import WholeBodyEvaluator, evaluate_wholebody
 
 __all__ = [
     "CocoEvaluator",
     "CrowdPoseEvaluator",
     "MpiiEvaluator",
+    "WholeBodyEvaluator",
     "evaluate_coco",
     "evaluate_coco_boxes",
     "evaluate_crowdpose",
     "evaluate_mpii",
+    "evaluate_wholebody",
     "nms_by_image",
     "oks_matrix",
     "oks_nms",

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lib.annotations.form import Annotations
+from lib.annotations.wholebody import join_parts
 from lib.evaluation.coco import numbers_of
 from lib.evaluation.coco_files import Rows, match_results, read_truth
 from lib.evaluation.crowdpose import evaluate_crowdpose, with_box_areas
@@ -30,9 +31,8 @@ from lib.evaluation.extended import extended_candidates
 from lib.evaluation.matching import Candidates, pose_candidates
 from lib.evaluation.motion import acceleration_errors, jitter
 from lib.evaluation.people import FoundPeople, found_people, tracks
-from lib.evaluation.summary import POSE_METRICS
 from lib.evaluation.table import PoseTable, pose_table
-from lib.evaluation.wholebody import PARTS, join_parts, join_results, part_table
+from lib.evaluation.wholebody import evaluate_wholebody, join_results
 from lib.utils.registry import Registry
 
 PCK_SHARES = (0.05, 0.1, 0.2)  # of the longer side of the box
@@ -149,17 +149,7 @@ def crowdpose(subject: Subject) -> dict[str, float]:
 @metric(primary="whole AP", join=join_parts, join_rows=join_results)
 def wholebody(subject: Subject) -> dict[str, float]:
     """COCO-WholeBody's ten numbers of the whole and of each part (Jin et al. 2020)."""
-    numbers = {}
-    everybody = pose_table(subject.truth, subject.rows, most=None)
-    for part, joints in PARTS.items():
-        table = part_table(everybody, subject.rows, part)
-        found = numbers_of(pose_candidates(table, subject.sigmas[joints]))
-        numbers |= {f"{part} {name}": value for name, value in found.items()}
-    for name in POSE_METRICS:  # papers report hands as the mean of both
-        numbers[f"hands {name}"] = (
-            numbers[f"left hand {name}"] + numbers[f"right hand {name}"]
-        ) / 2
-    return numbers
+    return evaluate_wholebody(subject.truth, subject.rows, subject.sigmas.tolist())
 
 
 @METRICS.register("exoks")

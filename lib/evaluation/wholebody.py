@@ -2,32 +2,27 @@
 
 A part is scored as a pose of its own with the area of the whole person. People without a labelled
 joint of the part do not count, and a result none of whose joints of the part has a positive score
-does not answer for it. The file keeps the parts apart; here they are one list: body 17, foot 6,
-face 68, left hand 21, right hand 21.
+does not answer for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from lib.evaluation.coco_files import Rows
-from lib.evaluation.table import MAX_PEOPLE, PoseTable, sort_cells
-from lib.structures.skeleton import load_skeleton
-from lib.utils.errors import DataError
+from lib.annotations.form import Annotations
+from lib.annotations.wholebody import joined_joints
+from lib.evaluation.coco import numbers_of
+from lib.evaluation.coco_evaluator import CocoEvaluator
+from lib.evaluation.coco_files import Rows, match_results
+from lib.evaluation.matching import pose_candidates
+from lib.evaluation.summary import POSE_METRICS
+from lib.evaluation.table import MAX_PEOPLE, PoseTable, pose_table, sort_cells
 
-KEYS = {
-    "keypoints": 17,
-    "foot_kpts": 6,
-    "face_kpts": 68,
-    "lefthand_kpts": 21,
-    "righthand_kpts": 21,
-}
-JOINTS = sum(KEYS.values())
 PARTS = {
-    "whole": slice(0, JOINTS),
+    "whole": slice(0, 133),
     "body": slice(0, 17),
     "foot": slice(17, 23),
     "face": slice(23, 91),
@@ -44,21 +39,44 @@ SCORE_KEYS = {
 }
 
 
-def join_parts(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the data set with all 133 joints of every person in ``keypoints``.
+def evaluate_wholebody(
+    truth: Annotations, rows: Rows, sigmas: Sequence[float] | None = None
+) -> dict[str, float]:
+    """Return COCO's ten numbers of the whole and of each part; NaN where nothing is to be found.
+
+    Args:
+        truth: people of 133 joints.
+        rows: result rows of 133 joints.
+        sigmas: 133 spreads, by default the skeleton's.
+
+    Returns:
+        "whole AP", "body AP", ... and "hands AP" ...: papers report hands as the mean of both.
 
     Raises:
-        DataError: a person lacks a part, or it has another number of joints.
+        DataError: a row is damaged, or of an image that the data set does not have.
     """
-    annotations = []
-    for number, row in enumerate(content.get("annotations") or ()):
-        joined = _joined(row, f"Annotation {row.get('id', number)}")
-        count = sum(v > 0 for v in joined[2::3])
-        annotations.append({**row, "keypoints": joined, "num_keypoints": count})
-    names = list(load_skeleton("wholebody").joints)
-    kinds = [{**kind, "keypoints": names} for kind in content.get("categories") or ()]
-    kinds = [{k: v for k, v in kind.items() if k != "skeleton"} for kind in kinds]
-    return {**content, "annotations": annotations, "categories": kinds}
+    spreads = np.asarray(truth.skeleton.sigmas if sigmas is None else sigmas, np.float64)
+    rows = match_results(rows, truth)
+    everybody = pose_table(truth, rows, most=None)
+    numbers = {}
+    for part, joints in PARTS.items():
+        table = part_table(everybody, rows, part)
+        found = numbers_of(pose_candidates(table, spreads[joints]))
+        numbers |= {f"{part} {name}": value for name, value in found.items()}
+    for name in POSE_METRICS:
+        hands = numbers[f"left hand {name}"], numbers[f"right hand {name}"]
+        numbers[f"hands {name}"] = sum(hands) / 2
+    return numbers
+
+
+class WholeBodyEvaluator(CocoEvaluator):
+    """``CocoEvaluator`` that scores with ``evaluate_wholebody``, whatever ``evaluator`` says."""
+
+    primary = "whole AP"
+
+    def score(self, rows: Rows) -> dict[str, float]:
+        """Return the numbers of result rows."""
+        return evaluate_wholebody(self.truth, rows, self.skeleton.sigmas)
 
 
 def join_results(rows: Rows) -> Rows:
@@ -67,7 +85,7 @@ def join_results(rows: Rows) -> Rows:
     Raises:
         DataError: a row has neither 133 joints nor the five lists of the data set's own form.
     """
-    return [{**row, "keypoints": _joined(row, f"Result {n}")} for n, row in enumerate(rows)]
+    return [{**row, "keypoints": joined_joints(row, f"Result {n}")} for n, row in enumerate(rows)]
 
 
 def part_table(table: PoseTable, rows: Rows, part: str) -> PoseTable:
@@ -94,22 +112,6 @@ def part_table(table: PoseTable, rows: Rows, part: str) -> PoseTable:
         found_areas=_extents(table.found[:, PARTS["body"]]),
     )
     return chosen.select_found(order)
-
-
-def _joined(row: dict[str, Any], name: str) -> list[float]:
-    if len(row.get("keypoints") or ()) == 3 * JOINTS:
-        return row["keypoints"]
-    numbers: list[float] = []
-    for key, count in KEYS.items():
-        part = row.get(key)
-        if not isinstance(part, list) or len(part) != 3 * count:
-            length = len(part) if isinstance(part, list) else "no"
-            raise DataError(
-                f"{name} has {length} numbers in '{key}', wanted {3 * count}: COCO-WholeBody has "
-                f"{JOINTS} joints of x, y, v in 'keypoints', or apart in {', '.join(KEYS)}."
-            )
-        numbers += part
-    return numbers
 
 
 def _extents(points: np.ndarray) -> np.ndarray:

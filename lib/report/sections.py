@@ -58,7 +58,7 @@ def head_section(run: Run) -> str:
 
 def primary_metric(run: Run) -> str:
     """Return the name of the score that a run is known by."""
-    return "Mean" if "Mean" in run.metrics else "AP"
+    return next((name for name in ("Mean", "whole AP") if name in run.metrics), "AP")
 
 
 def conditions(run: Run) -> dict[str, str]:

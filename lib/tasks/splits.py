@@ -13,13 +13,15 @@ from yacs.config import CfgNode
 from lib.annotations.mpii import read_mpii
 from lib.config.variants import member_configs
 from lib.datasets.sources import Source, locate, read_source, source_skeleton
-from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator
+from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator, WholeBodyEvaluator
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.tasks.base import Evaluator
 from lib.utils.errors import ConfigError
 from lib.utils.files import fault_in
 
 logger = logging.getLogger(__name__)
+
+EVALUATORS = {"crowdpose": CrowdPoseEvaluator, "wholebody": WholeBodyEvaluator}
 
 
 def build_source(cfg: CfgNode, *, train: bool) -> Source:
@@ -59,8 +61,7 @@ def build_evaluator(
             _warn_of_no_truth(truth)
             return MpiiEvaluator(None)
         return MpiiEvaluator(truth, people, str(source.annotation))
-    kind = CrowdPoseEvaluator if source.kind == "crowdpose" else CocoEvaluator
-    return kind(
+    return EVALUATORS.get(source.kind, CocoEvaluator)(
         read_source(source, source_skeleton(source, cfg.DATASET.SKELETON)),
         skeleton,
         set_name=cfg.DATASET.TEST_SET,

@@ -53,3 +53,31 @@ def test_people_stay_ordered_by_image(tmp_path):
     write(tmp_path / "json/crowdpose_val.json", [3, 4])
     table = read_people(locate("crowd_pose", str(tmp_path), "trainval"), CROWDPOSE)[0]
     assert (np.diff(table.image_index) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "kind", "file", "images"),
+    [
+        (
+            "coco_wholebody",
+            "val2017",
+            "wholebody",
+            "annotations/coco_wholebody_val_v1.0.json",
+            "images/val2017/",
+        ),
+        (
+            "ochuman",
+            "val",
+            "coco",
+            "annotations/ochuman_coco_format_val_range_0.00_1.00.json",
+            "images/",
+        ),
+        ("humanart", "validation", "coco", "annotations/validation_humanart.json", "../"),
+        ("ap10k", "val-split1", "coco", "annotations/ap10k-val-split1.json", "data/"),
+    ],
+)
+def test_layouts_of_the_newer_data_sets(dataset, split, kind, file, images):
+    source = locate(dataset, "root", split)
+    assert source.kind == kind
+    assert source.annotation.as_posix() == f"root/{file}"
+    assert source.images == f"root/{images}"

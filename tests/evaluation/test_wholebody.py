@@ -4,10 +4,13 @@ import json
 import numpy as np
 import pytest
 
+from lib.annotations.wholebody import KEYS
+from lib.datasets.sources import locate, read_source, source_skeleton
 from lib.evaluation import wholebody
 from lib.evaluation.metrics import METRICS, read_subject
 from lib.evaluation.oks import nms_by_image, rescore
 from lib.evaluation.summary import POSE_METRICS
+from lib.structures.results import Poses
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
 
@@ -69,7 +72,11 @@ def test_sigmas_are_the_references(reference):
 def small(people=3):
     """Three people in an image, found as they are; the third has no right hand."""
     rng = np.random.default_rng(0)
-    truth = {"images": [{"id": 5}], "categories": [{"id": 1, "name": "person"}], "annotations": []}
+    truth = {
+        "images": [{"id": 5, "file_name": "5.jpg", "width": 700, "height": 700}],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [],
+    }
     rows = []
     for person in range(people):
         points = rng.uniform(0, 60, (133, 2)) + 200 * person
@@ -79,7 +86,7 @@ def small(people=3):
         row = {"id": person + 1, "image_id": 5, "category_id": 1, "iscrowd": 0, "area": 3600.0}
         row |= {"bbox": [200.0 * person, 200.0 * person, 60, 60], "num_keypoints": 17}
         start = 0
-        for key, count in wholebody.KEYS.items():
+        for key, count in KEYS.items():
             row[key] = triples[start : start + count].ravel().tolist()
             start += count
         truth["annotations"].append(row)
@@ -93,8 +100,7 @@ def small(people=3):
 def test_truth_as_result_scores_one_in_both_forms():
     truth, rows = small()
     apart = [
-        {**row, **{key: truth["annotations"][n][key] for key in wholebody.KEYS}}
-        for n, row in enumerate(rows)
+        {**row, **{key: truth["annotations"][n][key] for key in KEYS}} for n, row in enumerate(rows)
     ]
     for form in (rows, apart):
         found = numbers(copy.deepcopy(truth), form)
@@ -130,3 +136,39 @@ def test_a_missing_part_is_named():
     rows[2]["keypoints"] = rows[2]["keypoints"][:51]
     with pytest.raises(DataError, match=r"Result 2 has no numbers in 'foot_kpts', wanted 18"):
         numbers(truth, rows)
+
+
+def test_the_evaluator_scores_what_a_network_found(tmp_path):
+    content, rows = small()
+    file = tmp_path / "wholebody.json"
+    file.write_text(json.dumps(content))
+    source = locate("coco_wholebody", str(tmp_path), "val2017", annotation=str(file))
+    assert source.kind == "wholebody"
+    truth = read_source(source, source_skeleton(source, ""))
+    assert truth.skeleton.num_joints == 133
+    triples = np.array([row["keypoints"] for row in rows], np.float32).reshape(3, 133, 3)
+    crops = np.tile(np.array([100, 100, 60, 60], np.float32), (3, 1))
+    evaluator = wholebody.WholeBodyEvaluator(truth, truth.skeleton)
+    evaluator.update(
+        Poses(
+            image_ids=np.full(3, 5),
+            keypoints=triples[..., :2],
+            keypoint_scores=triples[..., 2],
+            scores=np.ones(3, np.float32),
+            boxes=crops,
+            crops=crops,
+            indices=np.arange(3),
+        )
+    )
+    found = evaluator.compute()
+    assert found[evaluator.primary] == pytest.approx(1.0)
+    assert len(found) == 10 * 7
+
+
+def test_a_body_alone_can_be_read_of_the_same_file(tmp_path):
+    content, _ = small()
+    content["categories"][0]["keypoints"] = list(load_skeleton("coco").joints)
+    file = tmp_path / "wholebody.json"
+    file.write_text(json.dumps(content))
+    source = locate("coco", str(tmp_path), "val2017", annotation=str(file))
+    assert read_source(source, None, with_segmentation=False).skeleton.num_joints == 17
