@@ -11,4 +11,10 @@ Layers, imports point downward only (``make lint`` checks it)::
     utils                  errors, logging, images, seeds
 """
 
+import os
+import sys
+
+if sys.platform == "darwin":  # before torch is imported: operators that Apple's GPU lacks run on
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # the CPU; torch's warning names them
+
 __version__ = "0.1.0"

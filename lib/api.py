@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 from lib.config.effect import FOR_TESTS, describe_idle, idle_keys
 from lib.config.pretrained import find_model
 from lib.engine.device import Precision, build_precision, place, setup_device
+from lib.engine.hardware import describe_device
 from lib.engine.inference import Evaluation, evaluate
 from lib.export import OnnxNetwork, is_onnx
 from lib.models import fold_batch_norm, load_weights, read_checkpoint
@@ -104,7 +105,15 @@ class PoseEstimator:
             if cfg.TEST.FOLD_BN:
                 fold_batch_norm(network.eval())
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
-        return cls(task, place(network, chosen), chosen, build_precision(cfg, chosen))
+        precision = build_precision(cfg, chosen)
+        provider = network.provider if isinstance(network, OnnxNetwork) else ""
+        if device is None and cfg.REQUIRE_GPU and provider == "CPUExecutionProvider":
+            raise ConfigError(
+                f"REQUIRE_GPU is true, but onnxruntime runs {weights} on the CPU: install "
+                "onnxruntime-gpu, or leave REQUIRE_GPU (and --require-gpu) out."
+            )
+        logger.info("device: %s", describe_device(chosen, precision, provider=provider))
+        return cls(task, place(network, chosen), chosen, precision)
 
     @property
     def skeleton(self) -> Skeleton:

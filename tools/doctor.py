@@ -47,12 +47,20 @@ def main(argv: list[str] | None = None) -> bool:
     """Print the findings; return whether nothing is wrong."""
     parser = argparse.ArgumentParser(description="Say what is there and what to mend.")
     parser.add_argument("--cfg", metavar="FILE", help="look at the data and weights of this YAML")
+    parser.add_argument(
+        "--require-gpu",
+        dest="keys",
+        action="append_const",
+        const="REQUIRE_GPU=true",
+        help="with --cfg: FIX if this YAML would run on the CPU",
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
     args = parser.parse_args(argv)
     healthy = section("packages", packages)
     healthy &= section("machine", machine)
     if args.cfg:
-        cfg = load_config(args.cfg, args.overrides)
+        cfg = load_config(args.cfg, [*args.overrides, *(args.keys or [])])
+        healthy &= section("device", lambda: device_of(cfg))
         healthy &= section("training data", lambda: people_of(cfg, train=True))
         healthy &= section("test data", lambda: people_of(cfg, train=False))
         healthy &= section("boxes", lambda: boxes_of(cfg))
@@ -101,20 +109,32 @@ def version(names: tuple[str, ...]) -> str | None:
 
 def machine() -> Iterator[Finding]:
     """Look at processors, GPUs and disk."""
-    import torch
+    from lib.engine.device import why_no_gpu
+    from lib.engine.hardware import devices_here
 
-    yield GOOD, f"{os.cpu_count()} CPU cores, torch uses {torch.get_num_threads()} threads"
-    if not torch.cuda.is_available():
-        why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no driver"
-        yield NOTE, f"no GPU ({why}): everything runs, training is slow"
-    for n in range(torch.cuda.device_count()):
-        memory = torch.cuda.get_device_properties(n).total_memory / 2**30
-        yield GOOD, f"GPU {n}: {torch.cuda.get_device_name(n)}, {memory:.0f} GiB"
+    found = list(devices_here())
+    yield GOOD, f"{os.cpu_count()} cores of {found[0]}"
+    yield from ((GOOD, device) for device in found[1:])
+    if len(found) == 1:
+        yield NOTE, f"{why_no_gpu()}: everything runs, training is slow"
+    if version(("onnxruntime", "onnxruntime-gpu")):
+        import onnxruntime
+
+        yield GOOD, f"ONNX files can run in {', '.join(onnxruntime.get_available_providers())}"
     free = shutil.disk_usage(Path.cwd()).free
     kind = GOOD if free > LITTLE_DISK else NOTE
     yield kind, f"{free / 2**30:.0f} GiB free in {Path.cwd()}"
     if not cv2.useOptimized():
         yield NOTE, "OpenCV runs without its fast paths (cv2.useOptimized())"
+
+
+def device_of(cfg: CfgNode) -> Iterator[Finding]:
+    """Say where this YAML would run; what REQUIRE_GPU refuses is a finding."""
+    from lib.engine.device import build_precision, setup_device
+    from lib.engine.hardware import describe_device
+
+    device, gpus = setup_device(cfg)
+    yield GOOD, describe_device(device, build_precision(cfg, device), gpus)
 
 
 def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from lib.utils.logging import setup_logging
 
 if TYPE_CHECKING:
     from lib.api import PoseEstimator
+    from lib.engine.device import setup_device
 
 logger = logging.getLogger(__name__)
 ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt"}
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     cfg, args = parse_config(parser, argv)
 
     from lib.api import PoseEstimator
+    from lib.engine.device import setup_device
     from lib.export import is_onnx
     from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
 
@@ -47,6 +49,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     weights = None if args.untrained else find_weights(cfg, folder)
     if weights is not None and is_onnx(weights):
         raise ConfigError(f"{weights} is an exported file already; name a checkpoint.")
+    if cfg.REQUIRE_GPU:  # traced and compared on the CPU, but asked for is asked for
+        setup_device(cfg)
     estimator = PoseEstimator.from_config(cfg, weights, device="cpu")
     card = build_card(cfg, estimator, weights)
     base = args.out or str(folder / "model")

@@ -57,6 +57,13 @@ def config_parser(
     parser.add_argument(
         "--offline", action="store_true", help="take weights from the disk and the cache only"
     )
+    parser.add_argument(
+        "--require-gpu",
+        dest="keys",
+        action="append_const",
+        const="REQUIRE_GPU=true",
+        help="stop (exit code 2) rather than run on the CPU",
+    )
     for flag in _LEGACY:
         parser.add_argument(flag, help=argparse.SUPPRESS, default=None)
     return parser

@@ -31,7 +31,8 @@ def _run() -> CfgNode:
             "OUTPUT_DIR": "output",  # run folders: OUTPUT_DIR/<dataset>/<model>/<name of the YAML>
             "LOG_DIR": "log",  # TensorBoard files, same sub-folders
             "DATA_DIR": "",  # put before DATASET.ROOT, MODEL.PRETRAINED, TEST.MODEL_FILE
-            "GPUS": (0,),  # several: DataParallel in one process; torchrun ignores them
+            "GPUS": (0,),  # several: DataParallel; torchrun ignores them; (): the CPU
+            "REQUIRE_GPU": False,  # stop rather than run on the CPU; as the flag --require-gpu
             "WORKERS": 4,  # loader processes per training process
             "PRINT_FREQ": 20,  # steps between log lines
             "AUTO_RESUME": False,  # continue the run folder's checkpoint if there is one

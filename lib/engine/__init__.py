@@ -12,6 +12,7 @@
 ``checkpointing``  files written whole or not at all
 ``inference``      predict and score a split, over all processes
 ``distributed``    processes under torchrun     ``parallel``  wrapping a network for them
+``hardware``  what a program says about where it runs
 ``device``         GPU or CPU, precision        ``signals``   SIGTERM and SIGINT
 ``records``        metrics.jsonl, TensorBoard, progress    ``summary``  the start-up lines
 """

@@ -27,7 +27,7 @@ class Precision:
     """Number format of the forward pass.
 
     Attributes:
-        device_type: ``cpu`` or ``cuda``.
+        device_type: ``cpu``, ``cuda`` or ``mps``.
         dtype: format under autocast; None computes in float32.
     """
 
@@ -47,14 +47,14 @@ class Precision:
 
 
 def build_precision(cfg: CfgNode, device: torch.device) -> Precision:
-    """Read ``FP16.ENABLED`` and ``FP16.DTYPE``; the CPU always takes bfloat16."""
+    """Read ``FP16.ENABLED`` and ``FP16.DTYPE``; CPUs and Apple's GPUs always take bfloat16."""
     if not cfg.FP16.ENABLED:
         return Precision(device.type)
     name = cfg.FP16.DTYPE
-    if device.type == "cpu":
+    if device.type != "cuda":  # their loss scaling is not torch's
         if name == "float16":
-            logger.warning("FP16.DTYPE float16 is for GPUs; the CPU uses bfloat16.")
-        return Precision("cpu", torch.bfloat16)
+            logger.warning("FP16.DTYPE float16 is for CUDA; %s uses bfloat16.", device.type)
+        return Precision(device.type, torch.bfloat16)
     if name == "auto":
         name = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     return Precision(device.type, _DTYPES[name])
@@ -67,22 +67,35 @@ def choose_gpus(gpus: Sequence[int], world: World) -> list[int]:
     """
     count = torch.cuda.device_count()
     if count == 0:
-        if len(gpus) > 1:
-            logger.warning("GPUS %s: there is no GPU here, running on the CPU.", tuple(gpus))
+        if gpus and not has_mps():
+            logger.warning("GPUS %s: %s; running on the CPU.", tuple(gpus), why_no_gpu())
         return []
     if torch.distributed.is_initialized():
         return [world.local_rank % count]
     present = [gpu for gpu in gpus if 0 <= gpu < count]
     if len(present) < len(gpus):
-        logger.warning("GPUS %s: this machine has %d; using %s.", tuple(gpus), count, present)
+        used = present or "the CPU"
+        logger.warning("GPUS %s: this machine has %d; using %s.", tuple(gpus), count, used)
     return present
+
+
+def has_mps() -> bool:
+    """Return whether this machine has a GPU of Apple's that torch can use."""
+    return torch.backends.mps.is_available()
+
+
+def why_no_gpu() -> str:
+    """Return why CUDA finds no GPU, as far as torch knows."""
+    if torch.version.cuda is None:
+        return "there is no GPU that this PyTorch, built without CUDA, could use"
+    return "there is no GPU here, or no driver for it"
 
 
 def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
     """Apply the ``CUDNN`` flags and return this process's device and its GPU numbers.
 
     Raises:
-        ConfigError: there are more processes than GPUs on this machine.
+        ConfigError: there are more processes than GPUs on this machine, or none with REQUIRE_GPU.
     """
     torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
     torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
@@ -94,7 +107,27 @@ def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
             f"--nproc_per_node {count}."
         )
     gpus = choose_gpus(cfg.GPUS, world)
-    return torch.device("cuda", gpus[0]) if gpus else torch.device("cpu"), gpus
+    device = _device_of(gpus, cfg.GPUS)
+    if cfg.REQUIRE_GPU and device.type == "cpu":
+        reason = why_no_gpu() if not count else f"GPUS {tuple(cfg.GPUS)} names none of the {count}"
+        raise ConfigError(
+            f"REQUIRE_GPU is true, but {reason}. Leave it (or --require-gpu) out to use the CPU."
+        )
+    return device, gpus
+
+
+def _device_of(gpus: Sequence[int], wanted: Sequence[int]) -> torch.device:
+    """Return the first of ``gpus``; failing that Apple's GPU, for which any number stands."""
+    if gpus:
+        return torch.device("cuda", gpus[0])
+    if not wanted or torch.cuda.device_count() or not has_mps():
+        return torch.device("cpu")
+    if torch.distributed.is_initialized():
+        logger.warning("Apple's GPU cannot be shared by processes; running on the CPU.")
+        return torch.device("cpu")
+    if len(wanted) > 1:
+        logger.warning("GPUS %s: this machine has one, Apple's (mps); using it.", tuple(wanted))
+    return torch.device("mps")
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
@@ -104,6 +137,8 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     gradients have others, which ``DistributedDataParallel`` would have to copy.
     """
     network = network.to(device)
+    if device.type == "mps":  # gains nothing from channels-last
+        return network
     for tensor in itertools.chain(network.parameters(), network.buffers()):
         if tensor.dim() == 4 and not tensor.is_contiguous(memory_format=torch.channels_last):
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)

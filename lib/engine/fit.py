@@ -121,6 +121,7 @@ def build_trainer(
         batch=batch,
         accumulate=cfg.TRAIN.ACCUMULATE,
         workers=stream.workers,
+        precision=step.precision,
     )
     logger.info("%s\n%s", folder, summary)
     if world.is_main:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch import nn
 
+from lib.engine.device import Precision
 from lib.engine.distributed import World
+from lib.engine.hardware import describe_device
 from lib.engine.optim import describe_groups
 from lib.engine.state import TrainState
 
@@ -21,6 +22,7 @@ def describe_run(
     batch: int,
     accumulate: int,
     workers: int,
+    precision: Precision,
 ) -> str:
     """Return the start-up summary, several lines.
 
@@ -32,12 +34,13 @@ def describe_run(
         batch: samples per batch of this process.
         accumulate: batches per optimiser step.
         workers: loader processes of this process.
+        precision: number format of the forward pass.
     """
     plan = state.plan
     effective = batch * world.size * accumulate
     frozen = list(frozen_parts(state.network))
     lines = [
-        f"device     {_device(state.device, gpus)}, {world.size} process(es)",
+        f"device     {describe_device(state.device, precision, gpus)}, {world.size} process(es)",
         f"data       {samples} samples, {plan.steps_per_pass} steps per epoch, {workers} loader "
         "process(es) each",
         f"batch      {effective} = {batch} x {world.size} process(es) x {accumulate} accumulated",
@@ -62,13 +65,6 @@ def frozen_parts(module: nn.Module, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}.{name}".lstrip(".")
     for name, child in module.named_children():
         yield from frozen_parts(child, f"{prefix}.{name}".lstrip("."))
-
-
-def _device(device: torch.device, gpus: list[int]) -> str:
-    if device.type == "cpu":
-        return f"CPU with {torch.get_num_threads()} thread(s)"
-    names = ", ".join(torch.cuda.get_device_name(gpu) for gpu in gpus)
-    return f"GPU {', '.join(map(str, gpus))} ({names})"
 
 
 def _parameters(network: nn.Module) -> str:

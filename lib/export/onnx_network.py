@@ -51,6 +51,7 @@ class OnnxNetwork(nn.Module):
                 f"{path} must have one input, images (B, 3, height, width), but has {found}."
             )
         self._input = inputs[0].name
+        self.provider: str = self._session.get_providers()[0]  # the one that runs, after fallbacks
         self.input_shape: list[Any] = inputs[0].shape
         self.output_shapes = [node.shape for node in self._session.get_outputs()]
         self.card = unpack_card(self._session.get_modelmeta().custom_metadata_map)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -30,6 +31,15 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
             raise
         place = f"{error.filename}{fault_in(error.filename)}: " if error.filename else ""
         sys.stderr.write(f"error: {place}{error.strerror}; {advice}.\n")
+        sys.exit(2)
+    except NotImplementedError as error:
+        operator = re.search(r"operator '([^']+)'.*\bMPS\b", str(error), re.DOTALL)
+        if operator is None:
+            raise
+        sys.stderr.write(
+            f"error: Apple's GPU (mps) has no operator {operator[1]}; set the environment variable "
+            "PYTORCH_ENABLE_MPS_FALLBACK=1 to run it on the CPU, or run all there: GPUS '()'.\n"
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -41,6 +41,8 @@ def rng_state(device: torch.device | None = None) -> RngState:
     }
     if device is not None and device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
+    if device is not None and device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -54,6 +56,8 @@ def restore_rng(state: RngState, device: torch.device | None = None) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if device is not None and device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+    if device is not None and device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"].cpu())
 
 
 @contextmanager

@@ -72,12 +72,73 @@ def test_more_processes_than_gpus_is_an_error(monkeypatch):
         setup_device(toy_config())
 
 
-def test_no_gpu_is_worth_a_word_only_if_several_were_wanted(monkeypatch, caplog):
+@pytest.fixture
+def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert choose_gpus([0], World()) == []
+    monkeypatch.setattr(device, "has_mps", lambda: False)
+
+
+@pytest.fixture
+def apple(monkeypatch):
+    """A machine with one GPU of Apple's."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(device, "has_mps", lambda: True)
+
+
+@pytest.mark.parametrize("gpus", [[0], [0, 1, 2, 3]])
+def test_one_missing_gpu_is_said_as_clearly_as_four(no_gpu, caplog, gpus):
+    assert choose_gpus(gpus, World()) == []
+    assert f"GPUS {tuple(gpus)}: there is no GPU" in caplog.text
+    assert "running on the CPU" in caplog.text
+    caplog.clear()
+    assert choose_gpus([], World()) == []  # asked for
     assert not caplog.text
-    assert choose_gpus([0, 1], World()) == []
-    assert "on the CPU" in caplog.text
+
+
+def test_a_number_beyond_those_of_the_machine(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_gpus([1], World()) == []
+    assert "GPUS (1,): this machine has 1; using the CPU." in caplog.text
+
+
+@pytest.mark.parametrize("version", [None, "12.8"])
+def test_a_gpu_that_is_required(no_gpu, monkeypatch, version):
+    monkeypatch.setattr(torch.version, "cuda", version)
+    reason = "built without CUDA" if version is None else "no driver"
+    with pytest.raises(ConfigError, match=f"REQUIRE_GPU is true, but .*{reason}"):
+        setup_device(toy_config(ROOT__REQUIRE_GPU=True))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert setup_device(toy_config(ROOT__REQUIRE_GPU=True))[0] == torch.device("cuda", 0)
+    with pytest.raises(ConfigError, match=r"GPUS \(7,\) names none of the 2"):
+        setup_device(toy_config(ROOT__REQUIRE_GPU=True, ROOT__GPUS=(7,)))
+
+
+def test_apples_gpu(apple, caplog):
+    for gpus in ((0,), (3,)):
+        assert setup_device(toy_config(ROOT__GPUS=gpus, ROOT__REQUIRE_GPU=True)) == (
+            torch.device("mps"),
+            [],
+        )
+    assert not caplog.text
+    assert setup_device(toy_config(ROOT__GPUS=(0, 1)))[0].type == "mps"
+    assert "GPUS (0, 1): this machine has one, Apple's" in caplog.text
+    assert setup_device(toy_config(ROOT__GPUS=()))[0].type == "cpu"
+
+
+def test_processes_do_not_share_apples_gpu(apple, monkeypatch, caplog):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    assert device._device_of([], [0]).type == "cpu"
+    assert "cannot be shared by processes" in caplog.text
+
+
+def test_apples_gpu_computes_in_bfloat16_without_a_scaler():
+    mps = torch.device("mps")
+    for name in ("auto", "float16"):
+        precision = build_precision(toy_config(FP16__ENABLED=True, FP16__DTYPE=name), mps)
+        assert precision == Precision("mps", torch.bfloat16)
+        assert not precision.needs_scaler
+        assert precision.autocast().device == "mps"
+    assert build_precision(toy_config(), mps) == Precision("mps", None)
 
 
 def test_convolutions_become_channels_last_and_ambiguous_ones_keep_their_strides():

@@ -2,6 +2,7 @@ import torch
 from torch import nn
 from toys.toy_task import ToyNet, toy_config
 
+from lib.engine.device import Precision
 from lib.engine.distributed import World
 from lib.engine.ema import WeightAverage
 from lib.engine.optim import build_optimizer
@@ -33,9 +34,17 @@ def test_summary_says_device_world_batch_groups_and_frozen_layers():
         device=torch.device("cpu"),
         seed=1,
     )
-    text = describe_run(*(state, World(size=3), []), samples=60, batch=2, accumulate=2, workers=4)
+    text = describe_run(
+        *(state, World(size=3), []),
+        samples=60,
+        batch=2,
+        accumulate=2,
+        workers=4,
+        precision=Precision(),
+    )
     for part in (
-        "CPU with", "3 process", "60 samples, 5 steps per epoch", "12 = 2 x 3", "20 steps",
+        "CPU (", "GiB), float32, ", "thread(s), 3 process",
+        "60 samples, 5 steps per epoch", "12 = 2 x 3", "20 steps",
         "316 parameters, 176 trained", "frozen     conv", "Adam at 0.01", "decay 0.9",
     ):  # fmt: skip
         assert part in text, text

@@ -36,5 +36,18 @@ def test_the_folder_that_cannot_be_made_is_named(tmp_path, capsys):
     assert f"({tmp_path / 'file'} is no folder)" in capsys.readouterr().err
 
 
+def test_an_operator_that_apples_gpu_lacks_is_named(capsys):
+    error = NotImplementedError(
+        "The operator 'aten::_fancy' is not currently implemented for the MPS device. If you want "
+        "this op to be considered ... set the environment variable `PYTORCH_ENABLE_MPS_FALLBACK=1`"
+    )
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: fail(error))
+    assert left.value.code == 2
+    assert "has no operator aten::_fancy; set" in capsys.readouterr().err
+    with pytest.raises(NotImplementedError):
+        run_tool(lambda: fail(NotImplementedError("ours")))
+
+
 def fail(error):
     raise error
