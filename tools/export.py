@@ -22,7 +22,6 @@ from lib.utils.logging import setup_logging
 
 if TYPE_CHECKING:
     from lib.api import PoseEstimator
-    from lib.engine.device import setup_device
 
 logger = logging.getLogger(__name__)
 ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt"}

@@ -37,8 +37,9 @@ def words(tmp_path, tiny_config):
 @pytest.mark.parametrize("way", ["--require-gpu", "REQUIRE_GPU=true"])
 def test_no_slow_run_instead(no_gpu, words, capsys, tmp_path, tool, way):
     main = load_script(f"tools/{tool}.py").main
+    at = words[tool].index("--cfg") + 2
     with pytest.raises(SystemExit) as left:
-        run_tool(lambda: main([*words[tool][:-2], way, *words[tool][-2:]]))
+        run_tool(lambda: main([*words[tool][:at], way, *words[tool][at:]]))
     assert left.value.code == 2
     assert "error: REQUIRE_GPU is true, but there is no GPU" in capsys.readouterr().err
     assert not list(tmp_path.rglob("metrics*"))
