@@ -137,7 +137,7 @@ class Index:
             WeightsError: there are none, with the reason.
         """
         parts = Path(yaml).with_suffix("").parts
-        for below in ("/".join(parts[-n:]) for n in (3, 4)):
+        for below in ("/".join(parts[-n:]) for n in range(1, len(parts) + 1)):
             if below in self.experiments:
                 return self.find(self.experiments[below])
             starts = [start for start in self.without if below.startswith(start)]

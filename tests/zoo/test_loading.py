@@ -7,6 +7,7 @@ from layouts import published_layout
 
 from lib.config import load_config
 from lib.models import build_model, load_pretrained, load_weights
+from lib.tasks import build_task
 from lib.zoo.index import load_index
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*which is a no-op")
@@ -38,18 +39,18 @@ def cases(use):
 def built(entry):
     if not entry.yaml.is_file():
         pytest.skip(f"{entry.experiment} is not there yet")
-    settings = [word for word in entry.settings if not word.startswith("DATASET.SKELETON")]
-    cfg = load_config(entry.yaml, settings)
+    cfg = load_config(entry.yaml, entry.settings)
     with torch.device("meta"):
         return cfg, build_model(cfg)
 
 
 @pytest.mark.parametrize("entry", list(cases("pose")))
 def test_a_pose_file_fills_everything(entry):
-    _, network = built(entry)
+    cfg, network = built(entry)
     report = load_weights(network, {"state_dict": published_layout(entry, network)})
     assert (report.missing, report.unexpected, report.mismatched) == ([], [], [])
     assert report.filled == 1
+    assert build_task(cfg).skeleton.num_joints == entry.joints
 
 
 @pytest.mark.parametrize("entry", list(cases("trunk")))
