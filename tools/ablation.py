@@ -118,7 +118,9 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     setup_logging()
     rows = run(args)
     Path(args.out).mkdir(parents=True, exist_ok=True)
-    (Path(args.out) / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (Path(args.out) / "ablation.json").write_text(
+        json.dumps(rows, indent=1) + "\n", encoding="utf-8"
+    )
     print(table(rows))
     return rows
 

@@ -109,7 +109,9 @@ def kinds_by_row(flags: dict[str, np.ndarray]) -> dict[int, list[str]]:
 def report(people: PersonTable, flags: dict[str, np.ndarray], path: Path) -> None:
     """Print how many annotations are suspicious, write which."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json_text({kind: people.ids[rows] for kind, rows in flags.items()}) + "\n")
+    path.write_text(
+        json_text({kind: people.ids[rows] for kind, rows in flags.items()}) + "\n", encoding="utf-8"
+    )
     print(f"{len(people)} annotated people")
     for kind, rows in flags.items():
         print(f"  {len(rows):6d} {kind}")

@@ -88,7 +88,7 @@ def finish(
     if with_joints:
         report["per_joint"] = per_joint(cfg, estimator.skeleton, evaluation.files)
     draft.mkdir(parents=True, exist_ok=True)
-    (draft / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+    (draft / "metrics.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     save_config(cfg, draft / "config.yaml")
     with moving_files(folder):
         earlier = keep_earlier(folder, report)
@@ -105,7 +105,7 @@ def keep_earlier(folder: Path, report: dict[str, Any]) -> Path | None:
     It takes a copy of ``config.yaml`` with it, so that its folder is a run folder, too.
     """
     try:
-        before = json.loads((folder / "metrics.json").read_text())
+        before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError:  # damaged

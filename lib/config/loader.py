@@ -93,7 +93,7 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
 
 def save_config(cfg: CfgNode, path: str | Path) -> None:
     """Write the resolved tree; ``load_config`` of that file returns an equal one."""
-    Path(path).write_text(config_text(cfg))
+    Path(path).write_text(config_text(cfg), encoding="utf-8")
 
 
 def config_text(cfg: CfgNode) -> str:
@@ -129,7 +129,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"No configuration file {path}{fault_in(path)}.{did_you_mean(str(path), siblings)}"
         )
-    return _tree(path.read_text(), str(path))
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors of Windows put a mark in front
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} must be a text in UTF-8 ({error}); save it so.") from None
+    return _tree(text, str(path))
 
 
 def _tree(text: str, path: str) -> dict[str, Any]:

@@ -304,8 +304,11 @@ def _alias(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the renaming to the disk as well."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Force the renaming to the disk as well, where folders can be opened (not on Windows)."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
     try:
         os.fsync(descriptor)
     finally:

@@ -212,7 +212,7 @@ def trim_metrics(folder: Path, step: int, *, evaluated: bool) -> None:
     if not path.exists():
         return
     kept = []
-    for text in path.read_text().splitlines():
+    for text in path.read_text(encoding="utf-8").splitlines():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:  # cut off by a kill
@@ -221,7 +221,7 @@ def trim_metrics(folder: Path, step: int, *, evaluated: bool) -> None:
         if line["step"] <= limit:
             kept.append(text)
     part = path.with_name(path.name + ".part")
-    part.write_text("".join(f"{text}\n" for text in kept))
+    part.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
     part.replace(path)
 
 

@@ -136,7 +136,8 @@ class TrainStream:
         if self._loader is None:
             self._loader = DataLoader(**self._options)
         iterator = iter(self._loader)
-        if threading.current_thread() is threading.main_thread():
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and hasattr(signal, "SIGCHLD"):  # Windows has none
             # torch's handler would raise a worker's death wherever this process happens to be, also
             # half-way through an optimiser step; waiting for a batch notices it as well.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -132,7 +132,7 @@ class CocoEvaluator:
         results.mkdir(parents=True, exist_ok=True)
         file = results / f"keypoints_{self.set_name}_results_{self.rank}.json"
         content = json.dumps(self.rows(), allow_nan=False)
-        file.write_text(content)
+        file.write_text(content, encoding="utf-8")
         if self.scored:
             return [file]
         archive = results / f"person_keypoints_{self.set_name}_{self.submission}_results.zip"

@@ -106,7 +106,7 @@ def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> R
         folder=base,
         report=report,
         history=history,
-        settings=settings.read_text() if settings.is_file() else "",
+        settings=settings.read_text(encoding="utf-8") if settings.is_file() else "",
         source=source,
         skeleton=skeleton,
         results=_newest_results(base),
@@ -167,7 +167,7 @@ def _newest_results(folder: Path) -> Path | None:
 def _history(file: Path) -> list[dict[str, Any]]:
     """Return the lines; one that a kill cut off is left out."""
     lines = []
-    for text in file.read_text().splitlines():
+    for text in file.read_text(encoding="utf-8").splitlines():
         try:
             lines.append(json.loads(text))
         except json.JSONDecodeError:

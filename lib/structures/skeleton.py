@@ -111,7 +111,7 @@ def load_skeleton(name_or_file: str) -> Skeleton:
     if not path.is_file():
         known = [file.stem for file in SKELETON_FOLDER.glob("*.yaml")]
         raise DataError(f"No skeleton '{name_or_file}'.{did_you_mean(name_or_file, known)}")
-    return skeleton_from_dict(yaml.safe_load(path.read_text()), str(path))
+    return skeleton_from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
 
 
 def is_shipped(skeleton: Skeleton) -> bool:

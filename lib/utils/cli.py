@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 import sys
 from collections.abc import Callable
@@ -17,6 +18,9 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
 
     Any other exception is a fault of ours and keeps its traceback.
     """
+    for stream in (sys.stdout, sys.stderr):  # Windows' consoles lack letters that names may have
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         main()
     except UserError as error:

@@ -16,6 +16,8 @@ def fault_in(path: str | Path) -> str:
     The last part alone missing needs no more words, unless only its capital letters differ.
     """
     path = Path(path)
+    if os.sep == "/" and "\\" in str(path) and not path.exists():
+        return f" (folders are parted by / here: {str(path).replace(chr(92), '/')})"
     for part in (*reversed(path.parents), path):
         if not part.exists():
             near = _other_case(part)

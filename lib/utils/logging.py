@@ -40,7 +40,7 @@ def setup_logging(folder: Path | None = None, *, rank: int = 0) -> None:
     handlers: list[logging.Handler] = [console]
     if folder is not None and rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(folder / "train.log"))
+        handlers.append(logging.FileHandler(folder / "train.log", encoding="utf-8"))
         handlers[-1].setFormatter(logging.Formatter(layout, "%Y-%m-%d %H:%M:%S"))
     for handler in handlers:
         handler.setLevel(logging.INFO if rank == 0 else logging.WARNING)

@@ -30,7 +30,7 @@ def available_cpus() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
     try:
-        quota, period = _CPU_QUOTA.read_text().split()
+        quota, period = _CPU_QUOTA.read_text(encoding="utf-8").split()
         return max(1, min(cores, -(-int(quota) // int(period))))
     except (OSError, ValueError):  # no control group, or its quota is "max"
         return cores

@@ -40,7 +40,7 @@ class ListFile:
     def __init__(self, path: Path, head: str = "[", tail: str = "]") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._file = path.open("w")
+            self._file = path.open("w", encoding="utf-8")
         except OSError as error:
             raise DataError(f"Cannot write '{path}': {error.strerror}.") from None
         self.path = path

@@ -236,7 +236,7 @@ def _receive(address: str, part: Path) -> None:
     if start:
         headers["Range"] = f"bytes={start}-"
         if mark.is_file():
-            headers["If-Range"] = mark.read_text()
+            headers["If-Range"] = mark.read_text(encoding="utf-8")
     try:
         request = urllib.request.Request(address, headers=headers)
         # Not urlopen: that keeps the proxies of its first call.
@@ -250,7 +250,7 @@ def _receive(address: str, part: Path) -> None:
         start = start if getattr(response, "status", 200) == 206 else 0
         etag = response.headers.get("ETag")
         if etag and not etag.startswith("W/"):
-            mark.write_text(etag)
+            mark.write_text(etag, encoding="utf-8")
         _copy(response, part, start)
     mark.unlink(missing_ok=True)
 

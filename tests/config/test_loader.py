@@ -327,3 +327,16 @@ def test_wrong_entries_of_a_mix_are_named(write, words, message):
 def test_a_mix_needs_target_weights(write):
     with pytest.raises(ConfigError, match="USE_TARGET_WEIGHT must be true for a mix"):
         load_config(write(MIXED), ["LOSS.USE_TARGET_WEIGHT=false"])
+
+
+def test_files_of_other_editors(tmp_path):
+    """A mark in front, line ends of Windows, letters beyond ASCII; and what is not UTF-8."""
+    path = tmp_path / "a.yaml"
+    path.write_bytes("OUTPUT_DIR: läufe\r\nWORKERS: 3\r\n".encode("utf-8-sig"))
+    cfg = load_config(path)
+    assert (cfg.OUTPUT_DIR, cfg.WORKERS) == ("läufe", 3)
+    save_config(cfg, tmp_path / "b.yaml")
+    assert load_config(tmp_path / "b.yaml").OUTPUT_DIR == "läufe"
+    path.write_bytes("OUTPUT_DIR: läufe\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"a\.yaml must be a text in UTF-8"):
+        load_config(path)

@@ -142,6 +142,20 @@ def _no_links(source, target):
     raise OSError(1, "Operation not permitted")
 
 
+def test_folders_that_cannot_be_opened_as_on_windows(tmp_path, monkeypatch):
+    real = os.open
+
+    def refuse_folders(path, *args, **kwargs):
+        if os.path.isdir(path):  # noqa: PTH112
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse_folders)
+    store = CheckpointStore(tmp_path)
+    store.save(payload(3), 3)
+    assert value_of(store.read()) == 3
+
+
 def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog):
     store = CheckpointStore(tmp_path, keep_last=1)
     store.save(payload(3), 3)

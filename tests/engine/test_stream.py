@@ -104,3 +104,20 @@ def test_worker_that_always_dies_is_an_error(impatient):
 
     with pytest.raises(DataError, match=r"3 times in a row .*WORKERS"):
         list(stream(1, {5: die}).batches(0))
+
+
+def test_systems_without_sigchld(monkeypatch):
+    monkeypatch.delattr(signal, "SIGCHLD")
+    assert len(list(stream().batches(0))) == 4
+
+
+@pytest.mark.slow
+def test_loader_processes_that_are_spawned(monkeypatch):
+    """As on macOS and Windows: everything they need is sent to them."""
+    wanted = list(stream().batches(1))
+    monkeypatch.setattr("lib.utils.workers.sys.platform", "darwin")
+    source = stream(workers=1)
+    source._options["multiprocessing_context"] = "spawn"
+    found = list(source.batches(1))
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert torch.equal(mine.batch["image"], theirs.batch["image"])

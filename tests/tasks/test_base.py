@@ -1,15 +1,19 @@
 """What the engine may ask of a task and of its training data, and what it gets by default."""
 
+import pickle
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from tinyrcnn import write_config
 
+from lib.config import load_config
 from lib.datasets import bottomup, detection, topdown
 from lib.datasets.base import TrainData
 from lib.tasks.base import Task
-from lib.tasks.build import TASKS
+from lib.tasks.build import TASKS, build_task
 from tests.toys.toy_task import ToyData, ToyTask
 
 LIB = Path(__file__).parents[2] / "lib"
@@ -66,3 +70,27 @@ def test_several_images_one_after_the_other():
     assert task.group_ids() is None
     assert task.splits_batches
     assert not task.takes_boxes
+
+
+def _parts(task):
+    """What loader processes are sent where they are spawned."""
+    return task.build_train_dataset(), task.collate
+
+
+@pytest.mark.parametrize("kind", ["topdown", "bottomup", "rcnn"])
+def test_loader_processes_can_be_sent_what_they_need(kind, make, tiny_config, synthpose, tmp_path):
+    if kind == "bottomup":
+        task = make()
+    elif kind == "topdown":
+        task = build_task(load_config(tiny_config))
+    else:
+        task = build_task(load_config(write_config(tmp_path, synthpose)))
+    data, collate = _parts(task)
+    sent_data, sent_collate = pickle.loads(pickle.dumps((data, collate)))
+    keys = [(2, 0), (2, 1)]
+    mine, theirs = collate(data.batch(keys)), sent_collate(sent_data.batch(keys))
+    assert mine.keys() == theirs.keys()
+    for name in ("image", "images"):
+        for one, other in zip(mine.get(name, ()), theirs.get(name, ()), strict=True):
+            assert torch.equal(one, other)
+    pickle.dumps(task.build_test_loader())

@@ -1,5 +1,7 @@
 import errno
+import io
 import os
+import sys
 
 import pytest
 
@@ -47,6 +49,16 @@ def test_an_operator_that_apples_gpu_lacks_is_named(capsys):
     assert "has no operator aten::_fancy; set" in capsys.readouterr().err
     with pytest.raises(NotImplementedError):
         run_tool(lambda: fail(NotImplementedError("ours")))
+
+
+def test_letters_that_a_console_lacks_stop_nobody(monkeypatch):
+    """Code page 1252 has no Polish l."""
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: print("Ł.jpg", flush=True))
+    assert left.value.code == 0
+    assert console.buffer.getvalue().strip() == b"?.jpg"
 
 
 def fail(error):

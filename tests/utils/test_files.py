@@ -68,6 +68,15 @@ def test_the_part_of_a_path_that_is_at_fault(tmp_path, path, words):
     assert bool(found) == bool(words)
 
 
+def test_paths_of_windows_are_explained(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    found = fault_in(f"{tmp_path}/a\\b\\c.json")
+    assert found == f" (folders are parted by / here: {tmp_path}/a/b/c.json)"
+    odd = tmp_path / "odd\\name"
+    odd.write_text("", encoding="utf-8")
+    assert fault_in(odd) == ""
+
+
 def test_relative_paths_and_closed_folders(tmp_path, monkeypatch):
     (tmp_path / "a/b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)

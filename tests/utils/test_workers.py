@@ -24,6 +24,15 @@ def test_workers_are_limited_to_the_cores_of_the_process(monkeypatch, caplog):
     assert limit_workers(16) == 1
 
 
+@pytest.mark.parametrize(
+    ("platform", "way"), [("win32", None), ("darwin", None), ("linux", "fork")]
+)
+def test_only_linux_forks(monkeypatch, platform, way):
+    monkeypatch.setattr(workers.sys, "platform", platform)
+    assert worker_options(2)["multiprocessing_context"] == way
+    assert worker_options(0)["multiprocessing_context"] is None
+
+
 def test_workers_are_forked_whatever_python_would_do(monkeypatch):
     monkeypatch.setattr(multiprocessing.context._default_context, "_actual_context", None)
     multiprocessing.set_start_method("forkserver")

@@ -62,5 +62,5 @@ def write_json(path: Path, content: Any) -> None:
     """Write compact JSON beside its place, then rename: readers never see half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, separators=(",", ":")))
+    draft.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     draft.replace(path)

@@ -158,7 +158,7 @@ def _marker(recipe: Recipe, *, complete: bool) -> dict[str, Any]:
 
 def _read_marker(out: Path) -> dict[str, Any] | None:
     try:
-        entry = json.loads((out / MARKER).read_text())
+        entry = json.loads((out / MARKER).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return None
     return entry if isinstance(entry, dict) else None
