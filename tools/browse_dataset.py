@@ -1,14 +1,16 @@
 """Look at the training data: ``python tools/browse_dataset.py --cfg experiments/....yaml``.
 
-Draws a contact sheet, one row per person: as annotated, as augmented (several draws), and the
-targets the network learns. Names suspicious annotations, and with ``--flagged`` shows only those.
+Draws a contact sheet. Top-down: one row per person, as annotated, as augmented (several draws), and
+the targets the network learns. Bottom-up and one-stage: one row per image, augmented (several
+draws), with what the network and its loss are given: masks, heatmaps, tags; boxes. Names suspicious
+annotations, and with ``--flagged`` shows only those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -29,6 +31,8 @@ from lib.utils.files import json_text
 from lib.utils.logging import setup_logging
 
 if TYPE_CHECKING:
+    import argparse
+
     from lib.codecs import Codec
     from lib.datasets.topdown import TrainCrops
 
@@ -45,22 +49,81 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
     cfg, args = parse_config(parser, argv)
 
-    from lib.datasets.topdown import TrainCrops
-    from lib.tasks.topdown_options import build_augmentation
+    from lib.tasks.build import task_kind
 
     setup_logging()
     out = Path(args.out) if args.out else run_folders(cfg, args.cfg)[0] / "browse"
     people, skeleton = load_people(cfg, train=args.split == "train")
     flags = inspect_people(people, skeleton)
     report(people, flags, out / "flags.json")
-    kinds = kinds_by_row(flags)
-    candidates = np.array(sorted(kinds)) if args.flagged else shown_people(people)
+    draw = sheet_of_people if task_kind(cfg) == "topdown" else sheet_of_images
+    sheet, shown = draw(cfg, args, people, skeleton, kinds_by_row(flags))
+    save_picture(out / "sheet.png", sheet)
+    print(f"{shown}: {out / 'sheet.png'}")
+    return {kind: len(rows) for kind, rows in flags.items()}
+
+
+def choose(cfg: CfgNode, args: argparse.Namespace, candidates: np.ndarray) -> list[int]:
+    """Return as many candidates as the sheet has rows, drawn by ``SEED``.
+
+    Raises:
+        DataError: there is none.
+    """
     if not len(candidates):
         raise DataError(
             "There is nobody to show" + (": no annotation is suspicious." * args.flagged)
         )
-    rng = np.random.default_rng(cfg.SEED)
-    chosen = rng.permutation(candidates)[: args.people]
+    return np.random.default_rng(cfg.SEED).permutation(candidates)[: args.people].tolist()
+
+
+def sheet_of_images(
+    cfg: CfgNode,
+    args: argparse.Namespace,
+    people: PersonTable,
+    skeleton: Skeleton,
+    kinds: dict[int, list[str]],
+) -> tuple[np.ndarray, str]:
+    """Return the sheet of a model of whole images, and how many images are on it."""
+    from lib.tasks import build_task
+    from lib.tasks.pictures import image_rows, sample_pictures, sheet_row, stack_rows
+
+    del skeleton
+    task: Any = build_task(cfg if args.split == "train" else trained_on_its_test_split(cfg))
+    rows = image_rows(task)
+    candidates = np.arange(len(rows))
+    if args.flagged:
+        candidates = candidates[np.isin(rows, people.image_index[sorted(kinds)])]
+    sheet = []
+    for index in choose(cfg, args, candidates):
+        views = [sample_pictures(task, (n, index), args.style) for n in range(max(1, args.views))]
+        sheet.append(sheet_row([view[0] for view in views] + views[-1][1:]))
+    return stack_rows(sheet), f"{len(sheet)} images"
+
+
+def trained_on_its_test_split(cfg: CfgNode) -> CfgNode:
+    """Return ``cfg`` with the files of the test split in place of the training's."""
+    node = cfg.clone()
+    node.defrost()
+    data = node.DATASET
+    data.DATASET = data.DATASET_TEST or data.DATASET
+    data.TRAIN_SET, data.ANNOTATION = data.TEST_SET, data.ANNOTATION_TEST
+    data.IMAGES = data.IMAGES_TEST
+    node.freeze()
+    return node
+
+
+def sheet_of_people(
+    cfg: CfgNode,
+    args: argparse.Namespace,
+    people: PersonTable,
+    skeleton: Skeleton,
+    kinds: dict[int, list[str]],
+) -> tuple[np.ndarray, str]:
+    """Return the sheet of a top-down model, and how many people are on it."""
+    from lib.datasets.topdown import TrainCrops
+    from lib.tasks.topdown_options import build_augmentation
+
+    chosen = choose(cfg, args, np.array(sorted(kinds)) if args.flagged else shown_people(people))
     codec = build_codec(cfg)
     data = TrainCrops(
         people,
@@ -72,11 +135,9 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     )
     sheet = [
         row_of(data, codec, row, max(1, args.views), kinds.get(row, []), args.style)
-        for row in chosen.tolist()
+        for row in chosen
     ]
-    save_picture(out / "sheet.png", np.concatenate(sheet))
-    print(f"{len(sheet)} people: {out / 'sheet.png'}")
-    return {kind: len(rows) for kind, rows in flags.items()}
+    return np.concatenate(sheet), f"{len(sheet)} people"
 
 
 def load_people(cfg: CfgNode, *, train: bool) -> tuple[PersonTable, Skeleton]:

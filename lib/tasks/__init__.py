@@ -4,6 +4,7 @@
 ``bottomup``  whole images, people grouped by tags (``bottomup_maps``, ``bottomup_options``)
 ``rcnn``      boxes and joints from one network, whole images
 ``splits``    files and evaluators of a data set's splits
+``pictures``  training samples of whole images, painted
 ``pixels``    bytes -> what networks see
 ``transfer``  to the device and back without a wait
 """

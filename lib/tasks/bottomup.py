@@ -63,6 +63,11 @@ class BottomUpTask(Task):
 
     def build_train_dataset(self) -> TrainImages:
         """Return augmented images of ``DATASET.TRAIN_SET`` that hold people or crowds."""
+        return self.train_images
+
+    @cached_property
+    def train_images(self) -> TrainImages:
+        """The training images with their augmentation."""
         check_training(self.cfg)
         node, source = self.cfg.DATASET, build_source(self.cfg, train=True)
         annotations = read_source(
@@ -158,24 +163,35 @@ class BottomUpTask(Task):
 
     # --- how it does that ---------------------------------------------------------------------
 
+    def heatmap_targets(self, stage: int, side: int, batch: Batch) -> Tensor | None:
+        """Return the heatmaps (B, K, side, side) that a stage learns; None if it learns none."""
+        if not self.cfg.LOSS.WITH_HEATMAPS_LOSS[stage]:
+            return None
+        sigma, widest = batch.get("sigma", self.cfg.DATASET.SIGMA), batch.get("max_sigma", 0.0)
+        return encode_heatmaps(batch["keypoints"][stage], batch["visible"], side, sigma, widest)
+
+    def tag_targets(self, stage: int, side: int, batch: Batch) -> Tensor | None:
+        """Return (B, N, K, 2), see `encode_tag_indices`; None if a stage learns no tags."""
+        if not self.cfg.LOSS.WITH_AE_LOSS[stage]:
+            return None
+        return encode_tag_indices(
+            batch["keypoints"][stage],
+            batch["visible"],
+            side,
+            max_people=self.cfg.DATASET.MAX_NUM_PEOPLE,
+            tag_per_joint=self.cfg.MODEL.TAG_PER_JOINT,
+        )
+
     def _stage_losses(self, stage: int, output: Tensor, batch: Batch) -> dict[str, Tensor]:
-        node, data = self.cfg.LOSS, self.cfg.DATASET
-        points, visible = batch["keypoints"][stage], batch["visible"]
+        node = self.cfg.LOSS
         side, losses = output.shape[-1], {}
-        if node.WITH_HEATMAPS_LOSS[stage]:
-            sigma, widest = batch.get("sigma", data.SIGMA), batch.get("max_sigma", 0.0)
-            target = encode_heatmaps(points, visible, side, sigma, widest)
+        target = self.heatmap_targets(stage, side, batch)
+        if target is not None:
             heatmaps = output[:, : self.cfg.MODEL.NUM_JOINTS]
             loss = masked_heatmap_loss(heatmaps, target, batch["masks"][stage])
             losses[f"heatmap_{stage}"] = loss.mean() * node.HEATMAPS_LOSS_FACTOR[stage]
-        if node.WITH_AE_LOSS[stage]:
-            indices = encode_tag_indices(
-                points,
-                visible,
-                side,
-                max_people=data.MAX_NUM_PEOPLE,
-                tag_per_joint=self.cfg.MODEL.TAG_PER_JOINT,
-            )
+        indices = self.tag_targets(stage, side, batch)
+        if indices is not None:
             tags = output[:, tag_offsets(self.cfg)[stage] :]
             push, pull = tag_loss(tags, indices, node.AE_LOSS_TYPE)
             losses[f"push_{stage}"] = push.mean() * node.PUSH_LOSS_FACTOR[stage]

@@ -68,7 +68,7 @@ class RcnnTask(Task):
             ConfigError: parts of the network would keep random weights.
         """
         self._check_start()
-        return self._train_images
+        return self.train_images
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Join images and targets to lists."""
@@ -78,7 +78,7 @@ class RcnnTask(Task):
         """Return 0 for wide images and 1 for the others: batches of one kind need less padding."""
         if not self.cfg.MODEL.EXTRA.INPUT.GROUP_ASPECT:
             return None
-        return self._train_images.aspect_groups()
+        return self.train_images.aspect_groups()
 
     def build_test_loader(self, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
         """Return all images of ``DATASET.TEST_SET``, those of like shape together."""
@@ -156,7 +156,8 @@ class RcnnTask(Task):
         return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
 
     @cached_property
-    def _train_images(self) -> TrainImages:
+    def train_images(self) -> TrainImages:
+        """The training images, whatever the network starts from."""
         source = self._source(train=True)
         skeleton = source_skeleton(source, self.cfg.DATASET.SKELETON)
         annotations = read_source(source, skeleton)

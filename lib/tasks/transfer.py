@@ -29,7 +29,7 @@ class HostCopy:
         """Wait for the copy, but for nothing that was asked of the device later; return it."""
         if self._there is not None:
             self._there.synchronize()
-        return self._host.cpu().numpy()
+        return (self._host.cpu() if self._host.is_mps else self._host).numpy()
 
 
 def index_on(device: torch.device, index: np.ndarray) -> Tensor:
