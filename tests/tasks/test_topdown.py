@@ -127,5 +127,5 @@ def test_sending_a_test_batch_never_waits_for_the_device(tiny_config, monkeypatc
     monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("a copy from the host"))
     monkeypatch.setattr(torch, "from_numpy", lambda *_: pytest.fail("a copy from the host"))
     people = task.predict_step(model, batch)
-    with pytest.raises(TypeError, match="meta"):
+    with pytest.raises((TypeError, NotImplementedError), match="meta"):  # by release of PyTorch
         people()
