@@ -12,7 +12,6 @@ import math
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from lib.annotations.columns import is_number
 
@@ -58,12 +57,16 @@ def is_plain(value: Any) -> bool:
 
 def outline_area(outline: Outline, size: tuple[int, int]) -> float:
     """Return the square pixels inside an outline."""
+    from pycocotools import mask as coco_mask  # here: only outlines need it
+
     return float(coco_mask.area(encode_outline(outline, size)))
 
 
 def outline_box(outline: Outline, size: tuple[int, int]) -> list[float]:
     """Return ``x, y, width, height`` around an outline."""
     if isinstance(outline, dict):
+        from pycocotools import mask as coco_mask
+
         return coco_mask.toBbox(encode_outline(outline, size)).tolist()
     points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in outline])
     low, high = points.min(axis=0), points.max(axis=0)
@@ -72,6 +75,8 @@ def outline_box(outline: Outline, size: tuple[int, int]) -> list[float]:
 
 def encode_outline(outline: Outline, size: tuple[int, int]) -> Any:
     """Return an outline as pycocotools' compressed run lengths."""
+    from pycocotools import mask as coco_mask
+
     width, height = size
     shape: Any = outline  # the package's stubs know some forms only
     if isinstance(outline, dict):
