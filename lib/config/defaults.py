@@ -31,6 +31,8 @@ def _run() -> CfgNode:
             "OUTPUT_DIR": "output",  # run folders: OUTPUT_DIR/<dataset>/<model>/<name of the YAML>
             "LOG_DIR": "log",  # TensorBoard files, same sub-folders
             "DATA_DIR": "",  # put before DATASET.ROOT, MODEL.PRETRAINED, TEST.MODEL_FILE
+            # Own parts, which register themselves: modules, or .py files (from this YAML's folder).
+            "IMPORTS": [],
             "GPUS": (0,),  # several: DataParallel; torchrun ignores them; (): the CPU
             "REQUIRE_GPU": False,  # stop rather than run on the CPU; as the flag --require-gpu
             "WORKERS": 4,  # loader processes per training process

@@ -14,12 +14,14 @@ from yacs.config import CfgNode
 
 from lib.config.defaults import default_config
 from lib.config.document import BAD_YAML, plain, read_document, read_word
+from lib.config.imports import KEY, place_imports, refuse_imports
 from lib.config.legacy import modernise, unflatten, unmet_wish
 from lib.config.merge import merge
 from lib.config.validate import validate
 from lib.config.variants import NodeLists
 from lib.utils.errors import ConfigError, did_you_mean
 from lib.utils.files import fault_in
+from lib.utils.plugins import import_parts
 from lib.zoo.resolve import is_reference
 
 logger = logging.getLogger(__name__)
@@ -54,12 +56,16 @@ def load_config_text(text: str, source: str, overrides: Sequence[str] = ()) -> C
     Args:
         text: as ``save_config`` writes it.
         source: where it comes from, for messages.
-        overrides: as those of ``load_config``.
+        overrides: as those of ``load_config``. What the text names in ``IMPORTS`` is run only if
+            they name it, too.
 
     Raises:
         ConfigError: as ``load_config``.
     """
-    return _complete([(source, _tree(text, source)), *_override_layers(overrides)], source)
+    tree, layers = _tree(text, source), _override_layers(overrides)
+    if not any(KEY in words for _, words in layers):
+        refuse_imports(tree, source)
+    return _complete([(source, tree), *layers], source)
 
 
 def _complete(layers: list[Layer], path: str) -> CfgNode:
@@ -77,6 +83,7 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
                 part.append((source, model.pop(name) or {}))
         lists.take(tree, source)
         merge(cfg, tree, source, "")
+    import_parts(cfg.IMPORTS, path)
     for name, schema in _schemas(cfg.MODEL, path).items():
         cfg.MODEL[name] = _completed(schema, f"MODEL.{name}", parts[name])
     lists.put(cfg)
@@ -112,6 +119,7 @@ def _file_layers(path: Path, children: tuple[Path, ...]) -> list[Layer]:
     if path.resolve() in children:
         raise ConfigError(f"{path}: _BASE_ leads back to the file itself; remove the cycle.")
     tree = _read_yaml(path)
+    place_imports(tree, path.parent, str(path))
     bases = plain(tree.pop("_BASE_", []))
     if isinstance(bases, str):
         bases = [bases]
@@ -166,7 +174,9 @@ def _override_layers(words: Sequence[str]) -> list[Layer]:
                 raise ConfigError(f"Override '{key}' has no value; write {key} VALUE.")
             text = queue.pop(0)
         flat[key] = read_word(text)
-    return [("command line", unflatten(flat))] if flat else []
+    tree = unflatten(flat)
+    place_imports(tree, Path.cwd(), "command line")
+    return [("command line", tree)] if flat else []
 
 
 def _schemas(model: CfgNode, source: str) -> dict[str, CfgNode]:

@@ -16,6 +16,7 @@ import cv2
 import torch
 
 from lib.utils.errors import DataError, UserError
+from lib.utils.plugins import import_again, imported_parts
 
 T = TypeVar("T")
 
@@ -64,19 +65,24 @@ def worker_options(count: int) -> dict[str, Any]:
     """
     return {
         "num_workers": count,
-        "worker_init_fn": init_worker,
+        "worker_init_fn": functools.partial(init_worker, parts=imported_parts()),
         "multiprocessing_context": "fork" if count and sys.platform == "linux" else None,
     }
 
 
-def init_worker(worker_id: int) -> None:
+def init_worker(worker_id: int, parts: tuple[str, ...] = ()) -> None:
     """Prepare a loader process, see ``worker_options``.
 
     One thread each: parallelism comes from the number of workers, and OpenCV's own pool in each of
     them would fight for the same cores. Ctrl-C reaches the whole process group, but only the
     training process may act on it, because it still needs the batches of the step it finishes.
+
+    Args:
+        worker_id: its number.
+        parts: a user's own modules in the process that started it.
     """
     del worker_id
+    import_again(parts)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

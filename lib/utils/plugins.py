@@ -1,0 +1,123 @@
+"""A user's own parts: modules and files that ``IMPORTS`` names, which register themselves.
+
+A file gets a module name that says where it lies, below this module. Whoever meets the name, a
+loader process that unpickles an object of a user's class for instance, finds the file by it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from lib.utils.errors import ConfigError, UserError
+
+__path__: list[str] = []  # so that modules may have names below this one
+PREFIX = f"{__name__}."
+# Parts of ours that register themselves; they come first, so that a name that is taken is refused
+# where it is given. By name: they stand above this module.
+OURS = ("lib.models.recipes", "lib.models.backbones", "lib.models.necks", "lib.models.heads")
+
+_imported: dict[str, None] = {}  # names of modules, in order
+
+
+class _FileFinder(MetaPathFinder):
+    """Finds the file that a module name below this one stands for."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how to load the file, None for other names."""
+        del path, target
+        file = _file_of(fullname)
+        return None if file is None else spec_from_file_location(fullname, file)
+
+
+sys.meta_path.append(_FileFinder())
+
+
+def import_parts(entries: Iterable[str], source: str) -> None:
+    """Import what ``IMPORTS`` names; a module is run once per process.
+
+    Args:
+        entries: names of modules, and absolute paths of ``.py`` files.
+        source: YAML file or command line, for messages.
+
+    Raises:
+        ConfigError: there is no such module or file, or it fails.
+    """
+    for entry in entries:
+        name = module_name(entry)
+        if name in _imported:
+            continue
+        for ours in OURS:
+            import_module(ours)
+        _import(entry, name, f"{source}: IMPORTS {entry}")
+        _imported[name] = None
+
+
+def import_again(names: Iterable[str]) -> None:
+    """Import modules in a new process, under the names they have in the process it came from."""
+    for name in names:
+        import_module(name)
+
+
+def imported_parts() -> tuple[str, ...]:
+    """Return the names of the modules that `import_parts` has imported, for `import_again`."""
+    return tuple(_imported)
+
+
+def module_name(entry: str) -> str:
+    """Return the module name of an entry of ``IMPORTS``; that of a file holds its path."""
+    if not entry.endswith(".py"):
+        return entry
+    stem = re.sub(r"\W", "_", Path(entry).stem)
+    return f"{PREFIX}{stem}_{entry.encode().hex()}"
+
+
+def _file_of(name: str) -> Path | None:
+    """Undo `module_name`; None for a name that it did not make."""
+    if not name.startswith(PREFIX):
+        return None
+    try:
+        return Path(bytes.fromhex(name.rpartition("_")[2]).decode())
+    except ValueError:
+        return None
+
+
+def _import(entry: str, name: str, place: str) -> None:
+    file = _file_of(name)
+    if file is not None and not file.is_file():
+        raise ConfigError(f"{place}: there is no such file; give its path from the YAML's folder.")
+    try:
+        import_module(name)
+    except UserError as error:
+        raise ConfigError(f"{place}: {error}") from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _failed(place, error, file) from error
+        raise ConfigError(
+            f"{place}: Python finds no module {error.name}; install it, put its folder on "
+            "PYTHONPATH, or give the path of a .py file."
+        ) from None
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        raise _failed(place, error, file) from error
+
+
+def _failed(place: str, error: BaseException, file: Path | None) -> ConfigError:
+    """Return the error of a module that fails, with the line of it that was last run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        where = f" in line {error.lineno}" if error.lineno else ""
+    else:
+        lines = [frame.lineno for frame in frames if file and frame.filename == str(file)]
+        where = f" in line {lines[-1]}" if lines else ""
+    words = " ".join(str(error).split()) or "no words"
+    return ConfigError(f"{place} fails{where}: {type(error).__name__}: {words}.")

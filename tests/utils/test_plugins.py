@@ -1,0 +1,119 @@
+"""A user's own modules: found by name or path, in other processes too; what fails gets a line."""
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from lib.models.registry import NECKS
+from lib.utils import plugins
+from lib.utils.errors import ConfigError
+from lib.utils.plugins import import_parts, imported_parts, module_name
+
+PART = """
+from lib.models.registry import NECKS
+
+@NECKS.register("{name}")
+class Mine:
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, x):
+        return x + self.size
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_imported(monkeypatch):
+    monkeypatch.setattr(plugins, "_imported", {})
+
+
+def write(tmp_path, name, text=PART):
+    file = tmp_path / f"{name}.py"
+    file.write_text(text.format(name=name))
+    return str(file)
+
+
+def test_a_file_registers_its_parts_once(tmp_path):
+    entry = write(tmp_path, "own-parts_1")
+    import_parts([entry], "x.yaml")
+    import_parts([entry], "x.yaml")
+    assert NECKS["own-parts_1"](3)(4) == 7
+    assert imported_parts().count(module_name(entry)) == 1
+
+
+def test_a_module_of_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "ownpackage").mkdir()
+    write(tmp_path / "ownpackage", "inner_part")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_parts(["ownpackage.inner_part"], "x.yaml")
+    assert "inner_part" in NECKS
+
+
+def test_another_process_finds_a_class_by_its_pickle(tmp_path):
+    """A process that was not forked knows nothing of the YAML that named the file."""
+    entry = write(tmp_path, "pickled_part")
+    import_parts([entry], "x.yaml")
+    data = pickle.dumps(NECKS["pickled_part"](5))
+    code = (
+        "import pickle, sys; part = pickle.loads(sys.stdin.buffer.read()); print(part(1));"
+        "from lib.models.registry import NECKS; print('pickled_part' in NECKS)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=data,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode().split() == ["6", "True"]
+
+
+@pytest.mark.slow
+def test_loader_processes_that_are_spawned(tmp_path):
+    from torch.utils.data import DataLoader
+
+    from lib.utils.workers import worker_options
+
+    entry = write(
+        tmp_path,
+        "spawned_part",
+        PART + "    def __len__(self):\n        return 4\n"
+        "    def __getitem__(self, index):\n        return index + self.size\n",
+    )
+    import_parts([entry], "x.yaml")
+    options = worker_options(1) | {"multiprocessing_context": multiprocessing.get_context("spawn")}
+    loader = DataLoader(NECKS["spawned_part"](10), batch_size=2, **options)
+    assert [batch.tolist() for batch in loader] == [[10, 11], [12, 13]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\ny = undefined\n", "fails in line 2: NameError: name 'undefined' is not defined"),
+        ("def f(:\n", "fails in line 1: SyntaxError"),
+        ("import nosuchmodule_x\n", "fails in line 1: ModuleNotFoundError: No module named"),
+        ("raise SystemExit(3)\n", "fails in line 1: SystemExit: 3"),
+        (PART.replace("{name}", "efem"), "fails in line 4: ValueError: neck 'efem' is registered"),
+    ],
+)
+def test_what_fails_gets_a_sentence_with_the_line(tmp_path, text, words):
+    entry = write(tmp_path, "broken", text.replace("{name}", "efem"))
+    with pytest.raises(ConfigError, match=words) as caught:
+        import_parts([entry], "x.yaml")
+    assert str(caught.value).startswith(f"x.yaml: IMPORTS {entry}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("/nowhere/part.py", "no such file"),
+        ("no_such_module_of_mine.part", "Python finds no module no_such_module_of_mine; install"),
+        ("json.no_such_part", "Python finds no module json.no_such_part"),
+    ],
+)
+def test_what_is_not_there(entry, words):
+    with pytest.raises(ConfigError, match=words):
+        import_parts([entry], "x.yaml")
