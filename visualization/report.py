@@ -12,6 +12,7 @@ from pathlib import Path
 from lib.report.history import timing_section, training_section
 from lib.report.mpii import analyse_mpii, mpii_sections
 from lib.report.page import render_page, section
+from lib.report.reliability import reliability_section
 from lib.report.run import Run, analyse_poses, read_run
 from lib.report.sections import (
     case_section,
@@ -69,7 +70,7 @@ def build_report(run: Run, cases: int = 6) -> str:
         parts.append(section("Errors", note=_why_no_errors(run)))
     else:
         parts += [error_section(analysis), curve_section(analysis), table_section(analysis)]
-        parts.append(case_section(analysis, cases))
+        parts += [reliability_section(analysis), case_section(analysis, cases)]
     parts += [training_section(run.history, primary_metric(run)), timing_section(run.report)]
     return render_page(f"{run.name} report", [*parts, settings_section(run)])
 

@@ -55,6 +55,19 @@ def extended_candidates(
     return replace(pose_candidates(table, sigmas), pairs=pairs)
 
 
+def joints_inside(annotations: Annotations, rows: np.ndarray) -> np.ndarray:
+    """Return (N, K) bool, which joints of annotations lie in their picture, if its size is known.
+
+    Args:
+        annotations: annotated people.
+        rows: (N,) their numbers.
+    """
+    sizes = annotations.images.sizes[annotations.people.image_index[rows]]
+    return _inside(annotations.triples[rows, :, :2], sizes) | (sizes <= 0).any(
+        axis=1, keepdims=True
+    )
+
+
 def _sizes(table: PoseTable, annotations: Annotations) -> np.ndarray:
     """Return (I, 2) widths and heights."""
     images = annotations.images

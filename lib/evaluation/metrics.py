@@ -11,7 +11,7 @@ To add one, write a module and register a function in it::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,13 +21,15 @@ from lib.annotations.form import Annotations
 from lib.annotations.wholebody import join_parts
 from lib.evaluation.coco import numbers_of
 from lib.evaluation.coco_files import Rows, match_results, read_truth
+from lib.evaluation.confidence import auroc, joint_events, person_events, reliability
 from lib.evaluation.crowdpose import evaluate_crowdpose, with_box_areas
+from lib.evaluation.diagnosis import Diagnosis, diagnose
 from lib.evaluation.distance import (
     area_under_curve,
     mean_distance,
     pck,
 )
-from lib.evaluation.extended import extended_candidates
+from lib.evaluation.extended import extended_candidates, joints_inside
 from lib.evaluation.matching import Candidates, pose_candidates
 from lib.evaluation.motion import acceleration_errors, jitter
 from lib.evaluation.people import FoundPeople, found_people, tracks
@@ -63,6 +65,12 @@ class Subject:
     def candidates(self) -> Candidates:
         """The poses with their similarities."""
         return pose_candidates(self.table, self.sigmas)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The errors of the poses by the COCO rules."""
+        skeleton = replace(self.truth.skeleton, sigmas=tuple(self.sigmas.tolist()))
+        return diagnose(self.table, skeleton)
 
     @cached_property
     def people(self) -> FoundPeople:
@@ -213,6 +221,38 @@ def motion(subject: Subject) -> dict[str, float]:
         "acceleration error": mean_distance(np.concatenate(errors)),
         "jitter": mean_distance(np.concatenate(jerks)),
         "found": subject.people.share_found,
+    }
+
+
+@METRICS.register("confidence")
+@metric(primary="joint calibration error")
+def confidence(subject: Subject) -> dict[str, float]:
+    """Calibration errors, and how well joint scores tell visible joints from absent ones (AUROC).
+
+    Absent are labelled joints outside the picture, occluded ones, unlabelled ones of people found,
+    and all joints of poses in the background.
+    """
+    images, people = subject.diagnosis.images, subject.people
+    joints, everybody = joint_events(images), person_events(images)
+    there = people.found_index >= 0
+    scores = subject.table.joint_scores[people.found_index[there]]
+    rows = people.annotations[there]
+    visibility = subject.truth.triples[rows, :, 2]
+    inside = joints_inside(subject.truth, rows)
+    visible = scores[(visibility == 2) & inside]
+    absent = {
+        "outside": scores[(visibility > 0) & ~inside],
+        "occluded": scores[(visibility == 1) & inside],
+        "unlabelled": scores[visibility == 0],
+        "background": np.concatenate(
+            [errors.image.joint_scores[errors.background].ravel() for errors in images]
+            or [np.zeros(0)]
+        ),
+    }
+    return {
+        "joint calibration error": reliability(joints.scores, joints.right).error,
+        "person calibration error": reliability(everybody.scores, everybody.right).error,
+        **{f"AUROC ({name})": auroc(visible, values) for name, values in absent.items()},
     }
 
 

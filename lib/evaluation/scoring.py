@@ -13,7 +13,7 @@ import numpy as np
 from lib.evaluation.bootstrap import Difference, bootstrap_difference
 from lib.evaluation.breakdown import all_matches, joint_table, size_table
 from lib.evaluation.coco_files import read_results
-from lib.evaluation.diagnosis import JOINT_ERRORS, Diagnosis, diagnose
+from lib.evaluation.diagnosis import JOINT_ERRORS, Diagnosis
 from lib.evaluation.matching import average_precision
 from lib.evaluation.metrics import METRICS, Subject, read_subject, usual_metric
 from lib.evaluation.mpii import MpiiTruth, read_mpii_predictions, read_mpii_truth
@@ -120,7 +120,7 @@ def compare(first: Scored, second: Scored, resamples: int = 1000, seed: int = 0)
 def _score(subject: Subject, name: str, file: str, primary: str) -> Scored:
     numbers = METRICS[name].score(subject)
     skeleton = replace(subject.truth.skeleton, sigmas=tuple(subject.sigmas.tolist()))
-    found = diagnose(subject.table, skeleton)
+    found = subject.diagnosis
     matches = all_matches(found)
     return Scored(
         file=file,

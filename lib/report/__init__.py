@@ -5,6 +5,7 @@
 ``run``       a run folder's files, read and checked
 ``cases``     the people worth looking at, painted
 ``sections``  the parts of the page about COCO and CrowdPose; ``mpii`` those about MPII
+``reliability``  what scores mean
 ``scores``    result files against one ground truth
 ``comparison``  the parts of the page about two runs
 ``history``   training curves and timing

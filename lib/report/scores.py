@@ -10,6 +10,7 @@ from lib.evaluation.bootstrap import Difference
 from lib.evaluation.scoring import Scored
 from lib.report.comparison import comparison_error_section, comparison_joint_section
 from lib.report.page import chips, render_page, section, table
+from lib.report.reliability import reliability_section
 from lib.report.run import PoseAnalysis
 from lib.report.sections import curve_section, error_section, table_section
 from lib.utils.numbers import number
@@ -69,7 +70,12 @@ def _details(one: Scored) -> list[str]:
     """Return the parts about a file that stands alone."""
     if one.diagnosis is not None:
         analysis = _analysis(one)
-        return [error_section(analysis), curve_section(analysis), table_section(analysis)]
+        return [
+            error_section(analysis),
+            curve_section(analysis),
+            table_section(analysis),
+            reliability_section(analysis),
+        ]
     heads = list(one.joints[0])
     rows = [
         [escape(str(row[heads[0]])), str(row[heads[1]]), *(number(row[h], 1) for h in heads[2:])]

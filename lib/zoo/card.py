@@ -11,7 +11,8 @@ has them:
 * ``mean`` and ``std`` (of pixels in [0, 1], in the order the network wants its channels),
   ``input_size`` (``[width, height]``);
 * ``scores`` (``metrics``, ``dataset``, ``boxes``), ``data`` (``file`` and ``sha256`` of training
-  annotations), ``licence``, ``version`` of this package.
+  annotations), ``licence``, ``version`` of this package;
+* ``calibration``: maps of scores (``lib.evaluation.calibration``), if they were fitted.
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ def test_the_page_has_all_parts_and_no_outside_resource(run):
     page = call("--cases", "2")
     assert headings(page) == [
         *("Scores", "Why the score is not higher", "Precision and recall"),
-        *("By joint and by size", "Cases", "Training", "Time of the test"),
+        *("By joint and by size", "Does a score mean what it says?"),
+        *("Cases", "Training", "Time of the test"),
     ]
     metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
     assert f"<b>{metrics['AP']:.3f}</b>" in page
