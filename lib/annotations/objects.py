@@ -37,6 +37,7 @@ def read_objects(source: str | Path | dict[str, Any]) -> dict[str, Any]:
     places = image_rows(rows, images, decisions).tolist()
     ids, own = read_ids(rows, "annotation", decisions, may_lack=True)
     boxes = plain_boxes(rows, ids.tolist() if own is None else own, decisions)
+    column(content["categories"], "id", np.int64, decisions)
     column(rows, "category_id", np.int64, decisions)
     crowds = column(rows, "iscrowd", np.int32, decisions, default=0)
     areas = column(rows, "area", np.float64, decisions, default=-1)

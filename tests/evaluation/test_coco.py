@@ -349,3 +349,25 @@ def test_tables_of_others_go_to_the_debug_level(caplog, capsys):
     assert "Average Precision" in caplog.text
     assert {record.levelname for record in caplog.records} == {"DEBUG"}
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("iou_type", ["bbox", "segm"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["annotations"][1].update(bbox=[1, 2, 3]), "'bbox' of annotation"),
+        (lambda d: d["annotations"][1].update(bbox=[1, 2, math.nan, 4]), "must be finite"),
+        (lambda d: d["annotations"][1].update(area=math.nan), "finite number 'area'"),
+        (lambda d: d["annotations"][1].pop("image_id"), "not listed in 'images'"),
+        (lambda d: d["annotations"][1].pop("category_id"), "'category_id'"),
+        (lambda d: d["annotations"].append(3), "'annotations' must be a list of entries"),
+        (lambda d: d["images"].append({}), "'id'"),
+        (lambda d: d["categories"].append({}), "'id'"),
+        (lambda d: d.pop("categories"), "needs a list 'categories'"),
+    ],
+)
+def test_the_ground_truth_of_boxes_is_checked_as_that_of_poses(change, message, iou_type):
+    dataset, _ = random_coco(0)
+    change(dataset)
+    with pytest.raises(DataError, match=message):
+        coco.evaluate_coco_boxes(dataset, [], iou_type=iou_type)
