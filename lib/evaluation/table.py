@@ -8,6 +8,7 @@ file, found ones stand best score first (of equal scores in the order of the fil
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -216,18 +217,26 @@ def result_columns(
     names = ("image_id", "category_id", "score", key)
     try:
         images, categories, scores, numbers = ([row[name] for row in rows] for name in names)
-        known = set(images) <= set(image_ids)
+        place = find_places(images, image_ids)
     except (KeyError, TypeError):  # a missing key, an id that is a list
-        known, images, categories, scores, numbers = False, [], [], [], []
+        place, categories, scores, numbers = np.full(1, -1), [], [], []
     score_column = finite(scores, (len(rows),))
-    if not known or score_column is None:
+    if (place < 0).any() or score_column is None:
         check_results(rows, set(image_ids))
     values = finite(numbers, (len(rows), length))
     if values is None:
         check_numbers(rows, key, length)
     if values is None or score_column is None:
         raise DataError(f"'{key}' and 'score' of the results must be finite numbers.")
-    return find_cells(images, categories, image_ids, category_ids), score_column, values
+    kind = find_places(categories, category_ids)
+    cells = np.where((place < 0) | (kind < 0), -1, kind * len(image_ids) + place)
+    return cells, score_column, values
+
+
+def find_places(column: Sequence[Any], ids: Sequence[Any]) -> np.ndarray:
+    """Return (N,) the place of every entry of ``column`` among ``ids``, -1 where it is not."""
+    place = {number: n for n, number in enumerate(ids)}
+    return np.fromiter(map(place.get, column, repeat(-1)), np.int64, len(column))
 
 
 def find_cells(
@@ -237,11 +246,7 @@ def find_cells(
     category_ids: Sequence[Any],
 ) -> np.ndarray:
     """Return (N,) the cells of image and category ids, -1 for one that is not listed."""
-    places = []
-    for column, ids in ((images, image_ids), (categories, category_ids)):
-        place = {number: n for n, number in enumerate(ids)}
-        places.append(np.fromiter(map(place.get, column, repeat(-1)), np.int64, len(column)))
-    image, category = places
+    image, category = find_places(images, image_ids), find_places(categories, category_ids)
     return np.where((image < 0) | (category < 0), -1, category * len(image_ids) + image)
 
 
@@ -278,14 +283,30 @@ def finite(values: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:
     """Return a float64 array of ``shape``, or None if anything in it is no finite number."""
     if not values:
         return np.zeros(shape) if shape[0] == 0 else None
+    numbers = _flat(values, shape[1]) if len(shape) == 2 else None
     try:
-        array = np.array(values)
+        numbers = np.array(values) if numbers is None else numbers.reshape(shape)
     except ValueError:  # lists of different lengths
         return None
-    if array.dtype.kind not in "iuf" or array.shape != shape:
+    if numbers.dtype.kind not in "iuf" or numbers.shape != shape:
         return None
-    array = array.astype(np.float64, copy=False)
-    return array if np.isfinite(array).all() else None
+    numbers = numbers.astype(np.float64, copy=False)
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _flat(rows: list[Any], length: int) -> np.ndarray | None:
+    """Return the numbers of lists one after the other; None if they are anything else.
+
+    Half as long as NumPy takes, which looks through all the lists before it reads them.
+    """
+    flat = array("d")
+    try:
+        for row in rows:
+            flat.fromlist(row)
+    except (TypeError, OverflowError):
+        return None
+    same = all(len(row) == length for row in rows)
+    return np.frombuffer(flat) if same and len(flat) else None
 
 
 def _found_areas(rows: Rows, poses: np.ndarray) -> np.ndarray:
