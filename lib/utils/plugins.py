@@ -23,7 +23,10 @@ __path__: list[str] = []  # so that modules may have names below this one
 PREFIX = f"{__name__}."
 # Parts of ours that register themselves; they come first, so that a name that is taken is refused
 # where it is given. By name: they stand above this module.
-OURS = ("lib.models.recipes", "lib.models.backbones", "lib.models.necks", "lib.models.heads")
+OURS = (
+    *("lib.models.recipes", "lib.models.backbones", "lib.models.necks", "lib.models.heads"),
+    "lib.evaluation.metrics",
+)
 
 _imported: dict[str, None] = {}  # names of modules, in order
 

@@ -7,6 +7,7 @@ from textbook.random_coco import random_coco
 from tool_loader import ROOT, load_script
 
 from lib.structures.skeleton import load_skeleton
+from lib.utils.errors import ConfigError
 
 
 @pytest.fixture
@@ -62,3 +63,21 @@ def test_a_mistake_is_one_sentence(files, arguments, message):
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_metric_of_the_users_own(files, capsys):
+    (files / "mine.py").write_text(
+        "from lib.evaluation.metrics import METRICS, metric\n\n\n"
+        "@METRICS.register('test: rows')\n"
+        "@metric(primary='rows')\n"
+        "def rows(subject):\n"
+        "    return {'rows': float(len(subject.rows))}\n"
+    )
+    tool = load_script("tools/analyse/score.py")
+    names = [str(files / f"{name}.json") for name in ("gt", "good")]
+    own = ["--imports", str(files / "mine.py"), "--metric", "test: rows", "--json", "-"]
+    (only,) = tool.main([*names, *own])
+    assert only["metrics"]["rows"] == len(json.loads((files / "good.json").read_text()))
+    capsys.readouterr()
+    with pytest.raises(ConfigError, match=r"--imports.*no such file"):
+        tool.main([*names, "--imports", str(files / "none.py")])

@@ -31,6 +31,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--sigmas", default="", metavar="S", help="K numbers with commas, or a skeleton's name")
     add("--per-joint", action="store_true", help="print a row per joint, too")
     add("--resamples", type=int, default=1000, help="draws of the bootstrap (default: 1000)")
+    add(
+        "--imports",
+        action="append",
+        default=[],
+        metavar="M",
+        help="module or file with your metrics",
+    )
     add("--json", metavar="FILE", help="write everything as JSON ('-': to the screen, alone)")
     add("--out", metavar="FILE", help="write an HTML page")
     return parser.parse_args(argv)
@@ -46,7 +53,10 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     args = parse_args(argv)
     from lib.evaluation.scoring import compare, score_file
     from lib.report.scores import outcome_sentence, score_page
+    from lib.utils.plugins import import_parts
 
+    places = (str(Path(m).resolve()) if m.endswith(".py") else m for m in args.imports)
+    import_parts(places, "--imports")
     files = [
         score_file(args.truth, results, metric=args.metric, sigmas=args.sigmas)
         for results in args.results
