@@ -15,7 +15,8 @@ from lib.codecs.multiscale import view_at_scale
 from lib.datasets.base import Key, TrainData
 from lib.datasets.image_people import ImagePeople, visible_mask
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view
-from lib.datasets.transforms import keyed_generator
+from lib.datasets.stages import PartStages, Stages
+from lib.datasets.transforms import change_pixels, keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop
 from lib.utils.workers import limit_workers, worker_options
@@ -51,7 +52,7 @@ class TrainImages(TrainData):
 
     Sample ``(epoch, index)`` is ``{"image": (I, I, 3) uint8 BGR, "keypoints": (S, P, K, 2) float32
     in cells of each of the S outputs, "visible": (P, K) float32 0 or 1, "masks": S arrays (R, R)
-    uint8 0 or 1, "sigma": (P,) float32 if asked for}``.
+    uint8 0 or 1, "sigma": (P,) float32 if asked for, "labelled": (K,) float32 0 or 1 in a mix}``.
 
     Args:
         source: images and people.
@@ -62,12 +63,14 @@ class TrainImages(TrainData):
         seed: keys the draws, together with epoch and index.
         max_bad_images: unreadable images to skip, see ``Unreadable``.
         sigma: a target width per person, None for one width for all.
+        shares: ``(images, samples per epoch)`` of each set of a mix.
+        labelled: (I, K) bool, the joints that the set of each image labels; None: all of them.
     """
 
     def __init__(
         self,
         source: ImagePeople,
-        augmentation: ImageAugmentation,
+        augmentation: ImageAugmentation | PartStages[ImageAugmentation],
         flip_index: np.ndarray,
         *,
         input_size: int,
@@ -75,8 +78,13 @@ class TrainImages(TrainData):
         seed: int,
         max_bad_images: int,
         sigma: PersonSigma | None = None,
+        shares: Sequence[tuple[int, int]] | None = None,
+        labelled: np.ndarray | None = None,
     ) -> None:
-        self.source, self.augmentation, self.flip_index = source, augmentation, flip_index
+        if isinstance(augmentation, ImageAugmentation):
+            augmentation = PartStages.of([Stages(augmentation)], [len(source.rows)])
+        self.source, self.stages, self.flip_index = source, augmentation, flip_index
+        self.labelled, self._shares = labelled, shares
         self.input_size, self.output_sizes = input_size, tuple(output_sizes)
         self.seed, self.sigma = seed, sigma
         self._unreadable = Unreadable(max_bad_images)
@@ -84,9 +92,14 @@ class TrainImages(TrainData):
     def __len__(self) -> int:
         return len(self.source.rows)
 
+    @property
+    def shares(self) -> Sequence[tuple[int, int]] | None:
+        """``(images, samples per epoch)`` of each data set of a mix."""
+        return self._shares
+
     def name(self, index: int) -> str:
         """Return which image sample ``index`` is."""
-        return str(self.source.path(index))
+        return str(self.source.path(index % len(self)))
 
     def __getitem__(self, key: Key) -> Sample:
         """Return the sample.
@@ -95,12 +108,18 @@ class TrainImages(TrainData):
             DataError: more images than allowed cannot be read.
         """
         epoch, index = key
-        index, image = self._unreadable.read(
-            index, len(self), self.source.images, lambda n: int(self.source.rows[n])
+        wanted = index % len(self)  # a mix may show an image twice in an epoch, see `shares`
+        row, image = self._unreadable.read(
+            wanted, len(self), self.source.images, lambda n: int(self.source.rows[n])
         )
-        generator = keyed_generator(self.seed, epoch, index)
+        key = (epoch, index + row - wanted)
+        augmentation = self.stages.at(epoch, row)
         size = (image.shape[1], image.shape[0])
-        return self.show(image, index, draw_image_view(generator, self.augmentation, size))
+        view = draw_image_view(keyed_generator(self.seed, *key), augmentation, size)
+        sample = self.show(image, row, view)
+        operations = augmentation.photometric
+        sample["image"] = change_pixels(sample["image"], operations, self.seed, key)
+        return sample
 
     def show(self, image: np.ndarray, index: int, view: ImageView) -> Sample:
         """Return sample ``index`` in the given view."""
@@ -120,6 +139,8 @@ class TrainImages(TrainData):
                 for matrix, cells in zip(matrices, self.output_sizes, strict=True)
             ],
         }
+        if self.labelled is not None:
+            sample["labelled"] = self.labelled[index][order].astype(np.float32)
         if self.sigma is not None:
             sample["sigma"] = self.sigma.of(source.people.boxes[rows], view.zoom_out)
         return sample
@@ -135,8 +156,8 @@ def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
 
     Returns:
         ``image`` (B, I, I, 3) uint8, ``keypoints`` S tensors (B, P, K, 2) float32, ``visible``
-        (B, P, K) float32, ``masks`` S tensors (B, R, R) uint8; and with a sigma per person
-        ``sigma`` (B, P) float32 and ``max_sigma``, a number.
+        (B, P, K) float32, ``masks`` S tensors (B, R, R) uint8; with a sigma per person ``sigma``
+        (B, P) float32 and ``max_sigma``, a number; of a mix ``labelled`` (B, K) float32.
     """
     most = max(len(sample["visible"]) for sample in samples)
     points = np.stack([_pad(sample["keypoints"], 1, most) for sample in samples], axis=1)
@@ -147,6 +168,8 @@ def collate_images(samples: Sequence[Sample]) -> dict[str, Any]:
         "visible": torch.from_numpy(np.stack([_pad(s["visible"], 0, most) for s in samples])),
         "masks": [torch.from_numpy(np.stack(mask)) for mask in masks],
     }
+    if "labelled" in samples[0]:
+        batch["labelled"] = torch.from_numpy(np.stack([s["labelled"] for s in samples]))
     if "sigma" in samples[0]:
         sigma = np.stack([_pad(s["sigma"], 0, most, MIN_SIGMA) for s in samples])
         batch["sigma"] = torch.from_numpy(sigma)

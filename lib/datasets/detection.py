@@ -9,6 +9,7 @@ continuous already.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,10 @@ from torch.utils.data import DataLoader, Dataset
 from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.datasets.base import Key, TrainData
-from lib.datasets.transforms import keyed_generator
+from lib.datasets.image_view import ImageAugmentation
+from lib.datasets.mix import exact_shares, join_images
+from lib.datasets.stages import PartStages
+from lib.datasets.transforms import change_pixels, keyed_generator
 from lib.datasets.unreadable import Unreadable
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError
@@ -83,6 +87,21 @@ def image_people(annotations: Annotations) -> ImagePeople:
     )
 
 
+def join_people(parts: Sequence[ImagePeople]) -> ImagePeople:
+    """Return the images of several data sets, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    before = np.cumsum([0, *(len(part.boxes) for part in parts)])
+    starts = [part.starts[:-1] + n for part, n in zip(parts, before.tolist(), strict=False)]
+    return ImagePeople(
+        images=join_images([part.images for part in parts]),
+        starts=np.concatenate([*starts, before[-1:]]),
+        boxes=np.concatenate([part.boxes for part in parts]),
+        keypoints=np.concatenate([part.keypoints for part in parts]),
+        labelled=np.concatenate([part.labelled for part in parts]),
+    )
+
+
 def mirror_people(
     boxes: np.ndarray, keypoints: np.ndarray, width: int, flip_index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -103,10 +122,11 @@ class TrainImages(TrainData):
     Args:
         people: everybody.
         flip_index: (K,) joints of a mirror image.
-        flip: probability of a mirror.
+        stages: what may be done to an image, a mirror and changes of colour, by epoch and part.
         seed: keys the draws with epoch and image.
         min_keypoints: labelled joints an image must have to be used.
         max_bad_images: unreadable images that are tolerated per worker.
+        weights: of each part of a mix, see `exact_shares`.
 
     Raises:
         DataError: no image has enough joints.
@@ -117,16 +137,18 @@ class TrainImages(TrainData):
         people: ImagePeople,
         flip_index: np.ndarray,
         *,
-        flip: float,
+        stages: PartStages[ImageAugmentation],
         seed: int,
         min_keypoints: int,
         max_bad_images: int,
+        weights: Sequence[float] = (0.0,),
     ) -> None:
         self.people = people
         self.flip_index = flip_index
-        self.flip = flip
+        self.stages = stages
         self.seed = seed
         self.rows = np.flatnonzero(people.labelled >= min_keypoints)
+        self._weights = weights
         self._unreadable = Unreadable(max_bad_images)
         if not len(self.rows):
             raise DataError(
@@ -137,9 +159,17 @@ class TrainImages(TrainData):
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def shares(self) -> Sequence[tuple[int, int]] | None:
+        """``(images, samples per epoch)`` of each data set of a mix."""
+        if len(self._weights) == 1:
+            return None
+        ends = np.searchsorted(self.rows, self.stages.ends)
+        return exact_shares(np.diff(ends, prepend=0).tolist(), self._weights)
+
     def name(self, index: int) -> str:
         """Return which image sample ``index`` is."""
-        row = int(self.rows[index])
+        row = int(self.rows[index % len(self)])
         return f"{self.people.images.path(row)} (image {self.people.images.ids[row]})"
 
     def aspect_groups(self) -> list[int]:
@@ -154,16 +184,19 @@ class TrainImages(TrainData):
             DataError: more images than ``max_bad_images`` cannot be read.
         """
         epoch, index = key
+        again, index = divmod(index, len(self))  # a mix may show an image twice in an epoch
         index, image = self._unreadable.read(
             index, len(self), self.people.images, lambda n: int(self.rows[n])
         )
-        return self._sample(image, epoch, int(self.rows[index]))
+        return self._sample(image, epoch, int(self.rows[index]), again)
 
-    def _sample(self, image: np.ndarray, epoch: int, row: int) -> Sample:
-        people = self.people
+    def _sample(self, image: np.ndarray, epoch: int, row: int, again: int) -> Sample:
+        people, key = self.people, (epoch, row + again * len(self.people.images))
+        augmentation = self.stages.at(epoch, row)
         of_image = slice(people.starts[row], people.starts[row + 1])
         boxes, keypoints = people.boxes[of_image], people.keypoints[of_image]
-        if keyed_generator(self.seed, epoch, row).random() < self.flip:
+        image = change_pixels(image, augmentation.photometric, self.seed, key)
+        if keyed_generator(self.seed, *key).random() < augmentation.flip:
             image = cv2.flip(image, 1)
             boxes, keypoints = mirror_people(boxes, keypoints, image.shape[1], self.flip_index)
         image_id = int(people.images.ids[row])

@@ -15,6 +15,7 @@ import numpy as np
 
 from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable, PersonTable
+from lib.datasets.mix import join_images, join_sets
 from lib.utils.errors import DataError
 
 SHORTEST_POLYGON = 6  # numbers: three corners
@@ -71,6 +72,23 @@ def people_of_images(annotations: Annotations, *, with_center: bool = False) -> 
         starts=np.searchsorted(people.image_index, rows),
         ends=np.searchsorted(people.image_index, rows, side="right"),
         hidden=hidden,
+    )
+
+
+def join_image_people(parts: Sequence[ImagePeople]) -> ImagePeople:
+    """Return the images and people of several sets, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    images = np.cumsum([0, *(len(part.images) for part in parts)])[:-1]
+    people = np.cumsum([0, *(len(part.people) for part in parts)])[:-1]
+    numbered = list(zip(parts, images.tolist(), people.tolist(), strict=True))
+    return ImagePeople(
+        images=join_images([part.images for part in parts]),
+        rows=np.concatenate([part.rows + start for part, start, _ in numbered]),
+        people=join_sets([part.people for part in parts]),
+        starts=np.concatenate([part.starts + start for part, _, start in numbered]),
+        ends=np.concatenate([part.ends + start for part, _, start in numbered]),
+        hidden={row + n: found for part, n, _ in numbered for row, found in part.hidden.items()},
     )
 
 

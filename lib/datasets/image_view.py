@@ -8,9 +8,12 @@ onto a square, the same at every resolution.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from lib.datasets.photometric import Operation
 
 UNIT = 200.0  # pixels per unit of "scale" in the lineage, which shifts are counted in
 
@@ -26,6 +29,7 @@ class ImageAugmentation:
         translate: largest shift to either side, in image pixels per 200 pixels of filling side.
         flip: probability of a mirror.
         fill_long: the image's long side fills the input, else its short one.
+        photometric: what may be done to colours and sharpness.
     """
 
     min_scale: float = 1.0
@@ -34,6 +38,7 @@ class ImageAugmentation:
     translate: float = 0.0
     flip: float = 0.0
     fill_long: bool = False
+    photometric: Mapping[str, Operation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable, PersonTable, join_people
 from lib.structures.skeleton import Skeleton
 from lib.structures.union import Renames, joint_places
@@ -32,6 +33,22 @@ def place_joints(
     keypoints[:, places[known]] = people.keypoints[:, known]
     visibility[:, places[known]] = people.visibility[:, known]
     return replace(people, keypoints=keypoints, visibility=visibility)
+
+
+def place_annotations(annotations: Annotations, target: Skeleton, renames: Renames) -> Annotations:
+    """Return all annotations of a set with the joints of ``target``; see `place_joints`.
+
+    Whoever has no joint that the network predicts counts as unlabelled.
+    """
+    people = place_joints(annotations.people, annotations.skeleton, target, renames)
+    seen = (people.visibility > 0).any(axis=1)
+    counts = np.where(seen, annotations.num_keypoints, 0).astype(np.int32)
+    return replace(annotations, people=people, num_keypoints=counts, skeleton=target)
+
+
+def labelled_joints(skeleton: Skeleton, target: Skeleton, renames: Renames) -> np.ndarray:
+    """Return (K,) bool: which joints of ``target`` a set labels."""
+    return np.isin(np.arange(target.num_joints), joint_places(skeleton, target, renames))
 
 
 def join_sets(parts: Sequence[PersonTable]) -> PersonTable:

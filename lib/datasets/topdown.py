@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from lib.annotations.tables import PersonTable
 from lib.datasets.base import Key, TrainData
-from lib.datasets.photometric import STREAM, distort, draw_distortion
 from lib.datasets.stages import PartStages, Stages
 from lib.datasets.transforms import (
     Augmentation,
     View,
+    change_pixels,
     cover,
     draw_view,
     keyed_generator,
@@ -242,8 +242,7 @@ class TrainCrops(TrainData):
         """Do to the (H, W, 3) pixels of a crop, in place, what leaves its joints alone."""
         operations = self.stages.at(key[0], self.row(key)).photometric
         if operations:
-            generator = keyed_generator(self.seed, *key, STREAM)
-            pixels[:] = distort(pixels, draw_distortion(generator, operations))
+            pixels[:] = change_pixels(pixels, operations, self.seed, key)
         cover(pixels, view)
 
     def _plan(self, keys: Sequence[Key]) -> tuple[list[View], tuple[np.ndarray, ...]]:

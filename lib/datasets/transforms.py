@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lib.datasets.photometric import Operation
+from lib.datasets.photometric import STREAM, Operation, distort, draw_distortion
 from lib.datasets.warp import warp_crop
 from lib.structures.geometry import Size, apply_affine, box_to_crop, image_to_crop_affine
 from lib.structures.skeleton import Skeleton
@@ -109,6 +109,15 @@ def keyed_generator(seed: int, epoch: int, index: int, stream: int = 0) -> np.ra
     state["counter"][:] = 0, 0, index, epoch  # draws count up from the first word
     _KEYED.bits.state = _KEYED.state
     return _KEYED.generator
+
+
+def change_pixels(
+    pixels: np.ndarray, operations: Mapping[str, Operation], seed: int, key: tuple[int, int]
+) -> np.ndarray:
+    """Return (H, W, 3) uint8 pixels of a sample with colours and sharpness changed by its key."""
+    if not operations:
+        return pixels
+    return distort(pixels, draw_distortion(keyed_generator(seed, *key, STREAM), operations))
 
 
 def draw_view(generator: np.random.Generator, augmentation: Augmentation, input_size: Size) -> View:

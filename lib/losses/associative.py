@@ -12,18 +12,23 @@ from torch import Tensor
 TAG_LOSSES = ("exp", "max")
 
 
-def masked_heatmap_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def masked_heatmap_loss(
+    prediction: Tensor, target: Tensor, mask: Tensor, labelled: Tensor | None = None
+) -> Tensor:
     """Return the squared error per image, zero where masked out; masked cells count in the mean.
 
     Args:
         prediction: (B, K, H, W).
         target: (B, K, H, W) float32.
         mask: (B, H, W) float or bool, 0 where crowds or unlabelled people are.
+        labelled: (B, K) 0 for joints that the image's data set does not label; None: all count.
 
     Returns:
         (B,) float32.
     """
     error = (prediction.float() - target).square() * mask[:, None]
+    if labelled is not None:
+        error = error * labelled[:, :, None, None]
     return error.mean(dim=(1, 2, 3))
 
 

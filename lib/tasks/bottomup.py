@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +20,15 @@ from lib.datasets.bottomup import (
     collate_images,
     show_at_scales,
 )
-from lib.datasets.image_people import people_of_images
+from lib.datasets.image_people import ImagePeople, join_image_people, people_of_images
+from lib.datasets.mix import labelled_joints, place_annotations
 from lib.datasets.sources import Source, read_source, source_skeleton
+from lib.datasets.stages import PartStages
 from lib.losses.associative import masked_heatmap_loss, tag_loss
 from lib.models import build_model, trunk_pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
+from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Task
 from lib.tasks.bottomup_maps import MapMerger, build_poses
 from lib.tasks.bottomup_options import (
@@ -37,6 +41,7 @@ from lib.tasks.bottomup_options import (
     tag_offsets,
 )
 from lib.tasks.pixels import normalise
+from lib.tasks.sets import NetworkSets, shares, training_members
 from lib.tasks.splits import build_evaluator, build_source, task_skeleton
 from lib.utils.errors import ConfigError
 
@@ -48,9 +53,11 @@ class BottomUpTask(Task):
     ``DATASET.COLOR_RGB`` is not asked.
     """
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
+        """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
         check_config(cfg)
         self.cfg = cfg
+        self.sets = NetworkSets(cfg, skeleton)
         self.num_joints: int = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER
         self.scales = scales_to_test(cfg)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(True)
@@ -69,24 +76,40 @@ class BottomUpTask(Task):
     def train_images(self) -> TrainImages:
         """The training images with their augmentation."""
         check_training(self.cfg)
-        node, source = self.cfg.DATASET, build_source(self.cfg, train=True)
-        annotations = read_source(
-            source, source_skeleton(source, node.SKELETON), with_segmentation=True
-        )
-        self._check_joints(annotations.skeleton, source)
-        images = people_of_images(annotations, with_center=node.WITH_CENTER)
-        if not len(images.rows):
-            raise ConfigError(f"{source.annotation} holds nobody to train on.")
+        node, members = self.cfg.DATASET, training_members(self.cfg)
+        parts, skeletons, labelled = zip(*map(self._training_part, members), strict=True)
+        sizes = [len(part.rows) for part in parts]
         return TrainImages(
-            images,
-            build_augmentation(self.cfg),
-            flip_index(annotations.skeleton, self.cfg.MODEL.NUM_JOINTS),
+            join_image_people(parts),
+            PartStages.of([build_stages(one, build_augmentation) for one in members], sizes),
+            flip_index(skeletons[0], self.cfg.MODEL.NUM_JOINTS),
+            shares=shares(members, sizes),
+            labelled=None if all(map(np.all, labelled)) else np.repeat(labelled, sizes, axis=0),
             input_size=node.INPUT_SIZE,
             output_sizes=node.OUTPUT_SIZE,
             seed=self.cfg.SEED,
             max_bad_images=node.MAX_BAD_IMAGES,
             sigma=build_sigma(self.cfg),
         )
+
+    def _training_part(self, cfg: CfgNode) -> tuple[ImagePeople, Skeleton, np.ndarray]:
+        """Return the images of one data set, its skeleton here, and (K,) which joints it labels."""
+        source, target = build_source(cfg, train=True), self.sets.target
+        annotations = read_source(
+            source, source_skeleton(source, cfg.DATASET.SKELETON), with_segmentation=True
+        )
+        labelled = np.ones(cfg.MODEL.NUM_JOINTS, bool)  # a centre joint, the last, is always known
+        if target is None:
+            self._check_joints(annotations.skeleton, source)
+        else:
+            renames = cfg.DATASET.RENAME
+            own = labelled_joints(annotations.skeleton, target, renames)
+            labelled[: target.num_joints] = own
+            annotations = place_annotations(annotations, target, renames)
+        images = people_of_images(annotations, with_center=cfg.DATASET.WITH_CENTER)
+        if not len(images.rows):
+            raise ConfigError(f"{source.annotation} holds nobody to train on.")
+        return images, annotations.skeleton, labelled
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Join samples; images with fewer people are padded with invisible ones."""
@@ -135,14 +158,16 @@ class BottomUpTask(Task):
 
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set; poses are neither rescored nor suppressed."""
-        return build_evaluator(
+        own = self._truth.skeleton if self.sets.target else self.skeleton
+        evaluator = build_evaluator(
             self.cfg,
             self._test_source,
-            self.skeleton,
+            own,
             rescore_poses=False,
             oks_thre=0,
             row_extras="extent",
         )
+        return self.sets.evaluator(evaluator, own)
 
     def describe(self) -> dict[str, Any]:
         """Return what a weights file remembers, and how a test was made."""
@@ -158,8 +183,18 @@ class BottomUpTask(Task):
 
     @property
     def skeleton(self) -> Skeleton:
-        """Joints of the data set; see ``task_skeleton``."""
+        """Joints that the network predicts; see ``network_skeleton``, ``task_skeleton``."""
         return self._skeleton
+
+    @property
+    def test_sets(self) -> Mapping[str, Task]:
+        """A task for each data set of a mix that is tested on."""
+        return self.sets.tests(self, BottomUpTask)
+
+    @property
+    def best(self) -> str:
+        """``TEST.BEST``."""
+        return self.cfg.TEST.BEST
 
     # --- how it does that ---------------------------------------------------------------------
 
@@ -188,7 +223,8 @@ class BottomUpTask(Task):
         target = self.heatmap_targets(stage, side, batch)
         if target is not None:
             heatmaps = output[:, : self.cfg.MODEL.NUM_JOINTS]
-            loss = masked_heatmap_loss(heatmaps, target, batch["masks"][stage])
+            masks, labelled = batch["masks"][stage], batch.get("labelled")
+            loss = masked_heatmap_loss(heatmaps, target, masks, labelled)
             losses[f"heatmap_{stage}"] = loss.mean() * node.HEATMAPS_LOSS_FACTOR[stage]
         indices = self.tag_targets(stage, side, batch)
         if indices is not None:
@@ -210,7 +246,8 @@ class BottomUpTask(Task):
     def test_images(self) -> ImageTable:
         """All images of the test split, those without people included."""
         source = self._test_source
-        self._check_joints(self._truth.skeleton, source)
+        if self.sets.target is None:
+            self._check_joints(self._truth.skeleton, source)
         return self._truth.people.images
 
     @cached_property
@@ -220,6 +257,8 @@ class BottomUpTask(Task):
 
     @cached_property
     def _skeleton(self) -> Skeleton:
+        if self.sets.target is not None:
+            return self.sets.target
         return task_skeleton(self.cfg, self._test_source, lambda: self._truth.skeleton)
 
     def _check_joints(self, skeleton: Skeleton, source: Source) -> None:

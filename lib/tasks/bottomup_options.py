@@ -12,6 +12,7 @@ from lib.codecs.multiscale import GRID, scaled_side
 from lib.datasets.bottomup import PersonSigma
 from lib.datasets.image_view import ImageAugmentation
 from lib.structures.skeleton import Skeleton
+from lib.tasks.augmentation import build_operations
 from lib.utils.errors import ConfigError
 
 PER_STAGE = ("LOSS.WITH_HEATMAPS_LOSS", "LOSS.WITH_AE_LOSS", "TEST.WITH_HEATMAPS", "TEST.WITH_AE")
@@ -168,6 +169,7 @@ def build_augmentation(cfg: CfgNode) -> ImageAugmentation:
         translate=node.MAX_TRANSLATE,
         flip=node.FLIP,
         fill_long=node.SCALE_TYPE == "long",
+        photometric=build_operations(cfg),
     )
 
 

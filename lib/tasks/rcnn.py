@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,23 +14,31 @@ from yacs.config import CfgNode
 
 from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
+from lib.config.variants import member_configs
 from lib.datasets.detection import (
     HALF_PIXEL,
+    ImagePeople,
     TrainImages,
     WholeImages,
     collate_targets,
     image_loader,
     image_people,
+    join_people,
 )
+from lib.datasets.mix import place_annotations
 from lib.datasets.sources import Source, read_source, source_skeleton
+from lib.datasets.stages import PartStages
 from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
+from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Task
+from lib.tasks.bottomup_options import build_augmentation
 from lib.tasks.pixels import unit_planes
-from lib.tasks.splits import build_evaluator, build_source, check_joints, task_skeleton
+from lib.tasks.sets import NetworkSets, training_members
+from lib.tasks.splits import build_evaluator, build_source, task_skeleton
 from lib.tasks.transfer import index_on
 from lib.utils.errors import ConfigError
 
@@ -45,10 +54,13 @@ class RcnnTask(Task):
 
     splits_batches = False  # images have sizes of their own
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
+        """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
         self.cfg = cfg
+        self.sets = NetworkSets(cfg, skeleton)
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
-        kinds = {build_source(cfg, train=train).kind for train in (True, False)}
+        members = member_configs(cfg)
+        kinds = {build_source(one, train=train).kind for one in members for train in (True, False)}
         if "mpii" in kinds:
             raise ConfigError(
                 f"{cfg.MODEL.NAME} learns boxes of everybody in an image, which MPII does not "
@@ -78,6 +90,11 @@ class RcnnTask(Task):
         """Return 0 for wide images and 1 for the others: batches of one kind need less padding."""
         if not self.cfg.MODEL.EXTRA.INPUT.GROUP_ASPECT:
             return None
+        if any(entry.get("WEIGHT") for entry in self.cfg.DATASET.MIX):
+            raise ConfigError(
+                "MODEL.EXTRA.INPUT.GROUP_ASPECT needs everybody once per epoch: leave out WEIGHT "
+                "in DATASET.MIX, or set GROUP_ASPECT false."
+            )
         return self.train_images.aspect_groups()
 
     def build_test_loader(self, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
@@ -127,26 +144,40 @@ class RcnnTask(Task):
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of joints and boxes; by default the box score ranks a person."""
         test = self.cfg.MODEL.EXTRA.TEST
-        return build_evaluator(
+        own = self._truth.skeleton if self.sets.target else self.skeleton
+        evaluator = build_evaluator(
             self.cfg,
             self._source(train=False),
-            self.skeleton,
+            own,
             in_vis_thre=self.cfg.TEST.IN_VIS_THRE,
             oks_thre=test.OKS_NMS,
             rescore_poses=test.RESCORE,
             row_extras="box",
             score_boxes=True,
         )
+        return self.sets.evaluator(evaluator, own)
 
     # --- parts --------------------------------------------------------------------------------
 
     @property
     def skeleton(self) -> Skeleton:
-        """Joints of the data set; see ``task_skeleton``."""
+        """Joints that the network predicts; see ``network_skeleton``, ``task_skeleton``."""
         return self._skeleton
+
+    @property
+    def test_sets(self) -> Mapping[str, Task]:
+        """A task for each data set of a mix that is tested on."""
+        return self.sets.tests(self, RcnnTask)
+
+    @property
+    def best(self) -> str:
+        """``TEST.BEST``."""
+        return self.cfg.TEST.BEST
 
     @cached_property
     def _skeleton(self) -> Skeleton:
+        if self.sets.target is not None:
+            return self.sets.target
         source = self._source(train=False)
         return task_skeleton(self.cfg, source, lambda: self._truth.skeleton)
 
@@ -158,23 +189,32 @@ class RcnnTask(Task):
     @cached_property
     def train_images(self) -> TrainImages:
         """The training images, whatever the network starts from."""
-        source = self._source(train=True)
-        skeleton = source_skeleton(source, self.cfg.DATASET.SKELETON)
-        annotations = read_source(source, skeleton)
-        check_joints(self.cfg, annotations.skeleton, source)
+        members = training_members(self.cfg)
+        parts, skeletons = zip(*map(self._training_part, members), strict=True)
+        stages = [build_stages(one, build_augmentation) for one in members]
         return TrainImages(
-            image_people(annotations),
-            annotations.skeleton.flip_index,
-            flip=self.cfg.DATASET.FLIP,
+            join_people(parts),
+            skeletons[0].flip_index,
+            stages=PartStages.of(stages, [len(part.images) for part in parts]),
+            weights=[one.DATASET.WEIGHT for one in members],
             seed=self.cfg.SEED,
             min_keypoints=self.cfg.MODEL.EXTRA.INPUT.MIN_KEYPOINTS,
             max_bad_images=self.cfg.DATASET.MAX_BAD_IMAGES,
         )
 
+    def _training_part(self, cfg: CfgNode) -> tuple[ImagePeople, Skeleton]:
+        """Return the images of one data set with the joints of the network."""
+        source, target = build_source(cfg, train=True), self.sets.target
+        annotations = read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+        self.sets.check(annotations.skeleton, source)
+        if target is not None:
+            annotations = place_annotations(annotations, target, cfg.DATASET.RENAME)
+        return image_people(annotations), annotations.skeleton
+
     @cached_property
     def _images(self) -> ImageTable:
         source = self._source(train=False)
-        check_joints(self.cfg, self.skeleton, source)
+        self.sets.check(self.skeleton, source)
         return self._truth.images
 
     def _source(self, train: bool) -> Source:

@@ -6,7 +6,8 @@ the configuration itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from yacs.config import CfgNode
 
 from lib.config.variants import member_configs
 from lib.datasets.mix import exact_shares
-from lib.datasets.sources import read_people, source_skeleton
+from lib.datasets.sources import Source, read_people, source_skeleton
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.structures.union import joint_places, union_skeleton
-from lib.tasks.base import Evaluator, Metrics
-from lib.tasks.splits import build_source
+from lib.tasks.base import Evaluator, Metrics, Task
+from lib.tasks.splits import build_source, check_joints
 from lib.utils.errors import ConfigError
 
 
@@ -120,30 +121,60 @@ class SetEvaluator:
         return self.evaluator.write(folder / "results" / self.name if self.name else folder)
 
 
-def set_evaluator(
-    evaluator: Evaluator, own: Skeleton, target: Skeleton, cfg: CfgNode, name: str = ""
-) -> SetEvaluator:
-    """Return an evaluator of a set with the joints ``own`` for a network that predicts ``target``.
+class NetworkSets:
+    """What the network of a task predicts, and the data sets that it learns and is scored by.
 
     Args:
-        evaluator: of the set.
-        own: joints of the set.
-        target: joints of the network.
-        cfg: configuration of the set.
-        name: of the set if it is one of a mix.
-
-    Raises:
-        ConfigError: the network lacks joints that the set is scored by.
+        cfg: of the run, or of a member of its mix.
+        predicted: what the network of a mix predicts, for the task of a member.
     """
-    places = joint_places(own, target, cfg.DATASET.RENAME)
-    if (places < 0).any():
-        absent = [joint for joint, place in zip(own.joints, places, strict=True) if place < 0]
-        raise ConfigError(
-            f"{cfg.DATASET.NAME or cfg.DATASET.DATASET} {cfg.DATASET.TEST_SET} is scored by "
-            f"{', '.join(absent)}, which the network does not predict; leave its TEST_SET empty, "
-            "or add them to MODEL.SKELETON."
-        )
-    return SetEvaluator(evaluator, places, name)
+
+    def __init__(self, cfg: CfgNode, predicted: Skeleton | None = None) -> None:
+        self.cfg = cfg
+        self._predicted = predicted
+        self._tests: dict[str, Task] = {}
+
+    @cached_property
+    def target(self) -> Skeleton | None:
+        """Joints of the network; None: those of the only data set."""
+        return self._predicted or network_skeleton(self.cfg)
+
+    def tests(self, task: Task, build: Callable[[CfgNode, Skeleton], Task]) -> Mapping[str, Task]:
+        """Return what ``build`` makes of each member that is tested on; ``task`` without a mix."""
+        if not self.cfg.DATASET.MIX:
+            return {"": task}
+        if not self._tests:
+            members = test_members(self.cfg)
+            self._tests = {name: build(one, task.skeleton) for name, one in members.items()}
+        return self._tests
+
+    def evaluator(self, inner: Evaluator, own: Skeleton) -> Evaluator:
+        """Return an evaluator of a set with the joints ``own`` that takes those of the network.
+
+        Raises:
+            ConfigError: the network lacks joints that the set is scored by.
+        """
+        if self.target is None:
+            return inner
+        node = self.cfg.DATASET
+        places = joint_places(own, self.target, node.RENAME)
+        if (places < 0).any():
+            absent = [joint for joint, place in zip(own.joints, places, strict=True) if place < 0]
+            raise ConfigError(
+                f"{node.NAME or node.DATASET} {node.TEST_SET} is scored by {', '.join(absent)}, "
+                "which the network does not predict; leave its TEST_SET empty, or add them to "
+                "MODEL.SKELETON."
+            )
+        return SetEvaluator(inner, places, node.NAME if self._predicted else "")
+
+    def check(self, skeleton: Skeleton, source: Source) -> None:
+        """Refuse people with other joints than the network's, where they are not joined by name.
+
+        Raises:
+            ConfigError: with both numbers.
+        """
+        if self.target is None:
+            check_joints(self.cfg, skeleton, source)
 
 
 def _has_split(cfg: CfgNode, *, train: bool) -> bool:

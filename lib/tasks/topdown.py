@@ -34,18 +34,11 @@ from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Loader, Task
 from lib.tasks.pixels import normalise
-from lib.tasks.sets import (
-    network_skeleton,
-    set_evaluator,
-    shares,
-    test_members,
-    training_members,
-)
+from lib.tasks.sets import NetworkSets, shares, training_members
 from lib.tasks.splits import (
     box_source,
     build_evaluator,
     build_source,
-    check_joints,
     detector_file,
     task_skeleton,
     uses_truth,
@@ -63,7 +56,7 @@ class TopDownTask(Task):
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
         self.cfg = cfg
-        self._predicted = skeleton
+        self.sets = NetworkSets(cfg, skeleton)
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
@@ -209,7 +202,7 @@ class TopDownTask(Task):
 
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set: COCO, CrowdPose or MPII."""
-        own = self._truth[1] if self._target else self.skeleton
+        own = self._truth[1] if self.sets.target else self.skeleton
         evaluator = build_evaluator(
             self.cfg,
             self._source(train=False),
@@ -219,10 +212,7 @@ class TopDownTask(Task):
             soft_nms=self.cfg.TEST.SOFT_NMS,
             rescore_poses=self.cfg.TEST.RESCORE,
         )
-        if self._target is None:
-            return evaluator
-        name = self.cfg.DATASET.NAME if self._predicted else ""
-        return set_evaluator(evaluator, own, self.skeleton, self.cfg, name)
+        return self.sets.evaluator(evaluator, own)
 
     # --- the one way to predict ---------------------------------------------------------------
 
@@ -249,10 +239,9 @@ class TopDownTask(Task):
         """Return the people of one data set, with the joints that the network predicts."""
         source = build_source(cfg, train=True)
         people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
-        target = self._target
-        if target is None:
-            check_joints(cfg, skeleton, source)
-        else:
+        target = self.sets.target
+        self.sets.check(skeleton, source)
+        if target is not None:
             people = place_joints(people, skeleton, target, cfg.DATASET.RENAME)
             people = people.select(np.asarray((people.visibility > 0).any(axis=1)))
         if cfg.DATASET.SELECT_DATA:
@@ -272,7 +261,7 @@ class TopDownTask(Task):
     @property
     def test_sets(self) -> Mapping[str, Task]:
         """A task for each data set of a mix that is tested on."""
-        return self._test_sets
+        return self.sets.tests(self, TopDownTask)
 
     @property
     def best(self) -> str:
@@ -280,21 +269,9 @@ class TopDownTask(Task):
         return self.cfg.TEST.BEST
 
     @cached_property
-    def _test_sets(self) -> dict[str, Task]:
-        if not self.cfg.DATASET.MIX:
-            return {"": self}
-        return {
-            name: TopDownTask(one, self.skeleton) for name, one in test_members(self.cfg).items()
-        }
-
-    @cached_property
-    def _target(self) -> Skeleton | None:
-        return self._predicted or network_skeleton(self.cfg)
-
-    @cached_property
     def _skeleton(self) -> Skeleton:
-        if self._target is not None:
-            return self._target
+        if self.sets.target is not None:
+            return self.sets.target
         return task_skeleton(self.cfg, self._source(train=False), lambda: self._truth[1])
 
     @cached_property
@@ -307,8 +284,7 @@ class TopDownTask(Task):
         """The people of the test set: annotated boxes, or those of the detector file."""
         source = self._source(train=False)
         annotated, skeleton = self._truth
-        if self._target is None:
-            check_joints(self.cfg, skeleton, source)
+        self.sets.check(skeleton, source)
         if uses_truth(self.cfg):
             if not source.has_truth:
                 raise ConfigError(

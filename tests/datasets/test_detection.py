@@ -18,6 +18,8 @@ from lib.datasets.detection import (
     image_people,
     mirror_people,
 )
+from lib.datasets.image_view import ImageAugmentation
+from lib.datasets.stages import PartStages, Stages
 from lib.utils.errors import DataError
 
 NAMES = ["nose", "left_eye", "right_eye"]
@@ -77,8 +79,10 @@ def read(folder):
 
 
 def train_images(folder, **changes):
-    options = {"flip": 0.0, "seed": 3, "min_keypoints": 1, "max_bad_images": 1, **changes}
-    return TrainImages(read(folder), FLIP, **options)
+    people, flip = read(folder), changes.pop("flip", 0.0)
+    stages = PartStages.of([Stages(ImageAugmentation(flip=flip))], [len(people.images)])
+    options = {"seed": 3, "min_keypoints": 1, "max_bad_images": 1, **changes}
+    return TrainImages(people, FLIP, stages=stages, **options)
 
 
 def test_targets_equal_the_definition(folder):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tinyrcnn import write_config
 
 from lib.config import ConfigError, load_config, save_config
 from lib.engine import fit
@@ -16,6 +17,7 @@ from lib.structures.results import Poses
 from lib.structures.skeleton import load_skeleton
 from lib.tasks import build_task
 from lib.tasks.card import portable_config, training_data
+from lib.tasks.pixels import normalise
 
 ADDED = ("pelvis", "thorax", "upper_neck", "head_top", "head", "neck")
 COCO = load_skeleton("coco").joints
@@ -191,3 +193,74 @@ def test_weights_can_be_used_away_from_the_data_sets(mix):
         "person_keypoints_train2017.json",
         "train.json",
     ]
+
+
+def forms(folder):
+    """Return entries of a mix for models of whole images: two forms of synthpose."""
+    return [
+        {"DATASET": "coco", "ROOT": f"{folder}/coco", "TRAIN_SET": "train2017",
+         "TEST_SET": "val2017", "WEIGHT": 2},
+        {"NAME": "crowd", "DATASET": "crowdpose", "ROOT": f"{folder}/crowdpose",
+         "TRAIN_SET": "trainval", "TEST_SET": "test", "WEIGHT": 1},
+    ]  # fmt: skip
+
+
+def known_to_crowd(task):
+    return np.isin(np.array(task.skeleton.joints), load_skeleton("crowdpose").joints)
+
+
+def test_bottom_up_leaves_alone_what_a_set_does_not_label(make, synthpose):
+    words = [f"DATASET.MIX={yaml.safe_dump(forms(synthpose), default_flow_style=True)}"]
+    task = make(*words, "DATASET.PHOTOMETRIC.PRESET=strong", joints=19)
+    assert task.skeleton.joints == (*COCO, "head", "neck")
+    torch.manual_seed(0)
+    model = task.build_model()
+    data = task.build_train_dataset()
+    sizes = [size for size, _ in data.shares]
+    assert sizes == [6, 6]
+    assert [count for _, count in data.shares] == [8, 4]
+    for start, known in ((0, np.arange(19) < 17), (6, known_to_crowd(task))):
+        batch = task.collate([data[0, start + n] for n in range(4)])
+        assert (batch["labelled"].numpy() == known).all()
+        # Of the maps, not of the layers: the first stage's maps are an input of the second.
+        for stage, output in enumerate(model(normalise(batch["image"], task.pixels))):
+            maps = output.detach().requires_grad_()
+            sum(task._stage_losses(stage, maps, batch).values()).backward()
+            gradients = maps.grad.abs().amax(dim=(0, 2, 3)).numpy()
+            assert (gradients[:19][~known] == 0).all()
+            assert (gradients[:19][known] > 0).all()
+            if stage == 0:
+                assert (gradients[19:][~known] == 0).all()
+                assert (gradients[19:][known] > 0).any()
+    again = data[0, 3 + len(data)]  # the same image, shown for the second time in the epoch
+    assert not np.array_equal(again["image"], data[0, 3]["image"])
+    assert [len(part.test_images) for part in task.test_sets.values()] == [4, 4]
+    evaluators = {name: part.build_evaluator() for name, part in task.test_sets.items()}
+    assert [len(one.places) for one in evaluators.values()] == [17, 14]
+
+
+def test_one_stage_takes_a_mix(synthpose, tmp_path):
+    path = write_config(tmp_path, synthpose)
+    content = yaml.safe_load(path.read_text())
+    content["MODEL"]["NUM_JOINTS"] = 19
+    content["DATASET"]["MIX"] = forms(synthpose)
+    content["MODEL"]["EXTRA"]["INPUT"]["GROUP_ASPECT"] = False
+    path.write_text(yaml.safe_dump(content))
+    task = build_task(load_config(path, ["DATASET.PHOTOMETRIC.PRESET=light"]))
+    data = task.build_train_dataset()
+    assert data.shares == [(6, 8), (6, 4)]
+    torch.manual_seed(0)
+    model = task.build_model().train()
+    batch = task.collate([data[0, 6], data[0, 7]])
+    model.zero_grad()
+    task.loss_step(model, batch)["loss_keypoint"].backward()
+    grads = [p.grad for name, p in model.named_parameters() if p.shape[:2] == (16, 19)]
+    assert grads
+    rows = grads[0].transpose(0, 1).flatten(1).abs().amax(dim=1).numpy()
+    assert (rows[~known_to_crowd(task)] == 0).all()
+    assert rows.any()
+    result = fit(task.cfg, task, tmp_path / "run")
+    assert {"coco/AP", "coco/box AP", "crowd/AP"} <= result.evaluation.metrics.keys()
+    grouped = load_config(path, ["MODEL.EXTRA.INPUT.GROUP_ASPECT=true"])
+    with pytest.raises(ConfigError, match="GROUP_ASPECT needs everybody once per epoch"):
+        build_task(grouped).group_ids()
