@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -77,6 +78,16 @@ class Matches:
     def images(self) -> int:
         """I."""
         return self.wanted.shape[1]
+
+    @cached_property
+    def orders(self) -> list[np.ndarray]:
+        """C lists of found objects, best first: resampling asks for them a thousand times."""
+        bounds = np.arange(len(self.wanted) + 1) * self.images
+        places = np.searchsorted(self.cell, bounds).tolist()
+        return [
+            start + np.argsort(-self.scores[start:stop], kind="stable")
+            for start, stop in pairwise(places)
+        ]
 
 
 def pose_candidates(table: PoseTable, sigmas: np.ndarray) -> Candidates:
@@ -290,11 +301,9 @@ def category_curves(
     thresholds = len(matches.hit)
     if wanted == 0:
         return np.full((thresholds, len(RECALLS)), np.nan), np.full(thresholds, np.nan)
-    start, stop = np.searchsorted(matches.cell, [category * images, (category + 1) * images])
-    rows = np.arange(start, stop)
+    order = matches.orders[category]
     if most is not None:
-        rows = rows[ranks(matches.cell[start:stop]) < most]
-    order = rows[np.argsort(-matches.scores[rows], kind="stable")]
+        order = order[ranks(matches.cell)[order] < most]
     share = None if weights is None else weights[matches.cell[order] % images]
     precision = np.zeros((thresholds, len(RECALLS)))
     recall = np.zeros(thresholds)
