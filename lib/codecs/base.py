@@ -58,6 +58,15 @@ class Codec(ABC):
             ValueError: a setting makes no sense.
         """
 
+    @classmethod
+    def head_arguments(cls, model: CfgNode) -> dict[str, Any]:
+        """Return what heads must be told that this codec reads, by name of their arguments.
+
+        Args:
+            model: the ``MODEL`` node.
+        """
+        return {}
+
     @abstractmethod
     def output_shapes(self, num_joints: int) -> dict[str, tuple[int, ...]]:
         """Return name and shape, without the batch, of each tensor that a network must answer.
@@ -162,6 +171,24 @@ def refuse_hard_mining(cfg: CfgNode) -> None:
     """
     if cfg.LOSS.USE_OHKM:
         raise ValueError("LOSS.USE_OHKM mines errors of heatmaps; this loss has none, set it false")
+
+
+def input_to_image(points: Tensor, crops: Tensor, input_size: Size) -> Tensor:
+    """Map network-input pixels to image pixels by the upright crop that the input shows.
+
+    Args:
+        points: (N, K, 2) ``(x, y)`` in network-input pixels.
+        crops: (N, 4) ``centre x, centre y, width, height`` in image pixels.
+        input_size: ``(width, height)`` of the input.
+    """
+    import torch
+
+    x, y = (
+        points[..., axis] / input_size[axis] * crops[:, 2 + axis, None]
+        + (crops[:, axis, None] - crops[:, 2 + axis, None] / 2)
+        for axis in (0, 1)
+    )
+    return torch.stack([x, y], dim=-1)
 
 
 def halves(output: Output) -> tuple[Output, Output]:

@@ -82,7 +82,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         cells: (N, K, 2) float32 ``(x, y)``, whole numbers; (0, 0) where the maximum is <= 0.
         scores: (N, K) float32 maxima.
     """
-    index, scores = _argmax(heatmaps.float().flatten(2))
+    index, scores = first_maximum(heatmaps.float().flatten(2))
     width = heatmaps.shape[-1]
     cells = torch.stack([index % width, index // width], dim=-1).float()
     return cells * (scores > 0)[..., None], scores
@@ -176,7 +176,7 @@ def _profile(centre: Tensor, window: Tensor | None, length: int, sigma: float) -
     return values * ((cells - window).abs() <= WINDOW * sigma)
 
 
-def _argmax(maps: Tensor) -> tuple[Tensor, Tensor]:
+def first_maximum(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Return index (int64) and value of the first maximum along the last axis of (N, K, P)."""
     if maps.device.type == "cpu":
         # NumPy's argmax is vectorised; torch's is about six times slower on the CPU.

@@ -71,6 +71,13 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
     if any(side % multiple for side in size):
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
     network.input_size = (size[0], size[1])
+    for name, wanted in CODECS[model.TARGET_TYPE].head_arguments(model).items():
+        found = getattr(network.head, name)
+        if list(found) != list(wanted):
+            raise ConfigError(
+                f"The head has {name} {list(found)}, MODEL.TARGET_TYPE '{model.TARGET_TYPE}' reads "
+                f"{list(wanted)} at MODEL.IMAGE_SIZE {size}: leave {name.upper()} out of the head."
+            )
     if network.head.gives != "heatmaps":
         return
     stride = network.head.out_stride

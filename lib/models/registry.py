@@ -13,7 +13,8 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
   (``lib.codecs.base.Codec.reads``): ``heatmaps``, a tensor (B, K, h, w) (or a list of them), with
   ``out_stride``; ``simcc``, a list of logits (B, K, Wx) and (B, K, Wy), with ``bins`` (Wx, Wy).
 * A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless
-  the YAML names another; whole-image models, whose images differ in size, give it None.
+  the YAML names another; whole-image models, whose images differ in size, give it None. A head
+  gets what the codec says likewise (``Codec.head_arguments``), for instance ``bins``.
 * A **recipe** is what the lineage's ``MODEL.NAME`` names: a composition of the three, the schema of
   its ``MODEL.EXTRA``, the task it serves, and its two-way map to official checkpoint keys.
 """

@@ -27,6 +27,7 @@ DETECTOR = "tf_efficientdet_d0_ap"
 PARTS = ("BACKBONE_TYPE", "FPN_TYPE", "FINAL_TYPE")
 NECK_AND_HEAD = {"NECK": {"CHANNELS": 24, "REPEATS": 1}}
 FILTERS = {"NUM_DECONV_FILTERS": [8, 8]}
+BINS = {"TARGET_TYPE": "simcc"}
 CHOICES = {
     "pose_resnet": ("pose_resnet", {"NUM_LAYERS": 18}, SMALL),
     "pose_hrnet": ("pose_hrnet", BRANCHES, SMALL),
@@ -46,6 +47,9 @@ CHOICES = {
         {"EMBED_DIM": 24, "DEPTH": 2, "NUM_HEADS": 4, "DECODER": "simple"},
         SMALL,
     ),
+    "simcc_resnet": ("simcc_resnet", {"NUM_LAYERS": 18}, SMALL | BINS),
+    "simcc_hrnet": ("simcc_hrnet", BRANCHES, SMALL | BINS),
+    "rtmpose": ("rtmpose", {"DEEPEN_FACTOR": 0.167, "WIDEN_FACTOR": 0.25}, SMALL | BINS),
     "pose_higher_hrnet": ("pose_higher_hrnet", HIGHER, {"TAG_PER_JOINT": True}),
     "pose_higher_hrnet_davit": (
         "pose_higher_hrnet_davit",
@@ -58,6 +62,7 @@ FAST = (
     "pose_hrnet",
     "pose_efenet",
     "vitpose",
+    "rtmpose",
     "vitpose_simple",
     "pose_higher_hrnet",
 )

@@ -1,10 +1,11 @@
-"""List of maps -> heatmaps.
+"""List of maps -> heatmaps, or what else a head says that it ``gives``.
 
 ``heatmap`` (one convolution), ``deconv`` (transposed convolutions), ``higher`` (heatmaps and tags
 at several resolutions), ``subpixel`` (pixel shuffle), ``fahead`` (final attention, final sum),
-``upsample`` (bilinear, then a convolution), ``rtmcc`` (joints as tokens, one row of bins per axis).
+``upsample`` (bilinear, then a convolution), ``simcc`` (a classification per axis), ``rtmcc`` (the
+same, joints as tokens).
 """
 
-from lib.models.heads import deconv, fahead, heatmap, higher, rtmcc, subpixel, upsample
+from lib.models.heads import deconv, fahead, heatmap, higher, rtmcc, simcc, subpixel, upsample
 
-__all__ = ["deconv", "fahead", "heatmap", "higher", "rtmcc", "subpixel", "upsample"]
+__all__ = ["deconv", "fahead", "heatmap", "higher", "rtmcc", "simcc", "subpixel", "upsample"]

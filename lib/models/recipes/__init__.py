@@ -14,6 +14,8 @@ from lib.models.recipes import (
     lpn,
     posenet,
     resnet,
+    rtmpose,
+    simcc,
     vitpose,
 )
 from lib.models.registry import RECIPES
@@ -29,5 +31,7 @@ __all__ = [
     "lpn",
     "posenet",
     "resnet",
+    "rtmpose",
+    "simcc",
     "vitpose",
 ]

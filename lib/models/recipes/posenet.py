@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
+from lib.codecs import CODECS
 from lib.models.registry import (
     BACKBONES,
     HEADS,
@@ -149,6 +150,9 @@ def _make(
     known = list(inspect.signature(make).parameters)[len(sizes) :]
     if INPUT_SIZE in known and INPUT_SIZE not in kwargs and model.get("TASK") != "bottomup":
         kwargs[INPUT_SIZE] = tuple(model.IMAGE_SIZE)
+    for name, value in CODECS[model.TARGET_TYPE].head_arguments(model).items():
+        if name in known and part == "HEAD":
+            kwargs.setdefault(name, value)
     for name in kwargs:
         if name not in known:
             names = [argument.upper() for argument in known]
