@@ -53,7 +53,7 @@ def read_people(
     found = Annotations(
         path=decisions.path,
         people=_person_table(images, image_index, ids, triples, boxes, areas),
-        is_crowd=_crowds(rows, triples, labels, decisions),
+        is_crowd=_crowds(rows, triples, labels, decisions, for_scores=for_scores),
         num_keypoints=count_labelled(rows, triples, labels, skeleton, decisions),
         segmentations=_as_json(outlines) if with_outlines else np.zeros(0, object),
         skeleton=skeleton,
@@ -117,11 +117,19 @@ def _drop_outside(
 
 
 def _crowds(
-    rows: Rows, triples: np.ndarray, labels: Sequence[Any], decisions: Decisions
+    rows: Rows,
+    triples: np.ndarray,
+    labels: Sequence[Any],
+    decisions: Decisions,
+    *,
+    for_scores: bool,
 ) -> np.ndarray:
-    """Return (N,) bool; where all are crowds, those with joints are people."""
+    """Return (N,) bool; where all are crowds, those with joints are people.
+
+    Not for scores: COCO's evaluation takes the flags as they are.
+    """
     crowds = column(rows, "iscrowd", np.int32, decisions, default=0) > 0
-    if not len(crowds) or not crowds.all():
+    if for_scores or not len(crowds) or not crowds.all():
         return crowds
     jointed = (triples[..., 2] > 0).any(axis=1)
     if jointed.any():

@@ -56,3 +56,13 @@ def test_a_column_of_anything_but_numbers_is_refused(value):
         return
     with pytest.raises(DataError, match="Result 1"):
         table.matrix(rows, "bbox", 4)
+
+
+def test_a_ground_truth_of_crowds_alone_has_nobody_to_find():
+    """As in pycocotools; in training such a file is the habit of an annotation tool."""
+    dataset, rows = random_coco(1, joints=5)
+    for annotation in dataset["annotations"]:
+        annotation["iscrowd"] = 1
+    found, _ = table.read_table(dataset, rows, SIGMAS)
+    assert found.crowd.all()
+    assert found.ignored.all()
