@@ -47,12 +47,15 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     add("--views", type=int, default=3, help="augmented draws of each person (default: 3)")
     add("--flagged", action="store_true", help="show suspicious annotations only")
     add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
+    add("--set", default="", metavar="NAME", help="of a mix: which data set (default: the first)")
     cfg, args = parse_config(parser, argv)
 
     from lib.tasks.build import task_kind
+    from lib.tasks.sets import member_alone
 
     setup_logging()
     out = Path(args.out) if args.out else run_folders(cfg, args.cfg)[0] / "browse"
+    cfg = member_alone(cfg, args.set)
     people, skeleton = load_people(cfg, train=args.split == "train")
     flags = inspect_people(people, skeleton)
     report(people, flags, out / "flags.json")

@@ -12,6 +12,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -61,12 +62,42 @@ def main(argv: list[str] | None = None) -> bool:
     if args.cfg:
         cfg = load_config(args.cfg, [*args.overrides, *(args.keys or [])])
         healthy &= section("device", lambda: device_of(cfg))
-        healthy &= section("training data", lambda: people_of(cfg, train=True))
-        healthy &= section("test data", lambda: people_of(cfg, train=False))
-        healthy &= section("boxes", lambda: boxes_of(cfg))
+        healthy &= data_of(cfg)
         healthy &= section("weights", lambda: weights_of(cfg, args.cfg))
     print("\nnothing to fix" if healthy else "\nmend what is marked FIX")
     return healthy
+
+
+def data_of(cfg: CfgNode) -> bool:
+    """Look at the data set, or at each of a mix and at the joints that they have together."""
+    from lib.config.variants import member_configs
+    from lib.tasks.sets import has_split
+
+    healthy = not cfg.DATASET.MIX or section("joints of the mix", lambda: joints_of(cfg))
+    for one in member_configs(cfg):
+        name = f" {one.DATASET.NAME}" if cfg.DATASET.MIX else ""
+        for train, title in ((True, "training data"), (False, "test data")):
+            if not name or has_split(one, train=train):
+                healthy &= section(title + name, partial(people_of, one, train=train))
+        if not name or has_split(one, train=False):
+            healthy &= section("boxes" + name, partial(boxes_of, one))
+    return healthy
+
+
+def joints_of(cfg: CfgNode) -> Iterator[Finding]:
+    """Say what the network of a mix predicts, and what each set labels of it."""
+    from lib.config.variants import member_configs
+    from lib.structures.union import joint_places
+    from lib.tasks.sets import member_skeleton, network_skeleton
+
+    target = network_skeleton(cfg)
+    if target is None:
+        return
+    yield GOOD, f"{target.num_joints} joints: {', '.join(target.joints)}"
+    for one in member_configs(cfg):
+        places = set(joint_places(member_skeleton(one), target, one.DATASET.RENAME).tolist())
+        lacks = [joint for k, joint in enumerate(target.joints) if k not in places]
+        yield GOOD, f"{one.DATASET.NAME} does not label {', '.join(lacks) or 'nothing of them'}"
 
 
 def section(title: str, check: Callable[[], Iterator[Finding]]) -> bool:
@@ -145,7 +176,8 @@ def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
     people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
     counted = f"{len(people.images)} images, {len(people)} people with joints"
     yield GOOD, f"{source.annotation}: {counted}, {skeleton.num_joints} joints ({skeleton.name})"
-    if skeleton.num_joints != cfg.MODEL.NUM_JOINTS:
+    joined = cfg.MODEL.SKELETON or cfg.DATASET.NAME  # by name, see `joints_of`
+    if skeleton.num_joints != cfg.MODEL.NUM_JOINTS and not joined:
         yield BAD, f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, set it to {skeleton.num_joints}"
     if not len(people) and source.has_truth:
         yield BAD, "nobody has an annotated joint"
@@ -173,12 +205,12 @@ def unreadable(name: str) -> str | None:
 
 def boxes_of(cfg: CfgNode) -> Iterator[Finding]:
     """Look for the detector file, if a test wants one."""
-    from lib.tasks import build_task
+    from lib.tasks.build import task_kind
     from lib.tasks.splits import build_source, detector_file
 
     if cfg.TEST.USE_GT_BBOX or build_source(cfg, train=False).kind == "mpii":
         yield GOOD, "a test uses annotated boxes"
-    elif build_task(cfg).describe()["task"] != "topdown":
+    elif task_kind(cfg) != "topdown":
         yield GOOD, "the model finds people itself"
     else:
         file = detector_file(cfg)

@@ -18,7 +18,6 @@ from yacs.config import CfgNode
 
 from lib.config import save_config
 from lib.config.cli import UNTRAINED, config_parser, find_weights, parse_config, run_folders
-from lib.structures.skeleton import Skeleton
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.lock import moving_files
@@ -86,7 +85,7 @@ def finish(
     folder = draft.parent
     report = describe(cfg, estimator, evaluation, weights)
     if with_joints:
-        report["per_joint"] = per_joint(cfg, estimator.skeleton, evaluation.files)
+        report["per_joint"] = per_joint(estimator, evaluation.files)
     draft.mkdir(parents=True, exist_ok=True)
     (draft / "metrics.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     save_config(cfg, draft / "config.yaml")
@@ -140,18 +139,39 @@ def describe(
     return {
         "metrics": known(evaluation.metrics, *evaluation.metrics),
         **estimator.task.describe(),
-        "dataset": f"{cfg.DATASET.DATASET_TEST or cfg.DATASET.DATASET} {cfg.DATASET.TEST_SET}",
+        "dataset": tested_on(cfg),
         "weights": str(weights or "untrained"),
         "people": evaluation.people,
         "seconds": evaluation.seconds,
     }
 
 
-def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[str, Any]]:
-    """Return ``joint``, ``labelled``, ``AP`` and ``PCK`` of each joint; nothing for MPII.
+def tested_on(cfg: CfgNode) -> str:
+    """Return the test split in words, of a mix all of them."""
+    from lib.tasks.sets import test_members
 
-    MPII's scores are per joint as they are.
+    members = test_members(cfg).items() if cfg.DATASET.MIX else [("", cfg)]
+    return ", ".join(
+        f"{name or one.DATASET.DATASET_TEST or one.DATASET.DATASET} {one.DATASET.TEST_SET}"
+        for name, one in members
+    )
+
+
+def per_joint(estimator: PoseEstimator, files: list[Path]) -> list[dict[str, Any]]:
+    """Return ``joint``, ``labelled``, ``AP`` and ``PCK`` of each joint, of a mix for each set.
+
+    Nothing for MPII, whose scores are per joint as they are.
     """
+    rows = []
+    for name, part in estimator.task.test_sets.items():
+        own = [file for file in files if not name or name in file.parts]
+        found = joints_of_set(part.cfg, own)  # pyright: ignore[reportAttributeAccessIssue]
+        rows += [{"set": name, **row} if name else row for row in found]
+    return rows
+
+
+def joints_of_set(cfg: CfgNode, files: list[Path]) -> list[dict[str, Any]]:
+    """Return the rows of `per_joint` of one data set."""
     from lib.datasets.sources import read_source, source_skeleton
     from lib.evaluation.breakdown import joint_table
     from lib.evaluation.diagnosis import diagnose
@@ -162,6 +182,7 @@ def per_joint(cfg: CfgNode, skeleton: Skeleton, files: list[Path]) -> list[dict[
     if source.kind == "mpii" or not source.has_truth:
         return []
     truth = read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+    skeleton = truth.skeleton
     table, _ = read_table(truth, files[0], skeleton.sigmas)
     found = joint_table(diagnose(table, skeleton), skeleton)
     return [
@@ -176,24 +197,34 @@ def known(values: dict[str, Any], *names: str) -> dict[str, float | None]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Return the scores as lines of text, with the box source beside them."""
-    names = list(report["metrics"])
-    cells = [number(value, 4) for value in report["metrics"].values()]
-    if not names:
+    """Return the scores as lines of text, of a mix for each set, and whose boxes were used."""
+    metrics = report["metrics"]
+    if not metrics:
         return f"{report['dataset']}: predictions written, not scored (there is no ground truth)"
-    widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
     lines = [
         f"{report['weights']} on {report['dataset']}, boxes: {report['boxes']}, "
         f"flip test: {report['flip']}",
-        "  ".join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
-        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
     ]
+    for name in dict.fromkeys(metric.rpartition("/")[0] for metric in metrics):
+        lines += score_lines({m: v for m, v in metrics.items() if m.rpartition("/")[0] == name})
     lines += [
-        f"{row['joint']:>16} {row['labelled']:6d} "
+        (f"{row['set']} " if "set" in row else "") + f"{row['joint']:>16} {row['labelled']:6d} "
         f"AP {number(row['AP'], 4)}  PCK {number(row['PCK'], 4)}"
         for row in report.get("per_joint", ())
     ]
     return "\n".join(lines)
+
+
+def score_lines(metrics: dict[str, float | None]) -> tuple[str, str]:
+    """Return names and values of scores, one below the other; the set's name stands before both."""
+    title = next(iter(metrics)).rpartition("/")[0]
+    names = [metric.rpartition("/")[2] for metric in metrics]
+    cells = [number(value, 4) for value in metrics.values()]
+    widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
+    before = (f"{title}  ", " " * (len(title) + 2)) if title else ("", "")
+    heads = "  ".join(name.rjust(width) for name, width in zip(names, widths, strict=True))
+    values = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+    return before[0] + heads, before[1] + values
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ like that, or as safetensors with ``meta`` as their card.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import logging
@@ -23,6 +24,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from lib.config.defaults import default_config
+from lib.config.legacy import flatten
 from lib.utils.aside import set_aside
 from lib.utils.errors import ConfigError, TrainingError, WeightsError
 from lib.utils.lock import FolderLock, moving_files
@@ -223,7 +225,7 @@ def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: P
         ConfigError: naming the keys that differ.
     """
     defaults = fingerprint(default_config())  # of keys that came after the run began
-    stored, current = {**defaults, **stored}, {**defaults, **current}
+    stored, current = _spread({**defaults, **stored}), _spread({**defaults, **current})
     differing = [
         f"{key} was {stored.get(key, 'absent')}, is {current.get(key, 'absent')}"
         for key in sorted({*stored, *current})
@@ -235,6 +237,17 @@ def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: P
             f"{folder} holds a run of another configuration ({shown}). Restore these keys to "
             "resume it, or choose another OUTPUT_DIR or YAML name for a new run."
         )
+
+
+def _spread(flat: dict[str, str]) -> dict[str, str]:
+    """Return a fingerprint with a key for each key of each set of a mix, without its files."""
+    flat = dict(flat)
+    entries = ast.literal_eval(flat.pop("DATASET.MIX", "[]"))
+    for entry in entries:
+        for key, value in flatten(entry).items():
+            if f"DATASET.{key}" not in _NOT_PART_OF_A_RUN:
+                flat[f"DATASET.MIX.{entry['NAME']}.{key}"] = repr(value)
+    return flat
 
 
 def all_finite(network: nn.Module) -> bool:

@@ -6,7 +6,9 @@ the configuration itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.structures.union import joint_places, union_skeleton
 from lib.tasks.base import Evaluator, Metrics, Task
 from lib.tasks.splits import build_source, check_joints
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, did_you_mean
 
 
 def training_members(cfg: CfgNode) -> list[CfgNode]:
@@ -32,7 +34,7 @@ def training_members(cfg: CfgNode) -> list[CfgNode]:
     """
     if not cfg.DATASET.MIX:
         return [cfg]
-    members = [one for one in member_configs(cfg) if _has_split(one, train=True)]
+    members = [one for one in member_configs(cfg) if has_split(one, train=True)]
     if not members:
         raise ConfigError("No entry of DATASET.MIX has a TRAIN_SET: there is nothing to train on.")
     return members
@@ -44,10 +46,34 @@ def test_members(cfg: CfgNode) -> dict[str, CfgNode]:
     Raises:
         ConfigError: none is.
     """
-    members = {one.DATASET.NAME: one for one in member_configs(cfg) if _has_split(one, train=False)}
+    members = {one.DATASET.NAME: one for one in member_configs(cfg) if has_split(one, train=False)}
     if not members:
         raise ConfigError("No entry of DATASET.MIX has a TEST_SET: there is nothing to test on.")
     return members
+
+
+def member_alone(cfg: CfgNode, name: str = "") -> CfgNode:
+    """Return a member of a mix as a run of its own, of the same network; ``cfg`` without a mix.
+
+    Args:
+        cfg: of the mix.
+        name: of the set; empty: the first.
+
+    Raises:
+        ConfigError: there is no such set.
+    """
+    if not cfg.DATASET.MIX:
+        return cfg
+    members = {one.DATASET.NAME: one for one in member_configs(cfg)}
+    name = name or next(iter(members))
+    if name not in members:
+        raise ConfigError(f"DATASET.MIX has no entry {name}.{did_you_mean(name, members)}")
+    alone = members[name].clone()
+    alone.defrost()
+    skeleton = network_skeleton(cfg)
+    alone.MODEL.SKELETON = "" if skeleton is None else json.dumps(asdict(skeleton))
+    alone.freeze()
+    return alone
 
 
 def network_skeleton(cfg: CfgNode) -> Skeleton | None:
@@ -83,7 +109,7 @@ def member_skeleton(cfg: CfgNode) -> Skeleton:
         known = source_skeleton(source, cfg.DATASET.SKELETON)
         if known is not None:
             return known
-        if _has_split(cfg, train=train) and source.annotation.is_file():
+        if has_split(cfg, train=train) and source.annotation.is_file():
             return read_people(source, None)[1]
     return load_skeleton("coco")
 
@@ -177,7 +203,8 @@ class NetworkSets:
             check_joints(self.cfg, skeleton, source)
 
 
-def _has_split(cfg: CfgNode, *, train: bool) -> bool:
+def has_split(cfg: CfgNode, *, train: bool) -> bool:
+    """Return whether a member of a mix is trained on, or tested on."""
     node = cfg.DATASET
     names = (node.TRAIN_SET, node.ANNOTATION) if train else (node.TEST_SET, node.ANNOTATION_TEST)
     return any(names)

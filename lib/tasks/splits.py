@@ -29,7 +29,8 @@ def build_source(cfg: CfgNode, *, train: bool) -> Source:
     node = cfg.DATASET
     if node.MIX:
         raise ConfigError(
-            "DATASET.MIX holds several data sets, where one is wanted: see Task.test_sets."
+            "DATASET.MIX holds several data sets, and this is about one: name a YAML with that one "
+            "alone (and MODEL.SKELETON, if the network predicts other joints)."
         )
     return locate(
         node.DATASET if train else node.DATASET_TEST or node.DATASET,

@@ -7,9 +7,11 @@ import pytest
 import torch
 import yaml
 from tinyrcnn import write_config
+from toys.mixed import write_mix
 
 from lib.config import ConfigError, load_config, save_config
 from lib.engine import fit
+from lib.engine.checkpointing import check_fingerprint, fingerprint
 from lib.engine.sampling import EpochSampler
 from lib.engine.stream import TrainStream
 from lib.structures.geometry import box_to_crop
@@ -26,17 +28,7 @@ COCO = load_skeleton("coco").joints
 @pytest.fixture
 def mix(tiny_config, synthpose):
     """Return a function that loads the tiny configuration with the three forms as a mix."""
-    content = yaml.safe_load(tiny_config.read_text())
-    content["MODEL"]["NUM_JOINTS"] = 23
-    content["DATASET"]["MIX"] = [
-        {"DATASET": "coco", "ROOT": f"{synthpose}/coco", "TRAIN_SET": "train2017",
-         "TEST_SET": "val2017"},
-        {"DATASET": "mpii", "ROOT": f"{synthpose}/mpii", "TRAIN_SET": "train", "TEST_SET": "valid",
-         "FLIP": 0.0},
-        {"NAME": "crowd", "DATASET": "crowdpose", "ROOT": f"{synthpose}/crowdpose",
-         "TRAIN_SET": "trainval", "TEST_SET": "test"},
-    ]  # fmt: skip
-    tiny_config.write_text(yaml.safe_dump(content))
+    write_mix(tiny_config, synthpose)
     return lambda *overrides: load_config(tiny_config, overrides)
 
 
@@ -264,3 +256,14 @@ def test_one_stage_takes_a_mix(synthpose, tmp_path):
     grouped = load_config(path, ["MODEL.EXTRA.INPUT.GROUP_ASPECT=true"])
     with pytest.raises(ConfigError, match="GROUP_ASPECT needs everybody once per epoch"):
         build_task(grouped).group_ids()
+
+
+def test_a_moved_data_set_is_the_same_run(mix):
+    stored = fingerprint(mix())
+    check_fingerprint(stored, fingerprint(mix("DATASET.MIX.mpii.ROOT=elsewhere")), "run")
+    with pytest.raises(ConfigError, match=r"DATASET\.MIX\.mpii\.FLIP was 0\.0, is 0\.5"):
+        check_fingerprint(stored, fingerprint(mix("DATASET.MIX.mpii.FLIP=0.5")), "run")
+    words = [f"DATASET.MIX.{name}.WEIGHT=2" for name in ("coco", "mpii", "crowd")]
+    weighted = fingerprint(mix(*words))
+    with pytest.raises(ConfigError, match=r"MIX\.coco\.WEIGHT was absent, is 2\.0"):
+        check_fingerprint(stored, weighted, "run")
