@@ -22,8 +22,9 @@ def read_areas(
 ) -> np.ndarray:
     """Return (N,) float64 square pixels.
 
-    An area that is missing, at most one pixel in a box that is larger, or out of all proportion to
-    its box becomes that of the outline, else 0.53 of the box.
+    An area that is missing, or at most one pixel in a box that is larger, becomes that of the
+    outline, else 0.53 of the box. One out of all proportion to its box is only named: COCO's
+    evaluation takes it as it is, and it may be the box that is wrong.
 
     Raises:
         DataError: it is no finite number, or negative.
@@ -35,12 +36,12 @@ def read_areas(
     _check(rows, areas, values, evidence, decisions)
     product = boxes[:, 2:].prod(axis=1)
     missing = np.isnan(areas)
-    small = (areas <= LEAST) & (product > SMALLEST_BOX) | (areas < LEAST_SHARE * product)
-    large = (areas > LARGEST_SHARE * product) & (product > 0)
+    small = (areas <= LEAST) & (product > SMALLEST_BOX)
+    odd = (areas > LARGEST_SHARE * product) & (product > 0)
+    odd |= (areas < LEAST_SHARE * product) & ~small & ~missing
     for flags, what in (
         (missing, "missing"),
         (small, "0 or next to nothing"),
-        (large, "larger than their boxes"),
     ):
         chosen = np.flatnonzero(flags)
         if not len(chosen):
@@ -63,6 +64,12 @@ def read_areas(
             f"{{n}} areas ('area') are {what}: taken is {source}, which scores depend on",
             flagged(evidence.labels, flags),
             usual=bool(what == "missing" and missing.all()),
+        )
+    if odd.any():
+        decisions.add(
+            "area",
+            "{n} areas ('area') are out of all proportion to their boxes; scores depend on them",
+            flagged(evidence.labels, odd),
         )
     return areas
 

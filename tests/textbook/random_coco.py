@@ -83,6 +83,9 @@ def varied_coco(seed):
         dataset["annotations"].append({**same, "id": number, "keypoints": twin})
         rows += [_near(rng, same, options["boxes"]) for _ in range(rng.integers(1, 41))]
         rows += [dict(row) for row in rows[-3:]]
+    if seed % 5 == 0:  # areas that have nothing to do with the boxes
+        for annotation in dataset["annotations"]:
+            annotation["area"] = float(rng.uniform(2, high))
     categories = int(rng.integers(1, 4))
     dataset["categories"] = [{**dataset["categories"][0], "id": 7 - c} for c in range(categories)]
     for entry in (*dataset["annotations"], *rows):
