@@ -150,6 +150,8 @@ class PoseEstimator:
         given = list(boxes) if boxes is not None else [None] * len(images)
         for image, region in zip(images, given, strict=True):
             _check_input(image, region)
+        # Views run backwards or may not be written: torch takes neither as it is.
+        images = [np.require(image, requirements=("C", "W")) for image in images]
         found: list[list[PoseResult]] = [[] for _ in images]
         with self.precision.autocast():
             for person in self.task.predict_images(self.network, images, given):
@@ -213,6 +215,22 @@ def _check_input(image: object, boxes: object) -> None:
         raise ValueError(f"boxes must be (N, 4) x1, y1, x2, y2, got {table.shape}")
     if not np.isfinite(table).all():
         raise ValueError("boxes must be finite numbers")
+    _check_boxes(table.reshape(-1, 4), image.shape[1], image.shape[0])
+
+
+def _check_boxes(boxes: np.ndarray, width: int, height: int) -> None:
+    """Name a box (N, 4) that has no part of the picture."""
+    for box in boxes:
+        x1, y1, x2, y2 = box.tolist()
+        if x2 <= x1 or y2 <= y1:
+            raise ValueError(
+                f"the box {box.tolist()} has no area: boxes are x1, y1, x2, y2, with x1 < x2 and "
+                "y1 < y2 (not x, y, width, height)"
+            )
+        if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+            raise ValueError(
+                f"the box {box.tolist()} is off the picture of {width} x {height} pixels"
+            )
 
 
 def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:

@@ -63,9 +63,25 @@ def test_boxes_may_be_lists_arrays_or_nothing(estimator):
     np.testing.assert_array_equal(whole.box, [0, 0, 70, 50])
 
 
-def test_a_box_without_area_or_outside_the_image_still_gives_finite_joints(estimator):
-    for pose in estimator.predict(IMAGE, [[10, 20, 10, 20], [900, 900, 950, 990]]):
-        assert np.isfinite(pose.keypoints).all()
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([40, 20, 30, 45], r"no area.*not x, y, width, height"),
+        ([10, 20, 10, 20], "no area"),
+        ([900, 900, 950, 990], "off the picture of 70 x 50"),
+    ],
+)
+def test_a_box_that_is_none_is_refused(estimator, box, message):
+    with pytest.raises(ValueError, match=message):
+        estimator.predict(IMAGE, [[5, 5, 60, 45], box])
+
+
+def test_views_and_read_only_images_are_taken(estimator):
+    frozen = IMAGE.copy()
+    frozen.setflags(write=False)
+    for view in (IMAGE[..., ::-1], IMAGE[:, ::-1], IMAGE[5:45, 3:61], frozen):
+        (one,), (other,) = estimator.predict(view), estimator.predict(view.copy())
+        np.testing.assert_allclose(one.keypoints, other.keypoints)
 
 
 def trained(tiny_config, *words):

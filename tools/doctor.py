@@ -7,6 +7,7 @@ otherwise.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import platform
 import shutil
@@ -19,13 +20,13 @@ from pathlib import Path
 import cv2
 from yacs.config import CfgNode
 
+from lib.annotations.tables import ImageTable
 from lib.config import load_config
 from lib.config.cli import find_weights, run_folders, run_weights
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, read_source, source_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import UserError
-from lib.utils.images import read_image
 from lib.zoo.resolve import is_reference
 
 GOOD, NOTE, BAD = "ok", "note", "FIX"
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> bool:
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
     args = parser.parse_args(argv)
+    logging.getLogger("lib.annotations").setLevel(logging.ERROR)  # what was decided is shown below
     healthy = section("packages", packages)
     healthy &= section("machine", machine)
     if args.cfg:
@@ -170,10 +172,12 @@ def device_of(cfg: CfgNode) -> Iterator[Finding]:
 
 def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
     """Look at annotations and images of a split."""
-    from lib.tasks.splits import build_source
+    from lib.tasks.splits import NO_PAIRS, build_source, mirrors_unpaired
 
     source = build_source(cfg, train=train)
-    people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
+    skeleton = source_skeleton(source, cfg.DATASET.SKELETON)
+    everyone = None if source.kind == "mpii" else read_source(source, skeleton)
+    people, skeleton = read_people(source, skeleton)
     counted = f"{len(people.images)} images, {len(people)} people with joints"
     yield GOOD, f"{source.annotation}: {counted}, {skeleton.num_joints} joints ({skeleton.name})"
     joined = cfg.MODEL.SKELETON or cfg.DATASET.NAME  # by name, see `joints_of`
@@ -181,23 +185,25 @@ def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
         yield BAD, f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, set it to {skeleton.num_joints}"
     if not len(people) and source.has_truth:
         yield BAD, "nobody has an annotated joint"
-    if source.kind != "mpii":
-        everyone = read_source(source, skeleton).people
-        for kind, rows in inspect_people(everyone, skeleton).items():
-            ids = ", ".join(map(str, everyone.ids[rows[:3]].tolist()))
+    if train and mirrors_unpaired(cfg, skeleton):
+        yield BAD, NO_PAIRS
+    if everyone is not None:
+        yield from ((NOTE, str(d)) for d in everyone.decisions if not d.usual)
+        for kind, rows in inspect_people(everyone.people, skeleton).items():
+            ids = ", ".join(str(everyone.label(row)) for row in rows[:3].tolist())
             yield NOTE, f"{len(rows)} annotations: {kind} (ids {ids} ...); see browse_dataset.py"
     step = max(1, len(people.images) // SAMPLED)
-    names = [people.images.path(n) for n in range(0, len(people.images), step)][:SAMPLED]
-    damaged = [error for error in map(unreadable, names) if error]
+    chosen = list(range(0, len(people.images), step))[:SAMPLED]
+    damaged = [error for row in chosen if (error := unreadable(people.images, row))]
     yield from ((BAD, error) for error in damaged[:3])
     kind = BAD if damaged else GOOD
-    yield kind, f"{len(names) - len(damaged)} of {len(names)} sampled images can be read"
+    yield kind, f"{len(chosen) - len(damaged)} of {len(chosen)} sampled images can be read"
 
 
-def unreadable(name: str) -> str | None:
-    """Return why an image cannot be read, None if it can."""
+def unreadable(images: ImageTable, row: int) -> str | None:
+    """Return why an image cannot be used, None if it can."""
     try:
-        read_image(name)
+        images.read(row)
     except UserError as error:
         return str(error)
     return None

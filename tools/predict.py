@@ -23,18 +23,21 @@ import numpy as np
 from tqdm import tqdm
 from yacs.config import CfgNode
 
+from lib.annotations.categories import COCO_PERSON
+from lib.annotations.form import Annotations
 from lib.config import load_config
 from lib.config.cli import config_parser, find_weights, parse_config, parse_words, run_folders
 from lib.config.pretrained import find_model
+from lib.datasets.sources import read_source, source_skeleton
 from lib.structures.drawing import draw_poses
 from lib.structures.palettes import PALETTES
 from lib.structures.results import PoseResult
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
-from lib.utils.errors import ConfigError, DataError
+from lib.utils.errors import ConfigError, DataError, UserError
 from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
-from lib.video.boxes import DETECTORS, Boxes, FileBoxes, OwnDetector, WholeFrame
+from lib.video.boxes import DETECTORS, Boxes, FileBoxes, OwnDetector, WholeFrame, usable_boxes
 from lib.video.records import ListFile, coco_entry, frame_entry, person_entry, prediction_file
 from lib.video.sinks import PictureFolder, VideoFile
 from lib.video.smoothing import PoseSmoother
@@ -117,7 +120,9 @@ def main(argv: list[str] | None = None) -> Path:
     from lib.api import PoseEstimator
 
     estimator = PoseEstimator.from_config(cfg, weights)
-    boxes = build_boxes(args, estimator)
+    known = data_set(cfg) if args.coco or args.boxes else None
+    boxes = build_boxes(args, estimator, known)
+    name_pictures(source, known, boxes)
     with ExitStack() as stack:
         stack.enter_context(FolderLock(out, "predicting", name=PREDICTING))
         earlier = set_aside(out, output_names(args.source))
@@ -131,14 +136,14 @@ def main(argv: list[str] | None = None) -> Path:
         steady = Steady(args, estimator, source.rate)
         total = min(filter(None, (source.total, args.limit)), default=None)
         bar = stack.enter_context(tqdm(total=total, unit="frame", desc="predict"))
-        people = 0
+        people, category = 0, 1 if known is None else known.category.id
         for frames in in_batches(islice(source, args.limit), args.frames):
             for frame, found, scores in predict(frames, estimator, boxes, args.min_score):
                 entries = describe(found, scores, steady)
                 people += len(entries)
                 file.add(frame_entry(frame, entries))
                 for entry in entries if coco is not None else ():
-                    coco.add(coco_entry(frame, entry))  # type: ignore[union-attr]
+                    coco.add(coco_entry(frame, entry, category))  # type: ignore[union-attr]
                 if sink is not None:
                     sink.add(frame, paint(frame, entries, estimator, args))
             bar.update(len(frames))
@@ -146,7 +151,7 @@ def main(argv: list[str] | None = None) -> Path:
     if not done:
         raise DataError(f"No frame of {args.source} could be read.")
     if isinstance(boxes, FileBoxes) and not boxes.used:
-        logger.warning("%s has no box for any of these frames: check names and ids", args.boxes)
+        raise DataError(f"{args.boxes} has no box for any of these frames: check names and ids.")
     where = "" if sink is None else f" and {sink.path}"
     left_out = f", {source.unreadable} unreadable files left out" if source.unreadable else ""
     print(f"{people} people on {done} frames{left_out}: {file.path}{where}")
@@ -186,7 +191,42 @@ def check_source(source: str, out: Path) -> None:
         raise ConfigError(f"'{source}' is where the output goes: give another --out.")
 
 
-def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | None:
+def data_set(cfg: CfgNode) -> Annotations | None:
+    """Return the annotations that a model is tested on, which may know the pictures; None if gone.
+
+    Pictures that they list keep their ids in results, and boxes may name them so.
+    """
+    from lib.tasks.splits import build_source
+
+    source = build_source(cfg, train=False)
+    if source.kind == "mpii" or not source.annotation.is_file():
+        return None
+    try:
+        return read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+    except UserError as error:
+        logger.info("pictures are not looked for in the data set: %s", error)
+        return None
+
+
+def name_pictures(
+    source: ImageSource | VideoSource, known: Annotations | None, boxes: Boxes | None
+) -> None:
+    """Give pictures the ids of the data set where it lists them, and hold boxes against them.
+
+    Raises:
+        DataError: the box file has none of the pictures, or one of its names may be several.
+    """
+    if not isinstance(source, ImageSource) or not source.names:
+        return
+    if known is not None and source.use_ids(known.images):
+        logger.info("the pictures have the ids of %s", known.path)
+    if isinstance(boxes, FileBoxes):
+        boxes.match(source.names, source.ids)
+
+
+def build_boxes(
+    args: argparse.Namespace, estimator: PoseEstimator, known: Annotations | None = None
+) -> Boxes | None:
     """Return the box source that the flags name; None for models that find people themselves.
 
     Raises:
@@ -201,7 +241,8 @@ def build_boxes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes | N
     if args.boxes and args.detector:
         raise ConfigError("--boxes and --detector exclude each other.")
     if args.boxes:
-        return FileBoxes(args.boxes, args.min_box_score)
+        category = COCO_PERSON if known is None else known.category
+        return FileBoxes(args.boxes, args.min_box_score, category)
     if args.detector_cfg:
         cfg: CfgNode = load_config(args.detector_cfg)
         weights = args.detector or find_weights(cfg, run_folders(cfg, args.detector_cfg)[0])
@@ -248,7 +289,10 @@ def predict(
         found = estimator.predict_batch(images)
         scores: list[Any] = [None] * len(frames)
     else:
-        tables = boxes.find(frames)
+        tables = [
+            usable_boxes(table, frame)
+            for table, frame in zip(boxes.find(frames), frames, strict=True)
+        ]
         found = estimator.predict_batch(images, [table[:, :4] for table in tables])
         scores = [table[:, 4].tolist() for table in tables]
     rows = []

@@ -40,6 +40,7 @@ class ReadOptions:
             names, see `unnamed_skeleton`. Several categories are scored each alone, as COCO does.
         num_joints: how many joints without names there are; 0 counts those of the annotations.
         advice: what to do if the file is not there.
+        images_key: configuration key that leads to the pictures.
     """
 
     category: str = ""
@@ -48,6 +49,7 @@ class ReadOptions:
     for_scores: bool = False
     num_joints: int = 0
     advice: str = ADVICE
+    images_key: str = ""
 
 
 _in_use: WeakValueDictionary[Any, Annotations] = WeakValueDictionary()
@@ -113,6 +115,7 @@ def _read(
         content = join_parts(content)
     entries, has_truth = content["images"], "annotations" in content
     images = read_image_table(entries, image_folder, decisions, pictures=not options.for_scores)
+    images = replace(images, key=options.images_key)
     if has_truth:
         category, rows = choose_category(
             content, options.category, decisions, pooled=not options.for_scores

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lib.utils.errors import UnreadableImageError
 from lib.utils.images import read_image
 
 
@@ -24,6 +26,7 @@ class ImageTable:
         files: (I,) bytes, file names.
         ids: (I,) int64.
         sizes: (I, 2) int32 ``(width, height)`` in pixels; 0 where a file does not say.
+        key: configuration key that leads to ``folder``, for messages.
         own: I ids as the file writes them, where those are not the numbers of ``ids``.
     """
 
@@ -32,6 +35,7 @@ class ImageTable:
     ids: np.ndarray
     sizes: np.ndarray
     own: tuple[Any, ...] | None = None
+    key: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,7 +59,13 @@ class ImageTable:
         Raises:
             UnreadableImageError: see ``read_image``.
         """
-        return read_image(self.path(index), size=self.size(index))
+        path = self.path(index)
+        try:
+            return read_image(path, size=self.size(index))
+        except UnreadableImageError as error:
+            if not self.key or ".zip@" in path or Path(path).is_file():
+                raise
+            raise UnreadableImageError(f"{error} Check {self.key} and 'file_name'.") from None
 
 
 @dataclass(frozen=True)

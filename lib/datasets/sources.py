@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.annotations.form import Annotations, join_annotations
@@ -141,6 +141,7 @@ def read_people(source: Source, skeleton: Skeleton | None) -> tuple[PersonTable,
     """Return the people a top-down model trains on or is shown, and their skeleton."""
     if source.kind == "mpii":
         people = read_mpii(source.annotation, source.images, _advice(source))
+        people = replace(people, images=replace(people.images, key=source.images_key))
         return people, skeleton or load_skeleton("mpii")
     annotations = read_source(source, skeleton)
     return people_to_train_on(annotations), annotations.skeleton
@@ -172,6 +173,7 @@ def read_source(
         outlines=with_segmentation,
         images_only=not source.has_truth,
         advice=_advice(source),
+        images_key=source.images_key,
     )
     return join_annotations(
         [read_annotations(part, source.images, skeleton, options) for part in files]

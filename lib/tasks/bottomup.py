@@ -42,7 +42,12 @@ from lib.tasks.bottomup_options import (
 )
 from lib.tasks.pixels import normalise
 from lib.tasks.sets import NetworkSets, shares, training_members
-from lib.tasks.splits import build_evaluator, build_source, task_skeleton
+from lib.tasks.splits import (
+    build_evaluator,
+    build_source,
+    task_skeleton,
+    warn_of_no_pairs,
+)
 from lib.utils.errors import ConfigError
 
 
@@ -262,6 +267,7 @@ class BottomUpTask(Task):
         return task_skeleton(self.cfg, self._test_source, lambda: self._truth.skeleton)
 
     def _check_joints(self, skeleton: Skeleton, source: Source) -> None:
+        warn_of_no_pairs(self.cfg, skeleton)
         if skeleton.num_joints != self.num_joints:
             raise ConfigError(
                 f"MODEL.NUM_JOINTS is {self.num_joints}, but people in {source.annotation} have "

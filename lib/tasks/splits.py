@@ -105,12 +105,37 @@ def task_skeleton(
     return coco
 
 
+NO_PAIRS = (
+    "no joints are known to be mirror images of each other, but pictures are mirrored: write "
+    "'flip_pairs' into a skeleton YAML (DATASET.SKELETON), or set DATASET.FLIP 0 and "
+    "TEST.FLIP_TEST false if the joints have no sides"
+)
+
+
+def mirrors_unpaired(cfg: CfgNode, skeleton: Skeleton) -> bool:
+    """Return whether pictures are mirrored although left and right of the joints are not known."""
+    mirrored = cfg.DATASET.FLIP > 0 or cfg.TEST.FLIP_TEST
+    return bool(mirrored and skeleton.num_joints > 1 and not skeleton.flip_pairs)
+
+
+def warn_of_no_pairs(cfg: CfgNode, skeleton: Skeleton) -> None:
+    """Say once where pictures are mirrored although left and right of the joints are not known."""
+    if mirrors_unpaired(cfg, skeleton):
+        _say_no_pairs(skeleton.joints)
+
+
+@functools.cache  # once
+def _say_no_pairs(joints: tuple[str, ...]) -> None:
+    logger.warning("Joints %s: %s.", ", ".join(joints), NO_PAIRS)
+
+
 def check_joints(cfg: CfgNode, skeleton: Skeleton, source: Source) -> None:
-    """Refuse people with other joints than the model's.
+    """Refuse people with other joints than the model's; warn where they cannot be mirrored.
 
     Raises:
         ConfigError: with both numbers.
     """
+    warn_of_no_pairs(cfg, skeleton)
     if skeleton.num_joints != cfg.MODEL.NUM_JOINTS:
         raise ConfigError(
             f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but people in {source.annotation} have "

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from lib.annotations.categories import COCO_PERSON, PersonCategory
+from lib.annotations.detections import rows_of_people
+from lib.annotations.matching import PictureKeys, match_pictures
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.results import PoseResult
 from lib.utils.errors import DataError, WeightsError
@@ -17,6 +21,8 @@ from lib.zoo import resolve_weights
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 PERSON = 1  # COCO's category, and torchvision's label
 DETECTORS = (
@@ -61,22 +67,37 @@ class WholeFrame:
 class FileBoxes:
     """Boxes of a JSON file: a COCO detector file, or ``{name: [[x1, y1, x2, y2, score], ...]}``.
 
-    COCO's ``image_id`` is the number that an image's name is, or the number of the frame; the names
-    of the other form are file names. Frames that are not in the file have nobody in them.
+    Pictures are found by id, name, name without ending and path, see `PictureKeys`; frames of a
+    video by their number or name. Frames that are not in the file have nobody in them.
+
+    Args:
+        path: the file.
+        min_score: least score of a box.
+        category: what people are in a COCO detector file.
 
     Raises:
         DataError: the file is missing or has another form.
     """
 
-    def __init__(self, path: str | Path, min_score: float) -> None:
+    def __init__(
+        self, path: str | Path, min_score: float, category: PersonCategory = COCO_PERSON
+    ) -> None:
         self.used = False  # whether any frame was in the file
-        self._by_name: dict[str | int, list[list[float]]] = {}
+        self.path = str(path)
+        self._by_name: dict[Any, list[list[float]]] = {}
+        self._by_frame: dict[str, list[list[float]]] | None = None
         content = read_json(path, "box")
         try:
-            for name, category, box in _rows(content):
+            rows = _rows(content, category, self.path)
+            for name, box in rows:
                 if not np.isfinite(box).all():
                     raise ValueError(f"the box {box}")
-                if category == PERSON and box[4] >= min_score:
+                if box[2] < box[0] or box[3] < box[1]:
+                    raise DataError(
+                        f"{path}: the box {box} of {name} has x2 < x1 or y2 < y1: boxes are x1, "
+                        "y1, x2, y2, score (COCO detector files have x, y, width, height)."
+                    )
+                if box[4] >= min_score:
                     self._by_name.setdefault(name, []).append(box)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(
@@ -84,14 +105,43 @@ class FileBoxes:
                 f"({type(error).__name__}: {error})."
             ) from None
 
+    def match(self, names: Sequence[str], ids: Sequence[Any]) -> None:
+        """Say which pictures there will be, so that the file is held against all of them.
+
+        Raises:
+            DataError: a name of the file may be several of them, or it has none of them.
+        """
+        known = {own: n for n, own in enumerate(ids)} | {str(own): n for n, own in enumerate(ids)}
+        keys = list(self._by_name)
+        places = match_pictures(keys, PictureKeys(known, names), self.path, "this source")
+        self._by_frame = {}
+        called = list(names)
+        for key, place in zip(keys, places.tolist(), strict=True):
+            if place >= 0:
+                self._by_frame.setdefault(called[place], []).extend(self._by_name[key])
+
     def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
         """Look the frames up."""
-        found = [
-            self._by_name.get(frame.name) or self._by_name.get(frame.image_id) or []
-            for frame in frames
-        ]
+        found = [self._of(frame) for frame in frames]
         self.used = self.used or any(found)
         return [np.array(boxes, np.float32).reshape(-1, 5) for boxes in found]
+
+    def _of(self, frame: Frame) -> list[list[float]]:
+        if self._by_frame is not None:
+            return self._by_frame.get(frame.name, [])
+        keys = (frame.image_id, str(frame.image_id), frame.name, Path(frame.name).stem)
+        return next((self._by_name[key] for key in keys if key in self._by_name), [])
+
+
+def usable_boxes(table: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the boxes (N, 5) with area on the picture; others are counted in a warning."""
+    height, width = frame.image.shape[:2]
+    good = (table[:, 2] > table[:, 0]) & (table[:, 3] > table[:, 1])
+    good &= (table[:, 0] < width) & (table[:, 1] < height) & (table[:, 2:4] > 0).all(axis=1)
+    if not good.all():
+        lost = np.count_nonzero(~good)
+        logger.warning("%s: %d boxes without area on the picture are left out", frame.name, lost)
+    return table[good]
 
 
 class OwnDetector:
@@ -163,18 +213,18 @@ class TorchvisionDetector:
         return table.float().cpu().numpy()
 
 
-def _rows(content: list[dict[str, Any]] | dict[str, list[list[float]]]) -> list[tuple]:
-    """Return ``(name, category, [x1, y1, x2, y2, score])`` of either form."""
+def _rows(content: Any, category: PersonCategory, path: str) -> list[tuple[Any, list[float]]]:
+    """Return ``(picture, [x1, y1, x2, y2, score])`` of people in either form."""
     if isinstance(content, dict):
         pairs = [(name, box) for name, boxes in content.items() for box in boxes]
-        return [(name, PERSON, [*map(float, box[:4]), _score(box)]) for name, box in pairs]
+        return [(name, [*map(float, box[:4]), _score(box)]) for name, box in pairs]
+    rows = [{"category_id": category.id, **row} for row in content]
     return [
         (
             row["image_id"],
-            row.get("category_id", PERSON),
             [*xywh_to_xyxy(np.array([row["bbox"]], float))[0].tolist(), row.get("score", 1.0)],
         )
-        for row in content
+        for row in rows_of_people(rows, category, path)
     ]
 
 

@@ -116,14 +116,19 @@ def person_entry(
     return entry
 
 
-def coco_entry(frame: Frame, person: Person) -> dict[str, Any]:
-    """Return a person as COCO's results have them; the score is the pose's times the box's."""
+def coco_entry(frame: Frame, person: Person, category_id: Any = 1) -> dict[str, Any]:
+    """Return a person as COCO's results have them; the score is the pose's times the box's.
+
+    ``file_name`` tells which picture ``image_id`` is, where that is a number of ours.
+    """
+    box = xyxy_to_xywh(np.array(person["box"]))
     return {
         "image_id": frame.image_id,
-        "category_id": 1,
-        "keypoints": person["keypoints"].ravel(),
+        "file_name": frame.name,
+        "category_id": category_id,
+        "keypoints": [value for joint in person["keypoints"] for value in joint],
         "score": person["score"] * person.get("box_score", 1.0),
-        "bbox": _rounded(xyxy_to_xywh(person["box"])),
+        "bbox": _rounded(box),
     }
 
 

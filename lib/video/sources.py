@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from lib.annotations.matching import PictureKeys
+from lib.annotations.tables import ImageTable
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
+from lib.utils.images import IMAGE_ENDINGS, read_image
 
 logger = logging.getLogger(__name__)
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 USUAL_RATE = 25.0  # frames per second, where a video or camera does not say
 
@@ -30,41 +33,101 @@ class Frame:
         image: (H, W, 3) uint8, blue-green-red.
         name: file name, or name of the video and number of the frame.
         index: its number in the source, from 0.
+        number: its id, where it has one of its own: the data set's, or the number in its name.
     """
 
     image: np.ndarray
     name: str
     index: int
+    number: Any = None
 
     @property
-    def image_id(self) -> int:
-        """The number that the file name is (COCO's way of naming), else the frame's number."""
+    def image_id(self) -> Any:
+        """What results call the picture: ``number``, else its name's number, else the frame's."""
+        if self.number is not None:
+            return self.number
         stem = Path(self.name).stem
         return int(stem) if stem.isdecimal() else self.index
 
 
 class ImageSource:
-    """Image files, read when their turn comes; damaged ones are named, counted and left out."""
+    """Image files, read when their turn comes; damaged ones are named, counted and left out.
+
+    Args:
+        paths: of the images.
+        total: how many there are; None where they come one by one, as from the standard input.
+
+    Attributes:
+        names: what the images are called, different for each; empty where they come one by one.
+        ids: one for each name, all different.
+    """
 
     is_video = False
     rate = USUAL_RATE
 
-    def __init__(self, names: Iterable[str], total: int | None = None) -> None:
+    def __init__(self, paths: Iterable[str], total: int | None = None) -> None:
         self.total = total
         self.unreadable = 0
-        self._names = names
+        self._paths = paths if total is None else list(paths)
+        self.names = short_names(self._paths) if isinstance(self._paths, list) else []
+        self.ids: list[Any] = picture_ids(self.names)
+        self._taken: set[str] = set()
+        self._numbers: set[int] = set()
+
+    def use_ids(self, images: ImageTable) -> bool:
+        """Take the ids of a data set, if it has all these images; return whether it has."""
+        pictures = PictureKeys.of(images)
+        found = [pictures.find(name) for name in self.names]
+        if not found or None in found or len(set(found)) < len(found):
+            return False
+        self.ids = [images.label(place) for place in found if place is not None]
+        return True
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
-        for name in self._names:
+        for place, path in enumerate(self._paths):
             try:
-                image = read_image(name, upright=True)
+                image = read_image(path, upright=True)
             except DataError as error:
                 self.unreadable += 1
                 logger.warning("left out: %s", error)
                 continue
-            yield Frame(image, Path(name).name, index)
+            if self.names:
+                yield Frame(image, self.names[place], index, self.ids[place])
+            else:
+                yield self._next(image, path, index)
             index += 1
+
+    def _next(self, image: np.ndarray, path: str, index: int) -> Frame:
+        """Return a frame whose name and number no earlier one has."""
+        name = Path(path).name
+        if name in self._taken:
+            name = "/".join(part for part in Path(path).parts if part not in ("/", "..", "."))
+        if name in self._taken:
+            name = f"{index:06d}_{Path(path).name}"
+        stem = Path(path).stem
+        number = int(stem) if stem.isdecimal() else index
+        while number in self._numbers:
+            number += 1
+        self._taken.add(name)
+        self._numbers.add(number)
+        return Frame(image, name, index, number)
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return file names, with their folders below the common one if images lie in several."""
+    folders = {str(Path(path).parent.absolute()) for path in paths}
+    if len(folders) < 2:
+        return [Path(path).name for path in paths]
+    common = os.path.commonpath(folders)
+    return [Path(path).absolute().relative_to(common).as_posix() for path in paths]
+
+
+def picture_ids(names: Sequence[str]) -> list[int]:
+    """Return the numbers that all names are (COCO's way of naming); else 0, 1, 2 ..."""
+    stems = [Path(name).stem for name in names]
+    numbers = [int(stem) for stem in stems if stem.isdecimal()]
+    return numbers if len(set(numbers)) == len(names) else list(range(len(names)))
 
 
 class VideoSource:
@@ -120,7 +183,7 @@ def open_source(source: str) -> ImageSource | VideoSource:
     if source.isdecimal() and not path.exists():
         return VideoSource(int(source))
     if path.is_dir():
-        names = [str(file) for file in path.iterdir() if file.suffix.lower() in IMAGES]
+        names = _pictures_in(path)
     elif path.is_file():
         if path.suffix.lower() in VIDEOS:
             return VideoSource(source)
@@ -133,6 +196,17 @@ def open_source(source: str) -> ImageSource | VideoSource:
             "number, or - for a list on the standard input."
         )
     return ImageSource(sorted(names), len(names))
+
+
+def _pictures_in(folder: Path) -> list[str]:
+    """Return the pictures of a folder; what else lies there is counted aloud."""
+    entries = sorted(folder.iterdir())
+    names = [str(e) for e in entries if e.suffix.lower() in IMAGE_ENDINGS and e.is_file()]
+    others = [entry.name for entry in entries if str(entry) not in set(names)]
+    if names and others:
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        logger.warning("%s: %d entries are no pictures, left out (%s)", folder, len(others), shown)
+    return names
 
 
 def in_batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
