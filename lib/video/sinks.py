@@ -22,10 +22,11 @@ class PictureFolder:
 
     def add(self, frame: Frame, picture: np.ndarray) -> None:
         """Write ``picture`` (H, W, 3); a name that another folder has, too, gets the number."""
-        name = Path(frame.name if Path(frame.name).suffix else f"{frame.name}.jpg")
-        while str(name).casefold() in self._taken:  # capital letters do not count on every disk
+        own = Path(frame.name).name
+        name = Path(own if Path(own).suffix else f"{own}.jpg")
+        while name.name.casefold() in self._taken:  # capital letters do not count on every disk
             name = name.with_stem(f"{name.stem}_{frame.index:06d}")
-        self._taken.add(str(name).casefold())
+        self._taken.add(name.name.casefold())
         save_picture(self.path / name, picture)
 
     def __enter__(self) -> PictureFolder:

@@ -140,13 +140,23 @@ def test_pictures_of_one_name_in_two_folders_are_both_painted(run, tmp_path):
     assert names == ["one.png", "one_000001.png"]
 
 
-def test_a_box_file_of_other_images_is_noticed(run, tmp_path, caplog):
+def test_a_box_file_of_other_images_is_refused(run, tmp_path):
     picture = tmp_path / "one.png"
     cv2.imwrite(str(picture), np.full((40, 30, 3), 90, np.uint8))
     boxes = tmp_path / "boxes.json"
     boxes.write_text(json.dumps({"other.png": [[1, 2, 20, 30]]}))
-    assert run(picture, "--boxes", str(boxes))["frames"][0]["people"] == []
-    assert "no box for any of these frames" in caplog.text
+    with pytest.raises(DataError, match=r"none of its 1 pictures \(other.png\) is in this source"):
+        run(picture, "--boxes", str(boxes))
+
+
+def test_pictures_of_two_folders_keep_apart_in_results(run, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / f"in/{folder}").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / f"in/{folder}/5.png"), np.full((40, 30, 3), 90, np.uint8))
+    content = run(tmp_path / "in/**/*.png", "--coco")
+    assert [frame["name"] for frame in content["frames"]] == ["a/5.png", "b/5.png"]
+    rows = json.loads((tmp_path / "out/coco_results.json").read_text())
+    assert [(r["image_id"], r["file_name"]) for r in rows] == [(0, "a/5.png"), (1, "b/5.png")]
 
 
 def test_a_camera_is_read_until_the_limit(run, monkeypatch):
