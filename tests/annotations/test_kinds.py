@@ -70,7 +70,7 @@ def test_categories_with_other_joints_are_not_people_or_must_be_chosen():
         read_annotations(content)
 
 
-@pytest.mark.parametrize(("area", "words"), [(0, "next to nothing"), (1, "next"), (1e7, "larger")])
+@pytest.mark.parametrize(("area", "words"), [(0, "next to nothing"), (1, "next"), ("0", "next")])
 def test_an_absurd_area_is_that_of_the_outline_or_of_the_box(area, words):
     content = every(dataset(), area=area)
     content["annotations"][0]["segmentation"] = [[20, 10, 60, 10, 60, 40, 20, 40]]
@@ -78,6 +78,12 @@ def test_an_absurd_area_is_that_of_the_outline_or_of_the_box(area, words):
     assert found.areas[0] == pytest.approx(1200, rel=0.1)
     assert found.areas[1:].tolist() == pytest.approx([0.53 * 2000] * 5)
     assert said(found, words)
+
+
+def test_an_area_out_of_proportion_is_named():
+    found = read_annotations(every(dataset(), area=1e7))
+    assert said(found, "6 areas ('area') are out of all proportion")
+    assert (found.areas == 1e7).all()  # as COCO scores it: the box may be what is wrong
 
 
 def test_a_missing_box_is_around_the_outline_or_the_joints():
