@@ -40,6 +40,8 @@ RANGES: dict[str, list[float]] = {
     "JPEG": [20.0, 80.0],  # quality
     "DROPOUT": [0.2, 0.4],  # sides of a black rectangle, shares of the crop's
 }
+# Ranges of a preset that are not those above; a RANGE of one's own wins.
+PRESET_RANGES: dict[str, dict[str, list[float]]] = {"rtmpose": {"HUE": [-10.0, 10.0]}}
 ODD = ("BOX_BLUR", "MEDIAN_BLUR")
 
 
@@ -81,6 +83,8 @@ def operations(node: CfgNode) -> dict[str, tuple[float, float, float]]:
         own = node[name].PROB
         probability = preset.get(name, 0.0) if own < 0 else own
         if node.PRESET != "off" and probability > 0:
-            least, most = node[name].RANGE
-            chosen[name] = (probability, least, most)
+            ends = list(node[name].RANGE)
+            if ends == RANGES[name]:
+                ends = PRESET_RANGES.get(node.PRESET, {}).get(name, ends)
+            chosen[name] = (probability, ends[0], ends[1])
     return chosen

@@ -143,12 +143,14 @@ def test_presets():
     node.DROPOUT.PROB = 0.5
     node.BOX_BLUR.PROB = 0.0
     assert operations(node) == {
-        "HUE": (0.5, -18.0, 18.0),
+        "HUE": (0.5, -10.0, 10.0),  # five of OpenCV's steps
         "SATURATION_SHIFT": (0.5, -30.0, 30.0),
         "VALUE_SHIFT": (0.5, -30.0, 30.0),
         "MEDIAN_BLUR": (0.1, 3.0, 7.0),
         "DROPOUT": (0.5, 0.2, 0.4),
         "JPEG": (0.25, 20.0, 80.0),
     }
+    node.HUE.RANGE = [-4.0, 4.0]
+    assert operations(node)["HUE"] == (0.5, -4.0, 4.0)
     assert all(chances.keys() <= set(OPERATIONS) for chances in PRESETS.values())
     assert set(RANGES) == set(OPERATIONS)
