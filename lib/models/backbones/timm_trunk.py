@@ -8,6 +8,7 @@ weights of a trunk come from ``MODEL.PRETRAINED``: a file with timm's names, or 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -58,6 +59,7 @@ class TimmTrunk(nn.Module):
             options["img_size"] = (input_size[1], input_size[0])
         trunk = _create(name, options, out_indices)
         self.trunk = trunk
+        _thin_out_first(trunk)
         self.out_channels = tuple(trunk.feature_info.channels())
         self.out_strides = tuple(trunk.feature_info.reduction())
         self.key_map = TimmKeys(name, trunk)
@@ -149,6 +151,25 @@ def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> A
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError) as error:
         size = f" for images of {options['img_size'][::-1]}" if "img_size" in options else ""
         raise ValueError(f"timm's {name} gives no feature maps{size}: {error}") from None
+
+
+def _thin_out_first(trunk: nn.Module) -> None:
+    """Let strided 1x1 convolutions of the image (FastViT's stem) read the pixels they use only.
+
+    The same numbers come out. PyTorch 2.14 writes beyond its memory where it differentiates these
+    convolutions on the CPU in channels-last order, and the process dies.
+    """
+    for conv in trunk.modules():
+        if not isinstance(conv, nn.Conv2d) or conv.in_channels != 3:
+            continue
+        if conv.kernel_size == (1, 1) and conv.stride != (1, 1):
+            rows, columns = conv.stride
+            conv.stride = (1, 1)
+            conv.register_forward_pre_hook(partial(_every, rows, columns))
+
+
+def _every(rows: int, columns: int, _: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    return inputs[0][:, :, ::rows, ::columns].contiguous()
 
 
 def _is_plain(trunk: Any) -> bool:

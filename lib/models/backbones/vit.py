@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.models.encoder_keys import EncoderKeys
 from lib.models.layers.drop_path import DropPath
 from lib.models.layers.position import Grid
 from lib.models.registry import BACKBONES
@@ -120,6 +121,7 @@ class ViT(nn.Module):
     Attributes:
         out_channels, out_strides: of the one map that comes out.
         grid: ``(rows, columns)`` of patches.
+        key_map: fits files of encoders.
         num_layers: number of the last layer for layer-wise learning rates, see ``layer_id``.
 
     Raises:
@@ -152,6 +154,7 @@ class ViT(nn.Module):
         self.out_channels = (embed_dim,)
         self.out_strides = (PATCH,)
         self.num_layers = depth + 1
+        self.key_map = EncoderKeys(self.grid)
         self.init_weights()
 
     def forward(self, images: Tensor) -> list[Tensor]:

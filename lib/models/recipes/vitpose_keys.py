@@ -12,18 +12,19 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lib.models.encoder_keys import EncoderKeys, without_slot
 from lib.models.registry import PrefixMap, StateDict
 from lib.utils.errors import WeightsError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 64  # blocks; names of so many are known
 DECONVS = 4  # transposed convolutions of the classic decoder whose names are known
+TRUNK = "backbone."
 POSITIONS = "backbone.pos_embed"
-PATCHES = "backbone.patch_embed.proj.weight"
 ENCODER = ("patch_embed.", "pos_embed", "blocks.", "norm.")  # of a file that holds nothing else
 UNUSED = ("backbone.cls_token", "cls_token", "mask_token")
 EXPERTS = ".mlp.experts."
@@ -105,20 +106,15 @@ class VitPoseKeys:
 
     def complete(self, state: StateDict, own: StateDict) -> StateDict:
         """Return ``state`` with positions and patches of the size that the network wants."""
-        from lib.models.layers.position import resize_table, source_grid
-
-        done = dict(state)
-        table, kernel = state.get(POSITIONS), state.get(PATCHES)
-        if table is not None and self._grid is not None and table.shape != own[POSITIONS].shape:
-            found = source_grid(table.shape[1])
-            if table.shape[1] == own[POSITIONS].shape[1] + 1 or (found and found[0]):
-                table = _folded(table)
-            done[POSITIONS] = resize_table(table, self._grid)
-            if found and found[1] != self._grid:
-                logger.info("resized positions of %s patches to %s", found[1], self._grid)
-        if kernel is not None and PATCHES in own:
-            done[PATCHES] = _padded(kernel, own[PATCHES].shape[-1])
-        return done
+        if self._grid is None:
+            return state
+        start = len(TRUNK)
+        trunk, mine = (
+            {key[start:]: value for key, value in one.items() if key.startswith(TRUNK)}
+            for one in (state, own)
+        )
+        fitted = EncoderKeys(self._grid).complete(trunk, mine)
+        return {**state, **{f"{TRUNK}{key}": value for key, value in fitted.items()}}
 
 
 def to_mmpose(state: StateDict) -> StateDict:
@@ -192,7 +188,7 @@ def _without_slot(state: StateDict) -> StateDict:
     """Return ``state`` with the class token's entry added to all others."""
     if POSITIONS not in state:
         return state
-    return {**state, POSITIONS: _folded(state[POSITIONS])}
+    return {**state, POSITIONS: without_slot(state[POSITIONS])}
 
 
 def _with_slot(state: StateDict) -> StateDict:
@@ -203,21 +199,6 @@ def _with_slot(state: StateDict) -> StateDict:
 
     table = state[POSITIONS]
     return {**state, POSITIONS: torch.cat([torch.zeros_like(table[:, :1]), table], dim=1)}
-
-
-def _folded(table: Tensor) -> Tensor:
-    return table[:, 1:] + table[:, :1]
-
-
-def _padded(kernel: Tensor, side: int) -> Tensor:
-    """Return a kernel (C, 3, S, S) with zeros around it up to ``side``, more on the far side."""
-    import torch.nn.functional as F
-
-    missing = side - kernel.shape[-1]
-    if missing <= 0:
-        return kernel
-    near = missing // 2
-    return F.pad(kernel, (near, missing - near, near, missing - near))
 
 
 def _any_starts(state: StateDict, prefix: str) -> bool:

@@ -181,3 +181,17 @@ def test_pixels_are_those_of_the_trunk():
 def test_mistakes_get_a_sentence(backbone, words):
     with pytest.raises(ConfigError, match=words):
         build_model(cfg_of(**{"name": backbone.pop("NAME"), **backbone}))
+
+
+def test_strided_stem_of_fastvit_gives_the_same_and_survives_training_on_the_cpu():
+    torch.manual_seed(3)
+    trunk = TimmTrunk("fastvit_t8").eval()
+    torch.manual_seed(3)
+    plain = timm.create_model("fastvit_t8", features_only=True).eval()
+    images = torch.randn(2, 3, 64, 96).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for found, wanted in zip(trunk(images), plain(images), strict=True):
+            assert (found - wanted).abs().max() <= 1e-4 * wanted.std()
+    conv = trunk.train().to(memory_format=torch.channels_last).trunk.stem_0.conv_scale.conv
+    trunk(images)[-1].sum().backward()
+    assert conv.weight.grad.isfinite().all()

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from modelcfg import model_cfg
 from torch import nn
 
+from lib.models import build_model, load_pretrained
 from lib.models.backbones.vit import ViT
 from lib.models.cost import complexity
 
@@ -95,3 +97,18 @@ def test_impossible_sizes(size, change, words):
 def test_images_of_another_size():
     with pytest.raises(ValueError, match="takes images of 32 x 48 pixels, got 48 x 32"):
         ViT(SIZE, **TINY)(torch.zeros(1, 3, 32, 48))
+
+
+def test_files_of_encoders_fit_in_a_composition():
+    """Positions of a square classifier with a class token, kernels of smaller patches."""
+    extra = {"BACKBONE": {"EMBED_DIM": 24, "DEPTH": 1, "NUM_HEADS": 4}, "HEAD": {"FACTOR": 4}}
+    sizes = {"IMAGE_SIZE": [96, 128], "HEATMAP_SIZE": [24, 32]}
+    network = build_model(model_cfg("posenet", 5, extra, BACKBONE="vit", HEAD="upsample", **sizes))
+    own = {k.removeprefix("backbone."): v for k, v in network.state_dict().items()}
+    state = {k: torch.randn_like(v) for k, v in own.items() if k.startswith(("blocks", "patch"))}
+    state["pos_embed"] = torch.randn(1, 1 + 14 * 14, 24)
+    state["patch_embed.proj.weight"] = torch.randn(24, 3, 14, 14)
+    report = load_pretrained(network, {"model": state})
+    assert not report.mismatched
+    assert {"backbone.pos_embed", "backbone.patch_embed.proj.weight"} <= set(report.loaded)
+    assert not network.backbone.patch_embed.proj.weight[..., 0].any()
