@@ -128,8 +128,13 @@ def of_cspnext(network):
     return {**trunk, "head.final_layer.weight": meta((17, 256, 1, 1))}
 
 
+def of_rtmpose(network):
+    return dict(network.state_dict())
+
+
 def of_simcc(network):
-    return network.state_dict()
+    own = network.state_dict()
+    return {key.replace("head.maps.", "head.deconv_head."): value for key, value in own.items()}
 
 
 def with_experts(state, experts=6):
@@ -156,7 +161,7 @@ OF_MMPOSE = {
     "higher": of_higher,
     "hrformer": of_hrformer,
     "vitpose": of_vitpose,
-    "rtmpose": of_simcc,
+    "rtmpose": of_rtmpose,
     "simcc": of_simcc,
     "cspnext": of_cspnext,
 }

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lib.config import load_config
+from lib.report.costs import summarise
 from lib.utils.cli import run_tool
 
 HEADINGS = ("experiment", "input", "params M", "MACs G", "attention G", "table", "convention")
@@ -47,29 +47,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def _is_file(word: str) -> bool:
     return "=" not in word and Path(word).suffix in (".yaml", ".yml")
-
-
-def summarise(path: str, overrides: list[str], rois: int | None = None) -> dict[str, Any]:
-    """Return file, sizes, integers, and the published table's figure of one experiment."""
-    import torch
-
-    from lib.models import build_model, complexity
-    from lib.models.cost import table_figure
-    from lib.models.registry import RECIPES
-
-    cfg = load_config(path, overrides)
-    recipe = RECIPES[cfg.MODEL.NAME]
-    with torch.device("meta"):
-        model = build_model(cfg)
-    width, height = cfg.MODEL.IMAGE_SIZE
-    if recipe.task == "bottomup":
-        width = height = cfg.DATASET.INPUT_SIZE
-    height, width = getattr(model, "cost_size", (height, width))
-    by_region = rois if hasattr(model, "cost_forward") else None
-    cost = complexity(model, (height, width), by_region)
-    table = table_figure(cost, recipe.table)
-    size = f"{height}x{width}"
-    return {"cfg": path, "input": size, **cost, "table": table, "convention": recipe.table}
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:

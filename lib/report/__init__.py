@@ -9,4 +9,5 @@
 ``scores``    result files against one ground truth
 ``comparison``  the parts of the page about two runs
 ``history``   training curves and timing
+``ledger``    cost, published score and weights of every experiment; ``costs`` of one
 """

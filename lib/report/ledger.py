@@ -1,0 +1,103 @@
+"""What is known of every experiment, on one page: ``experiments/README.md``.
+
+Scores that were reached with this code stand in ``experiments/runs.json``, a list of tables:
+``experiment`` (below ``experiments/``, without ``.yaml``), ``metric``, ``value`` and ``interval``
+(two numbers), ``dataset``, ``boxes``, ``seeds`` (list), ``data`` and ``weights`` (SHA-256).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.report.costs import summarise
+from lib.utils.errors import DataError, WeightsError
+from lib.utils.files import read_json
+from lib.zoo.index import load_index
+
+HEAD = """# Experiments
+
+Written by `python tools/analyse/ledger.py`; do not edit. *Params* in millions. *Cost* is what the
+family's published tables call GFLOPs, by the convention beside it. *Published* is the publisher's
+score of the zoo file, with the source of its boxes; nobody here has checked it. *Reached* is what
+this code scored, with its interval, where a run exists (`runs.json`).
+"""
+COLUMNS = ("experiment", "params", "cost", "convention", "published", "zoo", "reached")
+RUN_KEYS = ("experiment", "metric", "value", "interval", "dataset", "boxes", "seeds")
+RUN_KEYS += ("data", "weights")
+Cost = Callable[[Path], Mapping[str, Any]]
+
+
+def ledger(root: Path, cost: Cost = summarise) -> str:
+    """Return the page of all experiments below ``root``, folder by folder.
+
+    Args:
+        root: the folder ``experiments``.
+        cost: gives ``params``, ``table`` and ``convention`` of a YAML file.
+
+    Raises:
+        DataError: ``runs.json`` has another form, or names an experiment that is not there.
+    """
+    runs = read_runs(root)
+    parts = [HEAD]
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name.startswith("_"):
+            continue
+        rows = [_row(root, file, cost, runs) for file in sorted(folder.rglob("*.yaml"))]
+        rule = " | ".join("---" for _ in COLUMNS)
+        parts.append(f"## {folder.name}\n\n| {' | '.join(COLUMNS)} |\n| {rule} |")
+        parts[-1] += "".join(f"\n| {' | '.join(row)} |" for row in rows) + "\n"
+    return "\n".join(parts)
+
+
+def read_runs(root: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the runs of ``runs.json`` by experiment; nothing without the file.
+
+    Raises:
+        DataError: as `ledger`.
+    """
+    file = root / "runs.json"
+    found: dict[str, list[dict[str, Any]]] = {}
+    if not file.is_file():
+        return found
+    for run in read_json(file, "run"):
+        if not isinstance(run, dict) or set(run) != set(RUN_KEYS):
+            raise DataError(
+                f"{file}: every run must have exactly {', '.join(RUN_KEYS)}; got {run}."
+            )
+        if not (root / f"{run['experiment']}.yaml").is_file():
+            raise DataError(f"{file}: there is no experiment {run['experiment']}.")
+        found.setdefault(run["experiment"], []).append(run)
+    return found
+
+
+def _row(
+    root: Path, file: Path, cost: Cost, runs: Mapping[str, list[dict[str, Any]]]
+) -> tuple[str, ...]:
+    name = file.relative_to(root).with_suffix("").as_posix()
+    figures = cost(file)
+    params, table = f"{figures['params'] / 1e6:.2f}", f"{figures['table']:.2f}"
+    below = name.partition("/")[2]
+    score, zoo = _published(name)
+    reached = "<br>".join(_reached(runs.get(name, ())))
+    return f"`{below}`", params, table, figures["convention"], score, zoo, reached
+
+
+def _published(name: str) -> tuple[str, str]:
+    """Return the published score and the name of its weights; empty where there are none."""
+    try:
+        entry = load_index().of_experiment(name)
+    except WeightsError:
+        return "", ""
+    return entry.headline(), f"`{entry.name}`"
+
+
+def _reached(runs: Any) -> Iterator[str]:
+    for run in runs:
+        low, high = run["interval"]
+        yield (
+            f"{run['metric']} {run['value']:.3f} ({low:.3f} to {high:.3f}) on {run['dataset']}, "
+            f"boxes: {run['boxes']}, seeds {', '.join(map(str, run['seeds']))}, "
+            f"data {run['data'][:12]}, weights {run['weights'][:12]}"
+        )
