@@ -65,12 +65,13 @@ def build(model: CfgNode) -> nn.Module:
     from lib.models.layers.blocks import init_parts
     from lib.models.posenet import PoseNet
 
-    backbone = _make(BACKBONES, "BACKBONE", model)
-    last, neck = backbone, None
+    backbone, neck = _make(BACKBONES, "BACKBONE", model), None
+    sizes = _declared(backbone, "BACKBONE", model, "out_channels", "out_strides")
     if model.NECK:
-        neck = _make(NECKS, "NECK", model, backbone.out_channels, backbone.out_strides)
-        last = neck
-    head = _make(HEADS, "HEAD", model, last.out_channels, last.out_strides, model.NUM_JOINTS)
+        neck = _make(NECKS, "NECK", model, *sizes)
+        sizes = _declared(neck, "NECK", model, "out_channels", "out_strides")
+    head = _make(HEADS, "HEAD", model, *sizes, model.NUM_JOINTS)
+    _declared(head, "HEAD", model, "gives")
     if model.INIT_WEIGHTS:
         init_parts(backbone, neck)
     # Whatever holds of the trunk: with PyTorch's own initialisation a fresh head starts far from
@@ -164,6 +165,21 @@ def _make(
         return make(*sizes, **kwargs)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise ConfigError(f"MODEL.EXTRA.{part}: {error}") from error
+
+
+def _declared(part: nn.Module, kind: str, model: CfgNode, *names: str) -> list[Any]:
+    """Return what a part must declare about itself; one of a user's own may have forgotten it.
+
+    Raises:
+        ConfigError: it has.
+    """
+    for name in names:
+        if not hasattr(part, name):
+            raise ConfigError(
+                f"MODEL.{kind} '{model[kind]}' ({type(part).__name__}) declares no {name}; what "
+                "each kind of part must declare stands in lib/models/registry.py."
+            )
+    return [getattr(part, name) for name in names]
 
 
 def _kwargs(model: CfgNode, part: str) -> dict[str, Any]:
