@@ -24,7 +24,7 @@ Layered = list[tuple[str, Any]]  # an entry as read, and what later files change
 # Keys of an entry of MIX that it does not take from the DATASET around it: whose files these are.
 PLACES = (
     *("NAME", "DATASET", "DATASET_TEST", "ROOT", "TRAIN_SET", "TEST_SET", "ANNOTATION"),
-    *("ANNOTATION_TEST", "IMAGES", "IMAGES_TEST", "SKELETON"),
+    *("ANNOTATION_TEST", "IMAGES", "IMAGES_TEST", "SKELETON", "CATEGORY"),
 )
 # Keys that all sets of a mix have in common: the network's input and targets.
 SHARED = (

@@ -71,10 +71,8 @@ class TopDownTask(Task):
         """Return augmented crops of the people of ``DATASET.TRAIN_SET``."""
         members = training_members(self.cfg)
         parts, skeletons = zip(*(self._training_people(one) for one in members), strict=True)
-        stages = [
-            build_stages(one, partial(build_augmentation, skeleton=skeleton))
-            for one, skeleton in zip(members, skeletons, strict=True)
-        ]
+        builders = (partial(build_augmentation, skeleton=skeleton) for skeleton in skeletons)
+        stages = [build_stages(one, build) for one, build in zip(members, builders, strict=True)]
         sizes = [len(part) for part in parts]
         return TrainCrops(
             join_sets(parts),
@@ -246,9 +244,8 @@ class TopDownTask(Task):
             people = people.select(np.asarray((people.visibility > 0).any(axis=1)))
         if cfg.DATASET.SELECT_DATA:
             crops = person_crops(people, self.codec.input_size)
-            people = people.select(
-                joints_near_crop_centre(crops, people.keypoints, people.visibility)
-            )
+            near = joints_near_crop_centre(crops, people.keypoints, people.visibility)
+            people = people.select(near)
         if not len(people):
             raise ConfigError(f"{source.annotation} holds nobody to train on.")
         return people, target or skeleton
