@@ -13,6 +13,7 @@ from lib.structures.skeleton import Skeleton
 from lib.utils.errors import DataError
 
 VISIBLE = 2
+LARGEST_COUNT = 10_000  # of joints; a larger number is a mistake
 UNCOUNTED = ("head", "neck")  # joints that CrowdPose's files leave out of 'num_keypoints'
 
 
@@ -55,7 +56,7 @@ def count_labelled(
     counts = labelled.sum(axis=1)
     part = labelled[:, [name not in UNCOUNTED for name in skeleton.joints]].sum(axis=1)
     written = [row.get("num_keypoints") for row in rows]
-    if not set(map(type, written)) <= {int}:
+    if not set(map(type, written)) <= {int} or max(map(abs, written), default=0) > LARGEST_COUNT:
         written = [_whole(value, labels[n], decisions) for n, value in enumerate(written)]
     given = np.array([-1 if value is None else value for value in written], np.int64)
     wrong = (given >= 0) & (given != counts) & (given != part)
@@ -72,7 +73,7 @@ def _whole(value: Any, label: Any, decisions: Decisions) -> int | None:
     number = number_of(value)
     if number is None:
         return None
-    if not isinstance(number, int | float) or not 0 <= number < 10_000 or number % 1:
+    if not isinstance(number, int | float) or not -1 <= number <= LARGEST_COUNT or number % 1:
         raise DataError(
             f"{decisions.path}: 'num_keypoints' of annotation {label} must be a whole number, got "
             f"{value!r:.40}."

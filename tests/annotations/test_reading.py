@@ -131,6 +131,7 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
         (content(annotation(bbox=[0, 0, 4, float("inf")])), "finite"),
         (content(annotation(iscrowd="no")), "needs a whole number 'iscrowd'"),
         (content(annotation(num_keypoints="all")), "'num_keypoints' of annotation 1 must be a"),
+        (content(annotation(num_keypoints=10**30)), "'num_keypoints' of annotation 1 must be a"),
         (image(file_name=None), "'file_name' of image 7 must be a name, got None"),
         (image(file_name=" "), "'file_name' of image 7 must be a name"),
         (image(file_name=12), "'file_name' of image 7 must be a name, got 12"),
