@@ -55,7 +55,7 @@ def count_labelled(
     labelled = triples[..., 2] > 0
     counts = labelled.sum(axis=1)
     part = labelled[:, [name not in UNCOUNTED for name in skeleton.joints]].sum(axis=1)
-    written = [row.get("num_keypoints") for row in rows]
+    written: list[Any] = [row.get("num_keypoints") for row in rows]
     if not set(map(type, written)) <= {int} or max(map(abs, written), default=0) > LARGEST_COUNT:
         written = [_whole(value, labels[n], decisions) for n, value in enumerate(written)]
     given = np.array([-1 if value is None else value for value in written], np.int64)
