@@ -175,13 +175,9 @@ class FolderLock:
         return False
 
     def _touched(self) -> float | None:
-        try:  # opened, not only asked for: network disks are up to date then
-            with self.path.open("rb") as file:
-                return os.fstat(file.fileno()).st_mtime
-        except OSError:
-            return None
+        return _touched(self.path)
 
-    def _age(self) -> float:
+    def _age(self, path: Path | None = None) -> float:
         """Return seconds since the last touch by the disk's own clock: machines' clocks differ."""
         probe = self.path.with_name(f"{self.path.name}.{self.holder.token}")
         try:
@@ -189,24 +185,29 @@ class FolderLock:
             now = probe.stat().st_mtime
         finally:
             probe.unlink(missing_ok=True)
-        return max(0.0, now - (self._touched() or now))
+        return max(0.0, now - (_touched(path or self.path) or now))
 
     def _clear(self, stale: Holder | None) -> None:
-        """Take away the lock of ``stale``; a lock that was taken meanwhile goes back."""
-        if stale is not None:
-            logger.warning("took over %s: %s is gone", self.path, stale)
-        aside = self.path.with_name(f"{self.path.name}.{self.holder.token}")
+        """Take away the lock of ``stale`` if it still is the one that stands there.
+
+        One at a time: whoever looked earlier and comes later must not take away the lock of the
+        one who was faster.
+        """
+        guard = self.path.with_name(f"{self.path.name}.takeover")
         try:
-            self.path.rename(aside)
-        except OSError:  # gone, or somebody else was faster
+            os.close(os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except FileExistsError:
+            if self._age(guard) >= STALE:  # its maker was killed between two lines
+                guard.unlink(missing_ok=True)
+            time.sleep(_POLL / 4)
             return
         try:
-            token = json.loads(aside.read_bytes()).get("token")
-        except (ValueError, AttributeError):
-            token = None
-        if token is not None and (stale is None or token != stale.token):
-            _put_back(aside, self.path)
-        aside.unlink(missing_ok=True)
+            if self.path.exists() and self._read() == stale:
+                self.path.unlink(missing_ok=True)
+                if stale is not None:
+                    logger.warning("took over %s: %s is gone", self.path, stale)
+        finally:
+            guard.unlink(missing_ok=True)
 
     def _is_ours(self) -> bool:
         other = self._read()
@@ -237,15 +238,13 @@ def moving_files(folder: Path) -> Iterator[None]:
         yield
 
 
-def _put_back(aside: Path, path: Path) -> None:
-    """Give a file its name again unless another has taken it."""
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        return
-    except OSError:  # a disk without links
-        if not path.exists():
-            aside.rename(path)
+def _touched(path: Path) -> float | None:
+    """Return when a file was touched, None if it is not there."""
+    try:  # opened, not only asked for: network disks are up to date then
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return None
 
 
 def _launcher_group() -> str:
