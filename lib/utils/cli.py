@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from lib.utils.files import fault_in
 def run_tool(main: Callable[[], object]) -> NoReturn:
     """Run ``main`` and leave the process: 0 done, 2 a user's mistake, 130 interrupted.
 
+    141 says, as shells do, that nobody reads the output any more (``tool | head``).
+
     Any other exception is a fault of ours and keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):  # Windows' consoles lack letters that names may have
@@ -23,29 +26,44 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
             stream.reconfigure(errors="replace")
     try:
         main()
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            advice = "free some space, and start again"
-        elif error.filename is not None:  # a file or folder that cannot be read or made
-            advice = "check the path"
-        else:
-            raise
-        place = f"{error.filename}{fault_in(error.filename)}: " if error.filename else ""
-        sys.stderr.write(f"error: {place}{error.strerror}; {advice}.\n")
-        sys.exit(2)
-    except NotImplementedError as error:
-        operator = re.search(r"operator '([^']+)'.*\bMPS\b", str(error), re.DOTALL)
-        if operator is None:
-            raise
-        sys.stderr.write(
-            f"error: Apple's GPU (mps) has no operator {operator[1]}; set the environment variable "
-            "PYTORCH_ENABLE_MPS_FALLBACK=1 to run it on the CPU, or run all there: GPUS '()'.\n"
-        )
-        sys.exit(2)
+        sys.stdout.flush()  # here, where a closed pipe is no traceback
+    except BrokenPipeError:
+        # Python flushes once more when it ends; that must not fail, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"error: {sentence}\n")
+        sys.exit(2)
     sys.exit(0)
+
+
+def _sentence(error: Exception) -> str | None:
+    """Return what a user did wrong, or what the machine lacks; None where the fault is ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _of_disk(error)
+    operator = re.search(r"operator '([^']+)'.*\bMPS\b", str(error), re.DOTALL)
+    if isinstance(error, NotImplementedError) and operator is not None:
+        return (
+            f"Apple's GPU (mps) has no operator {operator[1]}; set the environment variable "
+            "PYTORCH_ENABLE_MPS_FALLBACK=1 to run it on the CPU, or run all there: GPUS '()'."
+        )
+    return None
+
+
+def _of_disk(error: OSError) -> str | None:
+    if error.errno == errno.ENOSPC:
+        advice = "free some space, and start again"
+    elif error.filename is not None:  # a file or folder that cannot be read or made
+        advice = "check the path"
+    else:
+        return None
+    place = f"{error.filename}{fault_in(error.filename)}: " if error.filename else ""
+    return f"{place}{error.strerror}; {advice}."

@@ -1,9 +1,11 @@
 import errno
 import io
 import os
+import subprocess
 import sys
 
 import pytest
+from tool_loader import ROOT
 
 from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
@@ -63,3 +65,17 @@ def test_letters_that_a_console_lacks_stop_nobody(monkeypatch):
 
 def fail(error):
     raise error
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault():
+    code = (
+        "from lib.utils.cli import run_tool\n"
+        "run_tool(lambda: [print('x' * 1000) for _ in range(1000)])"
+    )
+    tool = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    assert tool.stdout.readline()
+    tool.stdout.close()
+    assert (tool.wait(), tool.stderr.read()) == (141, b"")
+    tool.stderr.close()
