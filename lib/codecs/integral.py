@@ -36,3 +36,29 @@ def soft_argmax(heatmaps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     x, y = cells.nan_to_num().round().long().unbind(-1)
     scores = flat.gather(2, (y * width + x)[..., None])[..., 0]
     return cells, scores
+
+
+def log_probabilities(heatmaps: Tensor, beta: float) -> Tensor:
+    """Return the logarithm of ``softmax(beta * heatmap)`` over the cells of (N, K, H, W) maps."""
+    flat = heatmaps.float().flatten(2) * beta
+    return flat.log_softmax(-1).view(heatmaps.shape)
+
+
+def share_around(heatmaps: Tensor, beta: float, cells: Tensor, reach: float) -> Tensor:
+    """Return the share of ``softmax(beta * heatmap)`` that lies near given points.
+
+    Args:
+        heatmaps: (N, K, H, W) floating point; computed in float32.
+        beta: sharpness.
+        cells: (N, K, 2) ``(x, y)``.
+        reach: half the side of the square around a point, in cells.
+
+    Returns:
+        (N, K) float32 in [0, 1].
+    """
+    shares = log_probabilities(heatmaps, beta).exp()
+    for axis, length in ((0, shares.shape[-1]), (1, shares.shape[-2])):
+        places = torch.arange(length, dtype=torch.float32, device=shares.device)
+        near = (places - cells[..., axis, None]).abs() <= reach  # (N, K, length)
+        shares = torch.einsum("nk...l,nkl->nk...", shares, near.to(shares.dtype))
+    return shares
