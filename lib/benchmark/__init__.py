@@ -8,5 +8,7 @@
 ``latency``   forms of one network: memory order, folded batch-norm, compiled (``tools/latency.py``)
 ``scaling``   time and memory as the work grows (``tools/scaling.py``)
 ``memory``    what one run adds to the peak
+``checks``    one row per check, whatever becomes of it
+``device``    what a GPU must be able to do, and how fast (``tools/speed/gpu_check.py``)
 ``textbook``  the slow forms, also the oracles of the tests
 """
