@@ -65,6 +65,7 @@ KEYS: dict[str, Bounds] = {
     "GPUS": NATURAL,
     "WORKERS": NATURAL,
     "PRINT_FREQ": COUNT,
+    "FLIGHT": NATURAL,
     "SEED": Bounds(0, 2**63 - 1),
     "DIST_TIMEOUT": POSITIVE,
     "FP16.STATIC_LOSS_SCALE": POSITIVE,

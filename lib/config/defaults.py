@@ -37,11 +37,16 @@ def _run() -> CfgNode:
             "REQUIRE_GPU": False,  # stop rather than run on the CPU; as the flag --require-gpu
             "WORKERS": 4,  # loader processes per training process
             "PRINT_FREQ": 20,  # steps between log lines
+            # Steps between digests of the weights in flight.bin, which has what went into every
+            # step: tools/analyse/diverge.py compares those of two runs. 0 records none.
+            "FLIGHT": 100,
             "AUTO_RESUME": False,  # continue the run folder's checkpoint if there is one
             "PIN_MEMORY": True,
             "SEED": 1337,  # of weights, sample order and augmentation
             "DIST_BACKEND": "",  # '' = nccl on GPUs, gloo on the CPU
             "DIST_TIMEOUT": 1800.0,  # seconds a collective may wait before the run fails
+            # Only kernels that give the same bits every time, slower; those without are named.
+            "DETERMINISTIC": False,
             "CUDNN": {"BENCHMARK": True, "DETERMINISTIC": False, "ENABLED": True},
             "FP16": {
                 "ENABLED": False,  # autocast for the forward pass; losses stay in float32

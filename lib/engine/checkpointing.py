@@ -37,6 +37,7 @@ Payload = dict[str, Any]
 LATEST = "checkpoint.pth"
 BEST = "model_best.pth"
 FINAL = "final_state.pth"
+_RECORDS = ("metrics.jsonl", "flight.bin", "flight.jsonl")
 
 _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
 _LEARNED = ("running_mean", "running_var")
@@ -180,7 +181,7 @@ class CheckpointStore:
         """
         older = [path.name for path in self._older()]
         weights = [Path(name).with_suffix(SUFFIX).name for name in (BEST, FINAL)]
-        names = [LATEST, BEST, FINAL, *weights, "metrics.jsonl", "results", "pred.mat", *older]
+        names = [LATEST, BEST, FINAL, *weights, *_RECORDS, "results", "pred.mat", *older]
         if not any((self.folder / name).exists() for name in names):
             return None
         with moving_files(self.folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def why_no_gpu() -> str:
 
 
 def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
-    """Apply the ``CUDNN`` flags and return this process's device and its GPU numbers.
+    """Apply ``CUDNN`` and ``DETERMINISTIC`` and return this process's device and its GPU numbers.
 
     Raises:
         ConfigError: there are more processes than GPUs on this machine, or none with REQUIRE_GPU.
@@ -100,6 +101,7 @@ def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
     torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
     torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
     torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
+    be_deterministic(cfg.DETERMINISTIC)
     world, count = current_world(), torch.cuda.device_count()
     if count and world.local_size > count and cfg.DIST_BACKEND != "gloo":
         raise ConfigError(
@@ -114,6 +116,17 @@ def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
             f"REQUIRE_GPU is true, but {reason}. Leave it (or --require-gpu) out to use the CPU."
         )
     return device, gpus
+
+
+def be_deterministic(wanted: bool) -> None:
+    """Take only kernels that repeat their bits, if ``wanted``; torch warns of each that has none.
+
+    cuBLAS reads its setting when the first product is made, so it is set before.
+    """
+    if wanted:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
 
 
 def _device_of(gpus: Sequence[int], wanted: Sequence[int]) -> torch.device:

@@ -27,6 +27,7 @@ from lib.engine.distributed import (
     restart_count,
 )
 from lib.engine.ema import WeightAverage
+from lib.engine.flight import FlightRecorder
 from lib.engine.optim import build_optimizer
 from lib.engine.ownership import own_folder
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
@@ -129,11 +130,13 @@ def build_trainer(
     records = RunRecords(
         folder, log_folder, total=state.plan.total, step=state.step, active=world.is_main
     )
+    recorded = world.is_main and cfg.FLIGHT
     return Trainer(
         *(task, state, step, stream, store, records),
         fingerprint=fingerprint(cfg),
         accumulate=cfg.TRAIN.ACCUMULATE,
         log_every=cfg.PRINT_FREQ,
+        flight=FlightRecorder(folder, state, cfg.FLIGHT) if recorded else None,
     )
 
 
@@ -191,7 +194,8 @@ def _build_stream(cfg: CfgNode, task: Task, device: torch.device, gpus: int) -> 
     )
     workers = limit_workers(cfg.WORKERS)
     pin = cfg.PIN_MEMORY and device.type == "cuda"
-    return TrainStream(task, data, sampler, workers=workers, pin=pin)
+    digest = world.is_main and cfg.FLIGHT > 0
+    return TrainStream(task, data, sampler, workers=workers, pin=pin, digest=digest)
 
 
 def _build_network(

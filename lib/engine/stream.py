@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lib.datasets.base import Key, TrainData
+from lib.engine.digest import sample_digests
 from lib.engine.sampling import EpochSampler
 from lib.tasks.base import Batch, Task
 from lib.utils.errors import DataError, UserError
@@ -29,6 +31,7 @@ class Fetched:
 
     samples: list[int]  # indices in the training set
     batch: Batch
+    digests: np.ndarray | None = None  # of the samples, if a flight recorder wants them
 
 
 @dataclass
@@ -62,12 +65,14 @@ class _Collate:
     """Makes a batch of samples, in the loader process."""
 
     join: Callable[[Any], Batch]
+    digest: bool
 
     def __call__(self, items: tuple[list[Key], Any] | _Failure) -> Fetched | _Failure:
         if isinstance(items, _Failure):
             return items
         keys, samples = items
-        return Fetched([index for _, index in keys], self.join(samples))
+        indices, batch = [index for _, index in keys], self.join(samples)
+        return Fetched(indices, batch, sample_digests(indices, batch) if self.digest else None)
 
 
 class TrainStream:
@@ -83,10 +88,18 @@ class TrainStream:
         sampler: order and position.
         workers: loader processes; 0 loads in this one.
         pin: copy batches into page-locked memory, for GPUs.
+        digest: take digests of the samples.
     """
 
     def __init__(
-        self, task: Task, data: TrainData, sampler: EpochSampler, *, workers: int, pin: bool
+        self,
+        task: Task,
+        data: TrainData,
+        sampler: EpochSampler,
+        *,
+        workers: int,
+        pin: bool,
+        digest: bool = False,
     ) -> None:
         self.sampler = sampler
         self.workers = workers
@@ -94,7 +107,7 @@ class TrainStream:
         self._options: dict[str, Any] = {
             "dataset": _Keyed(data),
             "batch_sampler": sampler,
-            "collate_fn": _Collate(task.collate),
+            "collate_fn": _Collate(task.collate, digest),
             "pin_memory": pin,
             "persistent_workers": workers > 0,
             # Its own generator: otherwise each pass would draw from the model's random numbers.

@@ -21,6 +21,7 @@ from lib.engine.distributed import (
     current_world,
     mean_over_ranks,
 )
+from lib.engine.flight import FlightRecorder
 from lib.engine.guard import StepGuard
 from lib.engine.inference import Evaluation, Interrupted, evaluate
 from lib.engine.records import RateMeter, RunRecords
@@ -65,6 +66,7 @@ class Trainer:
         fingerprint: of the configuration, kept in checkpoints.
         accumulate: batches per step.
         log_every: steps between records.
+        flight: recorder of every step, or None.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Trainer:
         fingerprint: dict[str, str],
         accumulate: int,
         log_every: int,
+        flight: FlightRecorder | None = None,
     ) -> None:
         self.task = task
         self.state = state
@@ -89,6 +92,7 @@ class Trainer:
         self.fingerprint = fingerprint
         self.accumulate = accumulate
         self.log_every = log_every
+        self.flight = flight
         self.guard = StepGuard(state.device, stream.name)
         self.meter = RateMeter()
         self.stop = StopRequest()
@@ -130,6 +134,8 @@ class Trainer:
         state.step += 1
         state.evaluated = not state.plan.evaluates(state.step)
         samples = [index for item in fetched for index in item.samples]
+        if self.flight is not None:
+            self.flight.step(fetched, losses, state.plan.position(state.step - 1)[0])
         self.guard.post(state.step, losses, samples, stop=self.stop.requested)
         self._note(losses, len(samples))
         if state.plan.saves(state.step) or not state.evaluated:
@@ -193,6 +199,8 @@ class Trainer:
         rows = torch.stack([torch.stack([part[name] for name in names]) for part in self._window])
         values = mean_over_ranks(rows.float().mean(dim=0)).tolist()
         self._window = []
+        if self.flight is not None:
+            self.flight.flush()
         rate, pace = self.meter.read()
         self.records.train(
             state.step,
@@ -206,6 +214,8 @@ class Trainer:
     def _save(self, *, must: bool = False) -> None:
         """Write a checkpoint; unless it ``must``, a failure is reported and training goes on."""
         step = self.state.step
+        if self.flight is not None:
+            self.flight.flush()  # before the checkpoint: a run that goes on there needs them
         payload = {**self.state.payload(), "fingerprint": self.fingerprint}
         if self._write(lambda: self.store.save(payload, step), must=must):
             self._saved_step = step

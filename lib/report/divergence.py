@@ -1,0 +1,166 @@
+"""Where two runs part, and why: their flights, configurations and machines compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from lib.config.legacy import flatten
+from lib.engine.flight import STEPS, Flight, read_flight
+from lib.utils.errors import DataError
+
+Name = Callable[[int], str]
+_SHOWN = 3
+# Keys that decide nothing about the numbers of a run.
+_IDLE = ("OUTPUT_DIR", "LOG_DIR", "PRINT_FREQ", "FLIGHT", "AUTO_RESUME", "TRAIN.RESUME", "WORKERS")
+_IDLE_PREFIXES = ("TEST.", "TRAIN.KEEP_LAST", "TRAIN.CHECKPOINT", "TRAIN.FORMAT", "DIST_", "PIN_")
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first difference of two runs.
+
+    Attributes:
+        step: optimiser step; 0 is the start.
+        cause: ``weights at the start``, ``sample order``, ``augmentation``, ``pixels``, ``loss``,
+            ``gradient``, ``learning rate``, ``weights`` or ``length``.
+        sentence: what differs there.
+        reasons: what may have made it: configuration keys, facts about the machines, advice.
+    """
+
+    step: int
+    cause: str
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the lines for a terminal."""
+        place = f"step {self.step}" if self.step else "the start"
+        head = f"first difference at {place}: {self.cause}; {self.sentence}"
+        return "\n".join([head, *(f"  {reason}" for reason in self.reasons)])
+
+
+def compare_runs(first: Path, second: Path, name: Name | None = None) -> Divergence | None:
+    """Return where two runs part, None if they never do in the steps that both did.
+
+    Args:
+        first: run folder.
+        second: run folder.
+        name: says what a sample of the first run is, by its index in the training set.
+
+    Raises:
+        DataError: a folder has no flight, or they share no step.
+    """
+    flights = _read(first), _read(second)
+    name = name or (lambda index: f"number {index} of the training set")
+    places = [{int(row["step"]): place for place, row in enumerate(f.steps)} for f in flights]
+    common = sorted(set(places[0]) & set(places[1]))
+    if not common:
+        raise DataError(f"{first} and {second} have recorded no step in common.")
+    for step in common:
+        found = _compare_step(flights, (places[0][step], places[1][step]), name)
+        if found is not None:
+            reasons = _reasons(found[0], flights, step, first, second)
+            return Divergence(step, found[0], found[1], tuple(reasons))
+    return None
+
+
+def config_differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
+    """Return the keys of two resolved YAML files that differ and decide numbers, with values."""
+    trees = [flatten(_load(path)) for path in (first, second)]
+    return {
+        key: (trees[0].get(key), trees[1].get(key))
+        for key in sorted({*trees[0], *trees[1]})
+        if trees[0].get(key) != trees[1].get(key)
+        and key not in _IDLE
+        and not key.startswith(_IDLE_PREFIXES)
+    }
+
+
+def _compare_step(
+    flights: tuple[Flight, Flight], places: tuple[int, int], name: Name
+) -> tuple[str, str] | None:
+    """Return cause and sentence of the difference of one step, in the order of its events."""
+    a, b = (flight.steps[place] for flight, place in zip(flights, places, strict=True))
+    if not a["step"]:
+        differ = a["weights"] != b["weights"]
+        return ("weights at the start", "the networks began with other weights") if differ else None
+    one, two = (flight.samples[place] for flight, place in zip(flights, places, strict=True))
+    if found := _compare_samples(one, two, a["epoch"] != b["epoch"], name):
+        return found
+    if a["loss"].tobytes() != b["loss"].tobytes():
+        return "loss", f"same batch, but the loss is {a['loss']:.9g} and {b['loss']:.9g}"
+    if a["norm"].tobytes() != b["norm"].tobytes():
+        return "gradient", f"same loss, but its norm is {a['norm']:.9g} and {b['norm']:.9g}"
+    if a["rates"] != b["rates"]:
+        return "learning rate", f"same gradient, at rates {a['rate']:.9g} and {b['rate']:.9g}"
+    if a["weights"] and b["weights"] and a["weights"] != b["weights"]:
+        return "weights", "all that was recorded is equal, but the weights after it are not"
+    return None
+
+
+def _compare_samples(
+    one: np.ndarray, two: np.ndarray, other_epoch: bool, name: Name
+) -> tuple[str, str] | None:
+    if len(one) != len(two):
+        return "sample order", f"the batches have {len(one)} and {len(two)} samples"
+    if other_epoch or (one["index"] != two["index"]).any():
+        place = int(np.argmax(one["index"] != two["index"]))
+        samples = f"{name(int(one['index'][place]))}, and index {two['index'][place]}"
+        return "sample order", f"sample {place + 1} of the batch is {samples}"
+    for field, cause, words in (
+        ("view", "augmentation", "same samples, drawn or annotated otherwise"),
+        ("pixels", "pixels", "same samples and views, but other pixels"),
+    ):
+        differ = np.flatnonzero(one[field] != two[field])
+        if len(differ):
+            named = ", ".join(name(int(i)) for i in one["index"][differ[:_SHOWN]])
+            more = ", ..." if len(differ) > _SHOWN else ""
+            return cause, f"{words}, in {len(differ)} of {len(one)}: {named}{more}"
+    return None
+
+
+def _reasons(
+    cause: str, flights: tuple[Flight, Flight], step: int, first: Path, second: Path
+) -> list[str]:
+    keys = config_differences(first / "config.yaml", second / "config.yaml")
+    reasons = [f"configuration: {key} is {a!r} and {b!r}" for key, (a, b) in keys.items()]
+    a, b = (flight.facts(step) for flight in flights)
+    changed = {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
+    reasons += [f"machine: {key} is {x} and {y}" for key, (x, y) in changed.items()]
+    return reasons or [_ADVICE.get(cause, "configuration and machine are the same")]
+
+
+_ADVICE = {
+    "weights at the start": "configuration and machine are the same: the weights file is not, or "
+    "somebody draws random numbers before the network is built",
+    "sample order": "configuration and machine are the same: the training sets differ in size",
+    "augmentation": "configuration and machine are the same: the annotation file has changed, or "
+    "the code that augments",
+    "pixels": "configuration and machine are the same: these image files have changed, or, where "
+    "all of a batch differ, their decoder has",
+    "loss": "configuration and machine are the same: kernels that do not repeat their bits; "
+    "DETERMINISTIC true avoids them",
+    "gradient": "configuration and machine are the same: kernels that do not repeat their bits; "
+    "DETERMINISTIC true avoids them",
+    "weights": "configuration and machine are the same: kernels that do not repeat their bits "
+    "(DETERMINISTIC true avoids them), or the optimiser has changed",
+}
+
+
+def _read(folder: Path) -> Flight:
+    try:
+        return read_flight(folder)
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} has no {STEPS}: give the folder of a run that was trained with FLIGHT > 0."
+        ) from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
