@@ -32,7 +32,7 @@ STEP = np.dtype(
     [
         *(("step", "<u4"), ("epoch", "<u4"), ("count", "<u4")),
         *(("loss", "<f4"), ("norm", "<f4")),  # NaN: the norm of the gradient was not taken
-        *(("rates", "<u4"), ("rate", "<f8")),  # of all parameter groups, of the first
+        *(("rates", "<u4"), ("rate", "<f8")),  # of the different rates of groups, of the first
         ("weights", "<u8"),  # after the step; 0: not looked at
     ]
 )
@@ -103,7 +103,7 @@ class FlightRecorder:
         samples = np.concatenate(digests) if digests else np.zeros(0, SAMPLE)
         rates = np.array([group["lr"] for group in state.optimizer.param_groups], np.float64)
         row["step"], row["epoch"], row["count"] = state.step, epoch, len(samples)
-        row["rates"], row["rate"] = zlib.crc32(rates.tobytes()), rates[0]
+        row["rates"], row["rate"] = zlib.crc32(np.unique(rates).tobytes()), rates[0]
         if state.step % self._every == 0:
             row["weights"] = weights_digest(state.network)
         self._rows.append((row, samples, losses["loss"], losses.get("_grad_norm")))

@@ -65,7 +65,7 @@ def other_start(network):
 PLANTED = {
     "seed": ({"ROOT__SEED": 5}, {}, {}, "weights at the start", 0, "SEED is 1337 and 5"),
     "order": ({"SHUFFLE": False}, {}, {}, "sample order", 1, "TRAIN.SHUFFLE is True and False"),
-    "batch": ({"BATCH_SIZE_PER_GPU": 4}, {}, {}, "sample order", 1, "BATCH_SIZE_PER_GPU is 3 and 4"),
+    "batch": ({"BATCH_SIZE_PER_GPU": 4}, {}, {}, "sample order", 1, "SIZE_PER_GPU is 3 and 4"),
     "data set": ({}, {"size": 12}, {}, "sample order", None, "differ in size"),
     "augmentation": (
         {"DATASET__ROT_FACTOR": 9.0}, {"sample": moved}, {}, "augmentation", None,
