@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ class RunRecords:
         lr: float,
         rate: float,
         pace: float,
+        waiting: float = 0.0,
     ) -> None:
         """Record the mean losses of the steps since the last record.
 
@@ -76,19 +78,21 @@ class RunRecords:
             lr: learning rate of the first group.
             rate: samples per second over all ranks.
             pace: seconds per step, for the time left.
+            waiting: share of the time in which this process waited for batches, 0 to 1.
         """
         if not self.active:
             return
         line = {"kind": "train", "epoch": epoch, "step": step, **values}
-        line |= {"lr": lr, "samples_per_s": round(rate, 3)}
-        self._keep(line, step, {**values, "lr": lr, "samples_per_s": rate})
+        line |= {"lr": lr, "samples_per_s": round(rate, 3), "waiting": round(waiting, 4)}
+        board = {**values, "lr": lr, "samples_per_s": rate, "waiting": waiting}
+        self._keep(line, step, board)
         self._bar.set_postfix(epoch=epoch, loss=f"{values['loss']:.4g}", refresh=False)
         if self._bar.disable:
             shown = " ".join(f"{name.lstrip('_')} {value:.4g}" for name, value in values.items())
             left = timedelta(seconds=round(pace * (self.total - step)))
             logger.info(
-                "epoch %d step %d/%d %s lr %.3g, %.1f samples/s, %s left",
-                *(epoch, step, self.total, shown, lr, rate, left),
+                "epoch %d step %d/%d %s lr %.3g, %.1f samples/s, %.0f %% waiting for data, %s left",
+                *(epoch, step, self.total, shown, lr, rate, 100 * waiting, left),
             )
 
     def val(self, step: int, epoch: int, metrics: Metrics, seconds: dict[str, float]) -> None:
@@ -172,11 +176,26 @@ class RateMeter:
     def reset(self) -> None:
         """Start a new window; pauses (evaluations, checkpoints) end one."""
         self._start, self._samples, self._steps = time.perf_counter(), 0, 0
+        self._waited = 0.0
 
     def add(self, samples: int) -> None:
         """Count one step of ``samples`` samples over all ranks."""
         self._samples += samples
         self._steps += 1
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the block as waiting for batches."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._waited += time.perf_counter() - start
+
+    @property
+    def share_waiting(self) -> float:
+        """Share of the time since the last reading in which this process waited for batches."""
+        return self._waited / max(time.perf_counter() - self._start, 1e-9)
 
     def read(self) -> tuple[float, float]:
         """Return (samples per second, seconds per step) and start a new window."""

@@ -35,6 +35,8 @@ from lib.utils.seed import preserved_rng
 
 logger = logging.getLogger(__name__)
 
+_MUCH_WAITING = 0.5  # share of the time
+
 
 @dataclass
 class FitResult:
@@ -98,7 +100,7 @@ class Trainer:
         self.stop = StopRequest()
         self.evaluation: Evaluation | None = None
         self._window: list[Losses] = []
-        self._told_of_no_score = False
+        self._told_of_no_score = self._told_of_waiting = False
         self._saved_step = state.step if state.step else -1
 
     def run(self) -> FitResult:
@@ -151,7 +153,11 @@ class Trainer:
         number, offset = self.state.plan.position(self.state.step)
         batches = self.stream.batches(number, offset * self.accumulate)
         # A step's batches are all here before it begins: nothing can fail half-way.
-        while group := list(itertools.islice(batches, self.accumulate)):
+        while True:
+            with self.meter.waiting():
+                group = list(itertools.islice(batches, self.accumulate))
+            if not group:
+                return
             yield group
 
     def _finish_evaluation(self) -> None:
@@ -201,6 +207,8 @@ class Trainer:
         self._window = []
         if self.flight is not None:
             self.flight.flush()
+        waiting = self.meter.share_waiting
+        self._advise(waiting)
         rate, pace = self.meter.read()
         self.records.train(
             state.step,
@@ -209,6 +217,19 @@ class Trainer:
             lr=state.optimizer.param_groups[0]["lr"],
             rate=rate,
             pace=pace,
+            waiting=waiting,
+        )
+
+    def _advise(self, waiting: float) -> None:
+        """Say once what to turn if steps wait for batches, after the loaders have started."""
+        late = self.state.step > 2 * self.log_every
+        if waiting < _MUCH_WAITING or not late or self._told_of_waiting:
+            return
+        self._told_of_waiting = True
+        logger.warning(
+            "%.0f %% of the time goes into waiting for data: raise WORKERS (now %d), or put the "
+            "images on a faster disk.",
+            *(100 * waiting, self.stream.workers),
         )
 
     def _save(self, *, must: bool = False) -> None:

@@ -27,7 +27,9 @@ def training_section(history: list[dict[str, Any]], primary: str) -> str:
             for name, value in line.items()
             if name not in _NOT_CURVES and isinstance(value, int | float)
         }
-        losses = sorted(n for n in named - {"lr", "samples_per_s"} if not n.startswith("_"))
+        losses = sorted(
+            n for n in named - {"lr", "samples_per_s", "waiting"} if not n.startswith("_")
+        )
         if len(losses) == 2:  # one named loss and its sum are the same line
             losses = ["loss"]
         for name in [*losses, *sorted(n for n in named if n.startswith("_"))]:

@@ -159,3 +159,15 @@ def test_global_batch():
     check_global_batch(12, 12)
     with pytest.raises(ConfigError, match=r"GLOBAL_BATCH is 16.*gives 12"):
         check_global_batch(16, 12)
+
+
+def test_one_key_makes_all_kernels_deterministic():
+    try:
+        setup_device(toy_config(ROOT__DETERMINISTIC=True))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()  # those without are named
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+    finally:
+        setup_device(toy_config())
+    assert not torch.are_deterministic_algorithms_enabled()

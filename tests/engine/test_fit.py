@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def test_run_leaves_what_the_table_of_tools_says(tmp_path):
     assert [row["step"] for row in val] == [5, 10, 15, 20]
     assert [row["epoch"] for row in val] == [0, 1, 2, 3]
     assert set(train[0]) == {
-        "kind", "epoch", "step", "loss", "cross", "size", "_hits", "lr", "samples_per_s"
+        "kind", "epoch", "step", "loss", "cross", "size", "_hits", "lr", "samples_per_s", "waiting"
     }  # fmt: skip
     assert [row["step"] for row in train[:3]] == [2, 4, 5]
     assert train[-1]["loss"] < train[0]["loss"] / 2
@@ -340,3 +341,18 @@ def test_keys_without_effect_are_said_when_a_training_starts(tmp_path, caplog):
 
     fit(toy_config(END_EPOCH=1, WHOLE_IMAGES=True), Whole(), tmp_path)
     assert "TRAIN.WHOLE_IMAGES (not for bottom-up models)" in caplog.text
+
+
+@pytest.mark.parametrize(("pause", "least", "most"), [(0.05, 0.8, 1.0), (0.0, 0.0, 0.05)])
+def test_time_spent_waiting_for_data_is_told(pause, least, most, tmp_path, caplog):
+    def sleep(epoch):
+        time.sleep(pause)
+
+    task = ToyTask(broken={"any": sleep})
+    plain = task.loss_step
+    if not pause:  # a step that takes its time
+        task.loss_step = lambda *args: (time.sleep(0.1), plain(*args))[1]
+    fit(toy_config(END_EPOCH=2), task, tmp_path)
+    shares = [row["waiting"] for row in lines(tmp_path, "train")]
+    assert least <= sorted(shares)[len(shares) // 2] <= most
+    assert ("raise WORKERS" in caplog.text) == bool(pause)

@@ -44,6 +44,7 @@ def test_lines_are_json_and_figures_lose_their_mark_on_screen(tmp_path, caplog):
     assert train == {
         "kind": "train", "epoch": 3, "step": 10, "loss": 0.5, "_accuracy": None, "lr": 1e-3,
         "samples_per_s": 12.346,
+        "waiting": 0.0,
     }  # fmt: skip
     assert val == {
         "kind": "val", "epoch": 3, "step": 10, "AP": 0.25, "seconds": {"load": 1.0, "predict": 2.5}
