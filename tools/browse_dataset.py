@@ -22,7 +22,7 @@ from lib.config.cli import config_parser, parse_config, run_folders
 from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, read_source, source_skeleton
 from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps, save_picture
-from lib.structures.geometry import Size, apply_affine, image_to_crop_affine
+from lib.structures.geometry import apply_affine, image_to_crop_affine
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
 from lib.utils.cli import run_tool
@@ -200,7 +200,7 @@ def row_of(
     skeleton = data.skeleton
     person = data.people.select(np.array([row]))
     lines = [str(int(person.ids[0])), *kinds]
-    tiles = [annotated(person, skeleton, codec.input_size, lines, style)]
+    tiles = [annotated(person, skeleton, codec, lines, style)]
     samples = [data[view, row] for view in range(views)]
     for sample in samples:
         shown = np.where(sample["visible"][:, None] > 0, sample["keypoints"], np.nan)
@@ -215,14 +215,16 @@ def row_of(
 
 
 def annotated(
-    person: PersonTable, skeleton: Skeleton, size: Size, lines: Iterable[str], style: str
+    person: PersonTable, skeleton: Skeleton, codec: Codec, lines: Iterable[str], style: str
 ) -> np.ndarray:
     """Return the crop of a person without augmentation, with joints and lines of text."""
     from lib.datasets.topdown import cut_crops, person_crops
 
+    size, unbiased = codec.input_size, codec.unbiased  # as the network is shown its crops
     crops = person_crops(person, size)
-    pixels = cut_crops(person.read_image(0), crops, size, unbiased=False)[0]
-    joints = apply_affine(image_to_crop_affine(crops, size)[0], person.keypoints[0])
+    pixels = cut_crops(person.read_image(0), crops, size, unbiased=unbiased)[0]
+    matrix = image_to_crop_affine(crops, size, unbiased=unbiased)[0]
+    joints = apply_affine(matrix, person.keypoints[0])
     shown = np.where(person.visibility[0][:, None] > 0, joints, np.nan)
     canvas = draw_poses(pixels, shown[None], None, skeleton, palette=style)
     for n, line in enumerate(lines):

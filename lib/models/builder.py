@@ -6,6 +6,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from lib.codecs import CODECS
+from lib.models.fit import check_fit
 from lib.models.posenet import PoseNet
 from lib.models.recipes import RECIPES
 from lib.structures.pixels import Pixels
@@ -28,7 +29,7 @@ def build_model(cfg: CfgNode) -> nn.Module:
     # A posenet of whole images, which have sizes of their own, says so in MODEL.TASK.
     task = cfg.MODEL.get("TASK", recipe.task) if recipe.task == "topdown" else recipe.task
     if isinstance(network, PoseNet) and task == "topdown":
-        _check_codec(network, cfg.MODEL)
+        check_fit(cfg.MODEL, network.head)
         _check_sizes(network, cfg.MODEL)
     return network
 
@@ -40,23 +41,6 @@ def trunk_pixels(model: CfgNode) -> Pixels:
         ConfigError: the trunk's name is unknown, or ``MODEL.EXTRA.PIXELS`` is impossible.
     """
     return RECIPES[model.NAME].pixels(model)
-
-
-def _check_codec(network: PoseNet, model: CfgNode) -> None:
-    """Compare what the head gives with what the codec reads.
-
-    Raises:
-        ConfigError: they do not fit.
-    """
-    gives, reads = network.head.gives, CODECS[model.TARGET_TYPE].reads
-    if gives != reads:
-        fitting = [name for name in CODECS if CODECS[name].reads == gives]
-        raise ConfigError(
-            f"MODEL.TARGET_TYPE '{model.TARGET_TYPE}' reads {reads}, but the head of "
-            f"{model.NAME} ({type(network.head).__name__}) gives {gives}: set MODEL.TARGET_TYPE to "
-            f"{' or '.join(fitting) or 'a codec that reads them'}, or take a head that gives "
-            f"{reads}."
-        )
 
 
 def _check_sizes(network: PoseNet, model: CfgNode) -> None:

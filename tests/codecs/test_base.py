@@ -103,7 +103,9 @@ def test_halves_of_one_or_several_tensors():
 
 def test_nothing_but_the_registry_asks_for_a_codecs_name():
     names = "|".join(name for name in CODECS if name != "gaussian")  # soft-NMS has one, too
-    asks = re.compile(rf"""(==|!=|\bin\b)\s*[\[(]?\s*["']({names})["']|TARGET_TYPE\s*(==|!=)""")
+    asks = re.compile(
+        rf"""(==|!=|\bin\b)\s*[\[(]?\s*["']({names})["']|TARGET_TYPE\s*(==|!=)|CODECS\[["']"""
+    )
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for folder in ("lib", "tools", "visualization")

@@ -10,6 +10,10 @@ from tinyrcnn import write_config
 from tool_loader import load_script
 from toys.two_stages import EXTRA, STAGES
 
+from lib.codecs import build_codec
+from lib.config import load_config
+from lib.datasets.topdown import cut_crops, person_crops
+from lib.structures.geometry import apply_affine, image_to_crop_affine
 from lib.utils.errors import DataError
 
 browse = load_script("tools/browse_dataset.py")
@@ -94,3 +98,28 @@ def test_models_of_whole_images_are_shown_whole_images(kind, split, synthpose, t
     counts = browse.main(["--cfg", str(cfg), *words])
     assert counts["annotated twice"] == 1
     assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "udp"])
+def test_the_annotated_person_is_cut_as_the_network_is_shown_it(name, tiny_config, monkeypatch):
+    cfg = load_config(tiny_config, ["MODEL.TARGET_TYPE", name])
+    codec = build_codec(cfg)
+    people, skeleton = browse.load_people(cfg, train=True)
+    person = people.select(np.array([browse.shown_people(people)[0]]))
+    drawn = {}
+
+    def keep(pixels, joints, *_, **__):
+        drawn.update(pixels=pixels.copy(), joints=joints[0])
+        return pixels
+
+    monkeypatch.setattr(browse, "draw_poses", keep)
+    browse.annotated(person, skeleton, codec, [], "coco")
+    crops = person_crops(person, codec.input_size)
+    for unbiased in (False, True):
+        pixels = cut_crops(person.read_image(0), crops, codec.input_size, unbiased=unbiased)[0]
+        matrix = image_to_crop_affine(crops, codec.input_size, unbiased=unbiased)[0]
+        joints = apply_affine(matrix, person.keypoints[0])
+        seen = person.visibility[0] > 0
+        same = unbiased == (name == "udp")
+        assert np.array_equal(pixels, drawn["pixels"]) == same
+        assert np.allclose(joints[seen], drawn["joints"][seen], atol=1e-6) == same

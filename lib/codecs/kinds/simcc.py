@@ -122,9 +122,7 @@ class SimccCodec(Codec):
     def head_arguments(cls, model: CfgNode) -> dict[str, Any]:
         """Return the bins (Wx, Wy)."""
         width, height = model.IMAGE_SIZE
-        ratio = model.CODEC.get(
-            "SPLIT_RATIO", 2.0
-        )  # absent: a codec that does not fit, see builder
+        ratio = model.CODEC.SPLIT_RATIO
         return {"bins": (int(width * ratio), int(height * ratio))}
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
 
-from lib.codecs import CODECS
+from lib.models.fit import codec_arguments
 from lib.models.registry import RECIPES, PrefixMap, Recipe
 from lib.utils.errors import ConfigError
 
@@ -55,7 +55,7 @@ def build(model: CfgNode) -> nn.Module:
         hidden=extra.HIDDEN,
         expansion=extra.EXPANSION,
         shared=extra.SHARED,
-        **CODECS["simcc"].head_arguments(model),
+        **codec_arguments(model, RTMCCHead),
     )
     init_parts(backbone, head)
     return PoseNet(backbone, None, head)

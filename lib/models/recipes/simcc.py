@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
 
-from lib.codecs import CODECS
+from lib.models.fit import codec_arguments
 from lib.models.recipes import hrnet, resnet
 from lib.models.registry import RECIPES, PrefixMap, Recipe
 
@@ -50,7 +50,7 @@ def _classifying(network: nn.Module, model: CfgNode, keys: PrefixMap) -> nn.Modu
     """Return a network of maps with its head inside a SimCC head."""
     from lib.models.heads.simcc import SimccHead
 
-    arguments = CODECS["simcc"].head_arguments(model)
+    arguments = codec_arguments(model, SimccHead)
     network.head = SimccHead(network.head, tuple(model.IMAGE_SIZE), **arguments)  # type: ignore[arg-type]
     network.key_map = keys  # type: ignore[assignment]
     if model.INIT_WEIGHTS:
