@@ -21,7 +21,8 @@ def check_fit(model: CfgNode, head: nn.Module | type[nn.Module]) -> None:
     Raises:
         ConfigError: they do not fit.
     """
-    gives, reads = head.gives, CODECS[model.TARGET_TYPE].reads
+    gives: Any = head.gives  # type: ignore[union-attr]
+    reads = CODECS[model.TARGET_TYPE].reads
     if gives != reads:
         fitting = [name for name in CODECS if CODECS[name].reads == gives]
         kind = head if isinstance(head, type) else type(head)
