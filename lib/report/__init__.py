@@ -6,6 +6,7 @@
 ``cases``     the people worth looking at, painted
 ``sections``  the parts of the page about COCO and CrowdPose; ``mpii`` those about MPII
 ``reliability``  what scores mean
+``stress``    response curves
 ``scores``    result files against one ground truth
 ``comparison``  the parts of the page about two runs
 ``history``   training curves and timing

@@ -17,11 +17,12 @@ MAX_POINTS = 300
 
 @dataclass
 class Series:
-    """One line: its name and its points."""
+    """One line: its name and its points; a bound is thin, and belongs to the line before it."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    bound: bool = False
 
 
 def line_chart(
@@ -48,18 +49,21 @@ def line_chart(
     x_ends = x_range or _ends(np.concatenate([np.asarray(one.x) for one in lines]))
     y_ends = y_range or _ends(np.concatenate([np.asarray(one.y) for one in lines]))
     parts = [_grid(x_ends, y_ends, x_label)]
-    for one, color in zip(lines, COLORS * len(lines), strict=False):
+    order = np.maximum(np.cumsum([not one.bound for one in lines]) - 1, 0).tolist()
+    for one, place in zip(lines, order, strict=True):
+        color, width = COLORS[place % len(COLORS)], "1" if one.bound else "2"
         points = _place(one, x_ends, y_ends)
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke="var(--{color})" stroke-width="2" '
+            f'<polyline points="{path}" fill="none" stroke="var(--{color})" stroke-width="{width}" '
             f'stroke-linejoin="round"><title>{escape(one.name)}</title></polyline>'
         )
         if len(points) == 1:
             x, y = points[0]
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="var(--{color})"/>')
-    spoken = ", ".join(f"{one.name}: last {one.y[-1]:.4g}" for one in lines)
-    key = _key([one.name for one in lines]) if len(lines) > 1 else ""
+    named = [one for one in lines if not one.bound]
+    spoken = ", ".join(f"{one.name}: last {one.y[-1]:.4g}" for one in named)
+    key = _key([one.name for one in named]) if len(named) > 1 else ""
     return _figure(title, spoken, "".join(parts), HEIGHT) + key + "</figure>"
 
 
@@ -147,7 +151,7 @@ def _place(
 def _finite(series: Series) -> Series:
     x, y = np.asarray(series.x, np.float64), np.asarray(series.y, np.float64)
     keep = np.isfinite(x) & np.isfinite(y)
-    return Series(series.name, x[keep].tolist(), y[keep].tolist())
+    return Series(series.name, x[keep].tolist(), y[keep].tolist(), series.bound)
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:
