@@ -123,14 +123,16 @@ def _find_maxima_on_host(
     window = np.ones((options.nms_kernel, options.nms_kernel), np.uint8)
     # OpenCV dilates one map per call, 20 times faster than max-pooling does all on a CPU.
     highest = np.stack([cv2.dilate(one_map, window) for one_map in maps])
-    joints, rows, columns = np.nonzero((maps == highest) & (maps > options.detection_threshold))
-    scores = maps[joints, rows, columns]
+    hot = np.flatnonzero(maps > options.detection_threshold)  # few: only they are compared
+    scores = maps.ravel()[hot]
+    maxima = scores == highest.ravel()[hot]
+    hot, scores = hot[maxima], scores[maxima]
+    joints, cells = np.divmod(hot, maps[0].size)
     order = np.lexsort((-scores, joints))  # stable: equal scores stay in raster order
     rank = np.arange(len(order)) - np.searchsorted(joints, joints)  # joints are sorted already
     order = order[rank < options.max_people]
-    flat = rows[order] * maps.shape[2] + columns[order]
     as_tensor = torch.from_numpy
-    return as_tensor(joints[order]), as_tensor(flat), as_tensor(scores[order])
+    return as_tensor(joints[order]), as_tensor(cells[order]), as_tensor(scores[order])
 
 
 def _find_maxima_on_device(

@@ -108,9 +108,10 @@ def _search_on_host(
     """Return the best cell (M,) and its heat (M,) for each joint with its wanted tag (M, L)."""
     heat, tag = heatmaps.numpy(), tags.numpy()
     flat = np.zeros(len(joints), np.int64)
+    cell = _cut(np.arange(heat[0].size).reshape(heat[0].shape), 0)
     for joint in np.unique(joints):  # for all people at once
         rows = joints == joint
-        tiles = _Tiles(heat[joint], tag[joint if len(tag) > 1 else 0])
+        tiles = _Tiles(heat[joint], tag[joint if len(tag) > 1 else 0], cell)
         bounds = tiles.upper_bounds(wanted[rows])
         flat[rows] = [tiles.best_cell(*pair) for pair in zip(wanted[rows], bounds, strict=True)]
     return flat, heat.reshape(len(heat), -1)[joints, flat]
@@ -121,14 +122,14 @@ class _Tiles:
 
     A cell is worth its heat minus the rounded distance of its tag from the wanted one. The
     hottest cell of a tile and the box around its tags bound what its cells can be worth; floating
-    point rounds monotonically, so the bound holds to the last bit.
+    point rounds monotonically, so the bound holds to the last bit. ``cell`` (tiles, cells) is the
+    flat number of every cell, the same for all joints.
     """
 
-    def __init__(self, heat: np.ndarray, tag: np.ndarray) -> None:
-        cells = np.arange(heat.size).reshape(heat.shape)
+    def __init__(self, heat: np.ndarray, tag: np.ndarray, cell: np.ndarray) -> None:
         self.heat = _cut(heat, -np.inf)  # (tiles, cells)
         self.tag = np.stack([_cut(plane, 0.0) for plane in np.moveaxis(tag, 2, 0)])  # (L, ...)
-        self.cell = _cut(cells, 0)
+        self.cell = cell
         self.hottest = self.heat.max(axis=1)
         self.lowest_tag, self.highest_tag = self.tag.min(axis=2), self.tag.max(axis=2)
 
@@ -159,8 +160,10 @@ def _cut(plane: np.ndarray, outside: float) -> np.ndarray:
     """Cut (H, W) into (tiles, TILE * TILE); cells beyond the map have the value ``outside``."""
     height, width = plane.shape
     rows, columns = -(-height // TILE), -(-width // TILE)
-    padded = np.full((rows * TILE, columns * TILE), outside, plane.dtype)
-    padded[:height, :width] = plane
+    padded = plane
+    if plane.shape != (rows * TILE, columns * TILE):
+        padded = np.full((rows * TILE, columns * TILE), outside, plane.dtype)
+        padded[:height, :width] = plane
     return padded.reshape(rows, TILE, columns, TILE).swapaxes(1, 2).reshape(-1, TILE * TILE)
 
 
