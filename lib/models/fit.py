@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
 from yacs.config import CfgNode
 
 from lib.codecs import CODECS
 from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def check_fit(model: CfgNode, head: nn.Module | type[nn.Module]) -> None:
