@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +22,12 @@ from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
 from lib.tasks.build import task_kind
-from lib.utils.errors import ConfigError, DataError, WeightsError
+from lib.tasks.exported import open_exported, warn_of_differences
+from lib.utils.errors import ConfigError, DataError
 from lib.video.boxes import Boxes, OwnDetector, TorchvisionDetector
 from lib.video.onnx_detector import OnnxDetector
+from lib.video.sources import ImageSource, VideoSource, open_source
+from lib.video.stream import PeopleStream
 from lib.zoo.card import read_card
 from lib.zoo.resolve import is_published, published, resolve_weights
 
@@ -158,6 +160,57 @@ class PoseEstimator:
                 found[person.image_id].append(person)
         return found
 
+    def stream(
+        self,
+        source: str | ImageSource | VideoSource,
+        boxes: Boxes | None = None,
+        *,
+        frames: int = 8,
+        limit: int | None = None,
+    ) -> PeopleStream:
+        """Return an iterator over frames with their people: ``for frame, people, _ in stream``.
+
+        Args:
+            source: an image, folder, pattern, video, camera number or address (``rtsp://``,
+                ``http://``), as ``tools/predict.py`` takes it; or what ``open_source`` returned.
+            boxes: finds people for a top-down model, see `open_detector`; None takes frames as
+                people. Bottom-up and one-stage models find people themselves.
+            frames: how many to hold; see `PeopleStream`, which also counts dropped frames.
+            limit: end after so many frames.
+
+        Raises:
+            DataError: there is nothing of that name, or it cannot be opened.
+            ValueError: ``frames`` or ``limit`` is no number from 1, or ``boxes`` are not wanted.
+        """
+        if frames < 1 or (limit is not None and limit < 1):
+            raise ValueError(f"frames and limit count from 1, got {frames} and {limit}")
+        if boxes is not None and not self.task.takes_boxes:
+            raise ValueError("this model finds people itself: leave out boxes")
+        opened = open_source(source) if isinstance(source, str) else source
+        return PeopleStream(opened, self, boxes, frames=frames, limit=limit)
+
+    @torch.no_grad()
+    def heat(
+        self,
+        image: np.ndarray,
+        boxes: np.ndarray | None = None,
+        joints: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Return the strongest of the network's maps at every pixel, (H, W) in [0, 1].
+
+        Args:
+            image: as `predict` takes it.
+            boxes: as `predict` takes them.
+            joints: numbers of those that count; None means all.
+
+        Raises:
+            NotImplementedError: the model has none (``task.gives_heat`` is false).
+        """
+        _check_input(image, boxes)
+        image = np.require(image, requirements=("C", "W"))
+        with self.precision.autocast():
+            return self.task.heat(self.network, image, boxes, joints)
+
     def evaluate(self, folder: Path | None = None) -> Evaluation:
         """Predict and score the test split; predictions go to ``folder`` if given."""
         return evaluate(self.task, self.network, self.device, self.precision, folder=folder)
@@ -230,55 +283,4 @@ def _check_boxes(boxes: np.ndarray, width: int, height: int) -> None:
         if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
             raise ValueError(
                 f"the box {box.tolist()} is off the picture of {width} x {height} pixels"
-            )
-
-
-def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
-    """Return an ONNX file as the network of ``task``.
-
-    The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives what the task
-    reads. A file of ours says in its card how it wants to be used; of other files one has to know
-    it.
-
-    Raises:
-        WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
-        ConfigError: onnxruntime is not installed, or the task has no such files.
-    """
-    current = task.describe()
-    if current["task"] == "rcnn":
-        raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
-    network = OnnxNetwork(path, threads=torch.get_num_threads())
-    if "outputs" in current:  # of known sizes: those of a crop
-        network.check_sizes(cfg.MODEL.IMAGE_SIZE, current["outputs"])
-    check_pixels(network.card, current, str(path))
-    warn_of_differences(network.card, current, str(path))
-    return network
-
-
-def check_pixels(card: dict[str, Any], current: dict[str, Any], source: str) -> None:
-    """Refuse a model file whose card wants pixels normalised by other numbers than ours.
-
-    Raises:
-        WeightsError: with both.
-    """
-    for key in ("mean", "std"):
-        if key in card and not np.allclose(card[key], current[key], atol=1e-6):
-            raise WeightsError(
-                f"{source} wants pixels normalised with {key} {card[key]}; here it is "
-                f"{current[key]}."
-            )
-
-
-def warn_of_differences(stored: dict[str, Any], current: dict[str, Any], source: str) -> None:
-    """Warn where a model is used otherwise than it was trained, key by key."""
-    for key in ("codec", "color_rgb", "mean", "std", "joints"):
-        if key in stored and stored[key] != current[key]:
-            logger.warning(
-                "%s was trained with %s %s, and is used with %s",
-                source,
-                key,
-                *(
-                    values if not isinstance(values, list) else ", ".join(map(str, values))
-                    for values in (stored[key], current[key])
-                ),
             )

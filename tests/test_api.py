@@ -84,6 +84,35 @@ def test_views_and_read_only_images_are_taken(estimator):
         np.testing.assert_allclose(one.keypoints, other.keypoints)
 
 
+def test_people_of_a_stream_are_those_of_its_pictures(estimator, tmp_path):
+    for n in range(3):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), noise(n))
+    stream = estimator.stream(str(tmp_path), frames=2)
+    found = [(frame.name, people) for frame, people, _ in stream]
+    assert [name for name, _ in found] == ["0.png", "1.png", "2.png"]
+    for n, (_, people) in enumerate(found):
+        (alone,) = estimator.predict(noise(n))
+        np.testing.assert_allclose(people[0].keypoints, alone.keypoints, atol=0.02)
+    for words in ({"frames": 0}, {"limit": 0}):
+        with pytest.raises(ValueError, match="count from 1"):
+            estimator.stream(str(tmp_path), **words)
+
+
+def test_heat_lies_in_the_boxes_and_follows_the_joints(estimator):
+    with torch.no_grad():  # an answer that is seen: the first joint at the top, the others below
+        head = [m for m in estimator.network.modules() if isinstance(m, torch.nn.Conv2d)][-1]
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([0.75] + [0.25] * 16))
+    heat = estimator.heat(IMAGE, [[20, 10, 40, 40]])
+    assert heat.shape == (50, 70)
+    assert heat[25, 30] == pytest.approx(0.75, abs=1e-6)
+    assert heat[:, 60:].max() == 0
+    assert estimator.heat(IMAGE, [[20, 10, 40, 40]], joints=[3, 5])[25, 30] == pytest.approx(0.25)
+    assert estimator.heat(IMAGE)[2:-2, 2:-2].min() == pytest.approx(0.75)
+    with pytest.raises(ValueError, match="no area"):
+        estimator.heat(IMAGE, [[20, 10, 10, 40]])
+
+
 def trained(tiny_config, *words):
     """Train a tiny model; return the run folder."""
     words = ["TRAIN.END_EPOCH=1", "TRAIN.LR_STEP=[1]", *words]

@@ -4,10 +4,12 @@ NAME is one of the zoo (``tools/zoo.py list``), a weight file with a model card,
 ``hub:ORG/NAME``; ``--cfg FILE TEST.MODEL_FILE w.pth`` takes any other weights. A top-down model
 named so that gets neither boxes nor a detector uses the zoo's own detector.
 
-SOURCE is an image, a folder, a quoted pattern, a video, a camera number, or - for a list of names
-on the standard input. Below --out lie ``predictions.json`` (described in lib/video/records.py),
-painted pictures or a video, and COCO results if asked for; files of an earlier call move to
-earlier-<n>/ there. Photographs are turned upright as their EXIF says.
+SOURCE is an image, a folder, a quoted pattern, a video, a camera number, an address (rtsp://,
+http://), or - for a list of names on the standard input. Where frames of a camera or stream come
+faster than people are found, some are dropped and counted. Below --out lie ``predictions.json``
+(described in lib/video/records.py), painted pictures or a video, and COCO results if asked for;
+files of an earlier call move to earlier-<n>/ there. Photographs are turned upright as their EXIF
+says.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from __future__ import annotations
 import argparse
 import logging
 from contextlib import ExitStack
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -29,48 +31,34 @@ from lib.config import load_config
 from lib.config.cli import config_parser, find_weights, parse_config, parse_words, run_folders
 from lib.config.pretrained import find_model
 from lib.datasets.sources import read_source, source_skeleton
-from lib.structures.drawing import draw_poses
 from lib.structures.palettes import PALETTES
-from lib.structures.results import PoseResult
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, DataError, UserError
 from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
-from lib.video.boxes import DETECTORS, Boxes, FileBoxes, OwnDetector, WholeFrame, usable_boxes
-from lib.video.records import ListFile, coco_entry, frame_entry, person_entry, prediction_file
+from lib.video.boxes import DETECTORS, Boxes, FileBoxes, OwnDetector, WholeFrame
+from lib.video.painting import Painter, choose_joints, select_joints
+from lib.video.records import ListFile, prediction_file
 from lib.video.sinks import PictureFolder, VideoFile
-from lib.video.smoothing import PoseSmoother
-from lib.video.sources import Frame, ImageSource, VideoSource, in_batches, open_source
-from lib.video.tracking import OksTracker
+from lib.video.sources import (
+    ImageSource,
+    VideoSource,
+    is_address,
+    open_source,
+    public_name,
+    source_name,
+)
+from lib.video.writing import FrameWriter, Steady
 from lib.zoo.index import load_index
 
 if TYPE_CHECKING:
     from lib.api import PoseEstimator
+    from lib.video.stream import FramePeople, PeopleStream
 
 logger = logging.getLogger(__name__)
 
 PREDICTING = "predicting.lock"  # not a training's: each may work in the other's folder
-
-
-class Steady:
-    """Numbers people from frame to frame and smooths them, as far as the flags ask."""
-
-    def __init__(self, args: argparse.Namespace, estimator: PoseEstimator, rate: float) -> None:
-        wanted = args.track or args.smooth
-        self._tracker = OksTracker(estimator.skeleton.sigmas) if wanted else None
-        self._smoother = PoseSmoother(rate) if args.smooth else None
-
-    def update(
-        self, keypoints: np.ndarray, scores: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the joints (N, K, 2) of the next frame and its people's numbers, if any."""
-        if self._tracker is None:
-            return keypoints, None
-        numbers = self._tracker.update(keypoints, scores)
-        if self._smoother is not None:
-            keypoints = self._smoother.update(numbers, keypoints)
-        return keypoints, numbers
 
 
 def count(text: str) -> int:
@@ -83,7 +71,7 @@ def count(text: str) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    subject = ("source", "image, folder, pattern, video, camera number, or -")
+    subject = ("source", "image, folder, pattern, video, camera number, address, or -")
     parser = config_parser("Find people on pictures and videos.", subject, required=False)
     add = parser.add_argument
     add("--model", metavar="NAME", help="a trained model that needs no --cfg: zoo, file, folder")
@@ -94,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--detector-name", choices=DETECTORS, default=DETECTORS[0], help="whose .pth it is")
     add("--min-box-score", type=float, default=0.3, help="least score of a box (default: 0.3)")
     add("--min-score", type=float, default=0.1, help="least score of a person (default: 0.1)")
-    add("--frames", type=count, default=8, help="frames held at a time (default: 8)")
+    add("--frames", type=count, default=8, help="frames at a time; as many may wait (default: 8)")
     add("--track", action="store_true", help="number people from frame to frame")
     add("--smooth", action="store_true", help="steady joints over time; implies --track")
     add("--no-pictures", action="store_true", help="write JSON only")
@@ -103,6 +91,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--threshold", type=float, default=0.3, help="least score of a painted joint")
     add("--outline", action="store_true", help="paint boxes")
     add("--labels", action="store_true", help="write scores beside people")
+    add("--joints", default="", metavar="NAMES", help="paint and write these: nose,left_*")
+    add("--black", action="store_true", help="paint on black instead of the pictures")
+    add("--heatmap", action="store_true", help="show the network's maps; takes twice the time")
     add("--fade", action="store_true", help="paint joints the fainter the lower they score")
     add("--limit", type=count, metavar="N", help="stop after N frames")
     return parser
@@ -120,6 +111,7 @@ def main(argv: list[str] | None = None) -> Path:
     from lib.api import PoseEstimator
 
     estimator = PoseEstimator.from_config(cfg, weights)
+    painter = build_painter(args, estimator)
     known = data_set(cfg) if args.coco or args.boxes else None
     boxes = build_boxes(args, estimator, known)
     name_pictures(source, known, boxes)
@@ -128,34 +120,39 @@ def main(argv: list[str] | None = None) -> Path:
         earlier = set_aside(out, output_names(args.source))
         if earlier is not None:
             logger.info("moved the files of an earlier call to %s", earlier)
-        file = stack.enter_context(
-            prediction_file(out / "predictions.json", *about(args, cfg, estimator))
+        stream = estimator.stream(source, boxes, frames=args.frames, limit=args.limit)
+        stack.enter_context(stream)
+        file = open_file(out / "predictions.json", args, cfg, estimator, painter)
+        writer = FrameWriter(
+            stack.enter_context(file),
+            painter,
+            Steady(estimator.skeleton, source.rate, track=args.track, smooth=args.smooth),
+            stack.enter_context(ListFile(out / "coco_results.json")) if args.coco else None,
+            None if args.no_pictures else stack.enter_context(build_sink(args, source, out)),
+            category=1 if known is None else known.category.id,
+            min_score=args.min_score,
+            heat=partial(show_heat, estimator, boxes, painter) if args.heatmap else None,
         )
-        coco = stack.enter_context(ListFile(out / "coco_results.json")) if args.coco else None
-        sink = None if args.no_pictures else stack.enter_context(build_sink(args, source, out))
-        steady = Steady(args, estimator, source.rate)
         total = min(filter(None, (source.total, args.limit)), default=None)
-        bar = stack.enter_context(tqdm(total=total, unit="frame", desc="predict"))
-        people, category = 0, 1 if known is None else known.category.id
-        for frames in in_batches(islice(source, args.limit), args.frames):
-            for frame, found, scores in predict(frames, estimator, boxes, args.min_score):
-                entries = describe(found, scores, steady)
-                people += len(entries)
-                file.add(frame_entry(frame, entries))
-                for entry in entries if coco is not None else ():
-                    coco.add(coco_entry(frame, entry, category))  # type: ignore[union-attr]
-                if sink is not None:
-                    sink.add(frame, paint(frame, entries, estimator, args))
-            bar.update(len(frames))
-        done = bar.n
-    if not done:
-        raise DataError(f"No frame of {args.source} could be read.")
+        for found in tqdm(stream, total=total, unit="frame", desc="predict"):
+            writer.add(found)
+    if not stream.count:
+        raise DataError(f"No frame of {public_name(args.source)} could be read.")
     if isinstance(boxes, FileBoxes) and not boxes.used:
         raise DataError(f"{args.boxes} has no box for any of these frames: check names and ids.")
-    where = "" if sink is None else f" and {sink.path}"
-    left_out = f", {source.unreadable} unreadable files left out" if source.unreadable else ""
-    print(f"{people} people on {done} frames{left_out}: {file.path}{where}")
-    return file.path
+    print(summary(writer, stream))
+    return writer.file.path
+
+
+def summary(writer: FrameWriter, stream: PeopleStream) -> str:
+    """Return what was found, what is missing, and where everything lies, in one line."""
+    text = f"{writer.people} people on {stream.count} frames"
+    if unreadable := stream.source.unreadable:
+        text += f", {unreadable} unreadable files left out"
+    if stream.dropped:
+        text += f", {stream.dropped} more frames dropped"
+    where = "" if writer.sink is None else f" and {writer.sink.path}"
+    return f"{text}: {writer.file.path}{where}"
 
 
 def choose_model(
@@ -176,7 +173,7 @@ def choose_model(
 
 def output_names(source: str) -> tuple[str, ...]:
     """Return the names of what is written for a source; a video's is never the source's own."""
-    return ("predictions.json", "coco_results.json", "pictures", f"{Path(source).stem}_poses.mp4")
+    return ("predictions.json", "coco_results.json", "pictures", f"{source_name(source)}_poses.mp4")
 
 
 def check_source(source: str, out: Path) -> None:
@@ -185,6 +182,8 @@ def check_source(source: str, out: Path) -> None:
     Raises:
         ConfigError: it does.
     """
+    if is_address(source):
+        return
     given = Path(source).absolute()
     taken = [(out / name).absolute() for name in output_names(source)]
     if any(path == given or path in given.parents for path in taken):
@@ -269,86 +268,47 @@ def build_sink(
     return PictureFolder(out / "pictures")
 
 
-def about(
-    args: argparse.Namespace, cfg: CfgNode, estimator: PoseEstimator
-) -> tuple[str, dict[str, Any], Any]:
-    """Return source, model card and skeleton for the head of the JSON file."""
-    boxes = args.boxes or args.detector or args.detector_cfg or "whole frame"
+def open_file(
+    path: Path,
+    args: argparse.Namespace,
+    cfg: CfgNode,
+    estimator: PoseEstimator,
+    painter: Painter,
+) -> ListFile:
+    """Return the JSON file, with source, model card and the wanted joints at its head."""
     card = {**estimator.task.describe(), "name": cfg.MODEL.NAME}
     if estimator.task.takes_boxes:
-        card["boxes"] = boxes
-    return args.source, card, estimator.skeleton
+        card["boxes"] = args.boxes or args.detector or args.detector_cfg or "whole frame"
+    skeleton = select_joints(estimator.skeleton, painter.joints)
+    return prediction_file(path, public_name(args.source), card, skeleton)
 
 
-def predict(
-    frames: list[Frame], estimator: PoseEstimator, boxes: Boxes | None, min_score: float
-) -> list[tuple[Frame, list[PoseResult], list[float] | None]]:
-    """Return each frame with its people and the scores of their boxes."""
-    images = [frame.image for frame in frames]
-    if boxes is None:
-        found = estimator.predict_batch(images)
-        scores: list[Any] = [None] * len(frames)
-    else:
-        tables = [
-            usable_boxes(table, frame)
-            for table, frame in zip(boxes.find(frames), frames, strict=True)
-        ]
-        found = estimator.predict_batch(images, [table[:, :4] for table in tables])
-        scores = [table[:, 4].tolist() for table in tables]
-    rows = []
-    for frame, people, known in zip(frames, found, scores, strict=True):
-        kept = [n for n, person in enumerate(people) if person.score >= min_score]
-        rows.append(
-            (frame, [people[n] for n in kept], None if known is None else [known[n] for n in kept])
-        )
-    return rows
+def build_painter(args: argparse.Namespace, estimator: PoseEstimator) -> Painter:
+    """Return how the flags want people painted.
 
-
-def describe(
-    people: list[PoseResult], box_scores: list[float] | None, steady: Steady
-) -> list[dict[str, Any]]:
-    """Return the people of the next frame as the JSON file has them."""
-    joints = len(people[0].keypoints) if people else 0
-    keypoints = np.array([person.keypoints for person in people]).reshape(len(people), joints, 2)
-    scores = np.array([person.keypoint_scores for person in people]).reshape(len(people), joints)
-    keypoints, numbers = steady.update(keypoints, scores)
-    return [
-        person_entry(
-            keypoints[n],
-            scores[n],
-            person.score,
-            person.box,
-            box_score=None if box_scores is None else box_scores[n],
-            track=None if numbers is None else int(numbers[n]),
-        )
-        for n, person in enumerate(people)
-    ]
-
-
-def paint(
-    frame: Frame, people: list[dict[str, Any]], estimator: PoseEstimator, args: argparse.Namespace
-) -> np.ndarray:
-    """Return the frame with its people painted on it."""
-    if not people:
-        return frame.image
-    triples = np.array([person["keypoints"] for person in people])
-    return draw_poses(
-        frame.image,
-        triples[..., :2],
-        triples[..., 2],
+    Raises:
+        ConfigError: a joint is unknown, or the model has nothing that --heatmap could show.
+    """
+    if args.heatmap and not estimator.task.gives_heat:
+        raise ConfigError("--heatmap: this model has no maps of whole pictures; leave it out.")
+    return Painter(
         estimator.skeleton,
+        choose_joints(estimator.skeleton, args.joints),
         palette=args.style,
         threshold=args.threshold,
-        boxes=np.array([person["box"] for person in people]) if args.outline else None,
-        labels=[label(person, args.labels) for person in people],
+        outline=args.outline,
+        scores=args.labels,
         fade=args.fade,
+        black=args.black,
     )
 
 
-def label(person: dict[str, Any], with_score: bool) -> str:
-    """Return number and score of a person, as far as there are any to show."""
-    parts = [f"#{person['track']}"] if "track" in person else []
-    return " ".join([*parts, *([f"{person['score']:.2f}"] if with_score else [])])
+def show_heat(
+    estimator: PoseEstimator, boxes: Boxes | None, painter: Painter, found: FramePeople
+) -> np.ndarray:
+    """Return the network's maps over a frame (H, W), of the joints that are painted."""
+    regions = None if boxes is None else np.array([person.box for person in found.people])
+    return estimator.heat(found.frame.image, regions, painter.joints)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Ways of turning images into poses; ``base`` declares what the engine may ask of one.
 
-``topdown``   one crop per person (``topdown_options``)
+``topdown``   one crop per person (``topdown_options``, ``topdown_crops``)
 ``bottomup``  whole images, people grouped by tags (``bottomup_maps``, ``bottomup_options``)
 ``rcnn``      boxes and joints from one network, whole images
 ``splits``    files and evaluators of a data set's splits
 ``pictures``  training samples of whole images, painted
-``pixels``    bytes -> what networks see
+``pixels``    bytes -> what networks see   ``heat``  maps of crops -> pictures
+``exported``  model files of others, or of ``tools/export.py``, as networks
 ``transfer``  to the device and back without a wait
 """
 

@@ -61,11 +61,13 @@ class Task(ABC):
         splits_batches: whether ``DataParallel`` could split what ``loss_step`` gives the model,
             which is one tensor of images.
         takes_boxes: whether somebody else finds the people, and the task is told their boxes.
+        gives_heat: whether `heat` can be shown.
     """
 
     num_joints: int
     splits_batches: ClassVar[bool] = True
     takes_boxes: ClassVar[bool] = False
+    gives_heat: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -146,6 +148,28 @@ class Task(ABC):
                 numbers = np.full(len(found), number, np.int64)
                 parts.append(replace(found, image_ids=numbers, indices=numbers))
         return Poses.concatenate(parts, self.num_joints)
+
+    def heat(
+        self,
+        model: nn.Module,
+        image: np.ndarray,
+        boxes: np.ndarray | None = None,
+        joints: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Return what the network says of every pixel, for the eye: (H, W) float32 in [0, 1].
+
+        It is the strongest map of any joint, and of any person, mirrored views merged.
+
+        Args:
+            model: the network, in evaluation mode.
+            image: as `predict_image` takes it.
+            boxes: as `predict_image` takes them; outside the crops of people it is 0.
+            joints: numbers of those that count; None means all.
+
+        Raises:
+            NotImplementedError: the task has no maps of pictures (``gives_heat`` is false).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no maps of whole pictures")
 
     @abstractmethod
     def build_evaluator(self) -> Evaluator:

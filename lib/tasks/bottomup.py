@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.codecs.associative import encode_heatmaps, encode_tag_indices
+from lib.codecs.multiscale import Size
 from lib.datasets.bottomup import (
     ImageLoader,
     TestImages,
@@ -57,6 +58,8 @@ class BottomUpTask(Task):
     Their pixels are red-green-blue, as published, unless the trunk itself says otherwise;
     ``DATASET.COLOR_RGB`` is not asked.
     """
+
+    gives_heat = True
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
@@ -156,10 +159,25 @@ class BottomUpTask(Task):
         """
         if boxes is not None:
             raise ValueError("a bottom-up model finds people itself: leave out boxes")
+        found = self._merger.people(model, *self._views(model, image))
+        return build_poses(*found, image_id=0, index=0)
+
+    def heat(
+        self,
+        model: nn.Module,
+        image: np.ndarray,
+        boxes: np.ndarray | None = None,
+        joints: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Return the strongest map of any joint at every pixel; see `Task.heat`."""
+        chosen = range(self.skeleton.num_joints) if joints is None else joints
+        return self._merger.heat(model, *self._views(model, image), chosen)
+
+    def _views(self, model: nn.Module, image: np.ndarray) -> tuple[list[Tensor], Size]:
+        """Return an image at every scale, on the device of ``model``, and its own size."""
         device = next(model.parameters()).device
         shown = show_at_scales(image, self.cfg.DATASET.INPUT_SIZE, self.scales)
-        views = [pixels.to(device) for pixels in shown["images"]]
-        return build_poses(*self._merger.people(model, views, shown["size"]), image_id=0, index=0)
+        return [pixels.to(device) for pixels in shown["images"]], shown["size"]
 
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set; poses are neither rescored nor suppressed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,7 @@ from lib.tasks.bottomup_options import (
     tag_offsets,
     tag_stages,
 )
+from lib.tasks.heat import paste
 from lib.tasks.pixels import normalise
 from lib.tasks.transfer import index_on
 
@@ -63,11 +66,24 @@ class MapMerger:
         people = people[:, : self.num_joints]  # a centre joint is the last
         seen = (people[..., 2] > 0).any(axis=1)
         people, scores = people[seen], scores[seen]
-        grid = (heatmaps.shape[2], heatmaps.shape[1])
-        # The view of the scale that came last, as published; all share centre and zoom.
-        to_image = invert_affine(self._view(size, self.scales[-1]).affine_to(grid))
+        to_image = self._to_image(size, (heatmaps.shape[2], heatmaps.shape[1]))
         points = apply_affine(to_image, people[..., :2]).astype(np.float32)
         return points, people[..., 2], scores
+
+    def heat(
+        self, model: nn.Module, images: list[Tensor], size: Size, joints: Sequence[int]
+    ) -> np.ndarray:
+        """Return the strongest of the joints' maps at every pixel (H, W); see ``people``."""
+        heatmaps, _ = self.maps(model, images, size)
+        strongest = heatmaps[list(joints)].amax(dim=0).cpu().numpy()
+        picture = np.zeros((size[1], size[0]), np.float32)
+        paste(picture, strongest, self._to_image(size, strongest.shape[::-1]))
+        return picture
+
+    def _to_image(self, size: Size, grid: Size) -> np.ndarray:
+        """Return the (2, 3) map from cells of the merged maps to pixels of the image."""
+        # The view of the scale that came last, as published; all share centre and zoom.
+        return invert_affine(self._view(size, self.scales[-1]).affine_to(grid))
 
     def maps(self, model: nn.Module, images: list[Tensor], size: Size) -> tuple[Tensor, Tensor]:
         """Return heatmaps (K, H, W) and tags (K or 1, H, W, L) of all views; see ``people``.

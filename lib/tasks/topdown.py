@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from lib.annotations.categories import COCO_PERSON
 from lib.annotations.detections import read_detections
 from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
-from lib.codecs.base import build_codec, halves
+from lib.codecs.base import Output, build_codec, halves
 from lib.datasets.mix import join_sets, place_joints
 from lib.datasets.selection import joints_near_crop_centre, people_to_train_on
 from lib.datasets.sources import Source, read_people, read_source, source_skeleton
@@ -24,15 +24,15 @@ from lib.datasets.topdown import (
     PersonCrops,
     TrainCrops,
     crop_loader,
-    cut_crops,
     person_crops,
 )
 from lib.models import build_model, trunk_pixels
-from lib.structures.geometry import box_to_crop, xywh_to_xyxy, xyxy_to_xywh
+from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Loader, Task
+from lib.tasks.heat import paste_maps
 from lib.tasks.pixels import normalise
 from lib.tasks.sets import NetworkSets, shares, training_members
 from lib.tasks.splits import (
@@ -43,6 +43,7 @@ from lib.tasks.splits import (
     task_skeleton,
     uses_truth,
 )
+from lib.tasks.topdown_crops import PictureCrops
 from lib.tasks.topdown_options import build_augmentation
 from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
@@ -52,6 +53,7 @@ class TopDownTask(Task):
     """The task of all networks that see one person at a time."""
 
     takes_boxes = True
+    gives_heat = True
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
@@ -59,6 +61,7 @@ class TopDownTask(Task):
         self.sets = NetworkSets(cfg, skeleton)
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
+        self._step: int = cfg.TEST.BATCH_SIZE_PER_GPU
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
 
     # --- what the engine asks for -------------------------------------------------------------
@@ -94,7 +97,7 @@ class TopDownTask(Task):
         """Return the crops of ``DATASET.TEST_SET``, each image decoded once."""
         return crop_loader(
             self._test_crops,
-            batch_size=self.cfg.TEST.BATCH_SIZE_PER_GPU,
+            batch_size=self._step,
             workers=self.cfg.WORKERS,
             rank=rank,
             world=world,
@@ -147,39 +150,39 @@ class TopDownTask(Task):
         ``image_ids`` are the numbers of the images, from 0.
         """
         device = next(model.parameters()).device
-        regions = [_boxes_of(image, given) for image, given in zip(images, boxes, strict=True)]
-        everyone = np.concatenate([np.zeros((0, 4), np.float32), *regions])
-        size = self.codec.input_size
-        crops = box_to_crop(xyxy_to_xywh(everyone), size[0] / size[1])
-        owners = np.repeat(np.arange(len(images)), [len(region) for region in regions])
-        if not len(crops):
+        people = PictureCrops(images, boxes, self.codec, self._step)
+        if not len(people.crops):
             return Poses.empty(self.num_joints)
+        crops = torch.from_numpy(people.crops)
         joints = [  # the device computes one batch while the next is cut
-            self.predict_crops(
-                model, torch.from_numpy(pixels).to(device), torch.from_numpy(crops[rows]).to(device)
-            )
-            for rows, pixels in self._cut(images, crops, owners)
+            self.predict_crops(model, torch.from_numpy(pixels).to(device), crops[rows].to(device))
+            for rows, pixels in people
         ]
-        who = {"image_ids": owners, "boxes": everyone, "indices": np.arange(len(crops))}
-        return _poses(joints, crops=crops, **who)
+        return _poses(
+            joints,
+            image_ids=people.owners,
+            boxes=people.boxes,
+            indices=np.arange(len(crops)),
+            crops=people.crops,
+        )
 
-    def _cut(
-        self, images: Sequence[np.ndarray], crops: np.ndarray, owners: np.ndarray
-    ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield rows of ``crops`` and their pixels, ``TEST.BATCH_SIZE_PER_GPU`` at a time."""
-        step = self.cfg.TEST.BATCH_SIZE_PER_GPU
-        for start in range(0, len(crops), step):
-            rows = slice(start, start + step)
-            parts = [
-                cut_crops(
-                    images[n],
-                    crops[rows][owners[rows] == n],
-                    self.codec.input_size,
-                    unbiased=self.codec.unbiased,
-                )
-                for n in np.unique(owners[rows])
-            ]
-            yield rows, np.concatenate(parts)
+    def heat(
+        self,
+        model: nn.Module,
+        image: np.ndarray,
+        boxes: np.ndarray | None = None,
+        joints: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Return the strongest map of any joint and person at every pixel; see `Task.heat`."""
+        device = next(model.parameters()).device
+        people = PictureCrops([image], [boxes], self.codec, self._step)
+        chosen = slice(None) if joints is None else list(joints)
+        picture = np.zeros(image.shape[:2], np.float32)
+        for rows, pixels in people:
+            answer = self._answer(model, torch.from_numpy(pixels).to(device))
+            maps = self.codec.maps(answer)[:, chosen].amax(dim=1).float().cpu().numpy()
+            paste_maps(picture, maps, people.crops[rows], unbiased=self.codec.unbiased)
+        return picture
 
     def describe(self) -> dict[str, Any]:
         """Return codec, colour order, joints and boxes, as a weights file remembers them.
@@ -222,16 +225,18 @@ class TopDownTask(Task):
             images: (N, H, W, 3) uint8 crops, blue-green-red.
             crops: (N, 4) float32 ``centre x, centre y, width, height`` of each crop in its image.
         """
+        keypoints, scores = self.codec.decode_to_image(self._answer(model, images), crops)
+        return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
+
+    def _answer(self, model: nn.Module, images: Tensor) -> Output:
+        """Return what the network says of crops (N, H, W, 3) uint8; mirrored ones merged."""
         pixels = normalise(images, self.pixels)
         if not self.cfg.TEST.FLIP_TEST:
-            output = model(pixels)
-        else:
-            # One batch of both: half the launches, and fuller ones.
-            direct, mirrored = halves(model(torch.cat([pixels, pixels.flip(3)])))
-            index = index_on(pixels.device, self.skeleton.flip_index)
-            output = self.codec.merge_flipped(direct, mirrored, index)
-        keypoints, scores = self.codec.decode_to_image(output, crops)
-        return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
+            return model(pixels)
+        # One batch of both: half the launches, and fuller ones.
+        direct, mirrored = halves(model(torch.cat([pixels, pixels.flip(3)])))
+        index = index_on(pixels.device, self.skeleton.flip_index)
+        return self.codec.merge_flipped(direct, mirrored, index)
 
     def _training_people(self, cfg: CfgNode) -> tuple[PersonTable, Skeleton]:
         """Return the people of one data set, with the joints that the network predicts."""
@@ -313,13 +318,6 @@ class TopDownTask(Task):
 
     def _source(self, train: bool) -> Source:
         return build_source(self.cfg, train=train)
-
-
-def _boxes_of(image: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:
-    """Return ``boxes``, or the whole image, as (N, 4) float32."""
-    if boxes is None:
-        boxes = np.array([[0, 0, image.shape[1], image.shape[0]]])
-    return np.asarray(boxes, np.float32).reshape(-1, 4)
 
 
 def _poses(joints: list[HostCopy], scores: np.ndarray | None = None, **who: np.ndarray) -> Poses:

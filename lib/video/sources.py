@@ -1,15 +1,17 @@
-"""Where frames come from: images, folders, patterns, videos, cameras, lists of names."""
+"""Where frames come from: images, folders, patterns, videos, cameras, addresses, lists of names."""
 
 from __future__ import annotations
 
 import glob
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 USUAL_RATE = 25.0  # frames per second, where a video or camera does not say
+PROTOCOLS = ("http", "https", "rtsp", "rtsps", "rtmp", "udp")
+PATIENCE = 10_000  # milliseconds until an address that says nothing is given up
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class ImageSource:
     """
 
     is_video = False
+    live = False
     rate = USUAL_RATE
 
     def __init__(self, paths: Iterable[str], total: int | None = None) -> None:
@@ -131,7 +136,13 @@ def picture_ids(names: Sequence[str]) -> list[int]:
 
 
 class VideoSource:
-    """A video file or a camera.
+    """A video file, a camera, or what an address sends.
+
+    Attributes:
+        live: frames come when they come, whether anybody takes them or not: those of a camera, and
+            of an address that does not know how many there will be.
+        total: how many frames there are; None where nobody knows.
+        rate: frames per second.
 
     Raises:
         DataError: it cannot be opened.
@@ -141,17 +152,12 @@ class VideoSource:
     unreadable = 0
 
     def __init__(self, source: str | int) -> None:
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self._capture = cv2.VideoCapture(source)
-        cv2.utils.logging.setLogLevel(level)  # what is wrong is said below, in one sentence
-        if not self._capture.isOpened():
-            kind = "camera" if isinstance(source, int) else "video"
-            hint = "connected and free" if kind == "camera" else "complete and of a known format"
-            raise DataError(f"Cannot open {kind} {source}: is it {hint}?")
+        self._capture = _open_capture(source)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.total = count if count > 0 else None
+        self.live = isinstance(source, int) or (is_address(source) and self.total is None)
         self.rate = self._capture.get(cv2.CAP_PROP_FPS) or USUAL_RATE
-        self._name = f"camera{source}" if isinstance(source, int) else Path(source).stem
+        self._name = f"camera{source}" if isinstance(source, int) else source_name(source)
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
@@ -168,11 +174,58 @@ class VideoSource:
             logger.warning("the video ends after %d of %d frames", index, self.total)
 
 
-def open_source(source: str) -> ImageSource | VideoSource:
-    """Return the frames of an image, a folder, a pattern, a video, a camera number, or ``-``.
+def _open_capture(source: str | int) -> cv2.VideoCapture:
+    """Open what OpenCV reads; see `VideoSource`."""
+    limits: list[Any] = []
+    if isinstance(source, str) and is_address(source):
+        waits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        limits = [cv2.CAP_ANY, [value for wait in waits for value in (wait, PATIENCE)]]
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    capture = cv2.VideoCapture(source, *limits)
+    cv2.utils.logging.setLogLevel(level)  # what is wrong is said below, in one sentence
+    if capture.isOpened():
+        return capture
+    if isinstance(source, int):
+        raise DataError(f"Cannot open camera {source}: is it connected and free?")
+    if is_address(source):
+        raise DataError(
+            f"Cannot open {public_name(source)}: does it answer, are name and password right, and "
+            "does it send a video?"
+        )
+    raise DataError(f"Cannot open video {source}: is it complete and of a known format?")
 
-    ``-`` reads one image name per line from the standard input. Images of a folder come in the
-    order of their names.
+
+def is_address(source: str) -> bool:
+    """Return whether a source is on the network, as ``rtsp://camera/stream``."""
+    scheme, mark, _ = source.partition("://")
+    return bool(mark) and scheme.lower() in PROTOCOLS
+
+
+def public_name(source: str) -> str:
+    """Return a source as files and messages may show it: an address without what may be secret.
+
+    That are user name, password, and everything behind the path.
+    """
+    if not is_address(source):
+        return source
+    parts = urlsplit(source)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def source_name(source: str) -> str:
+    """Return what files and frames made from a source are called; of an address, its last part."""
+    if not is_address(source):
+        return Path(source).stem
+    parts = urlsplit(source)
+    name = PurePosixPath(parts.path).stem or parts.netloc.rpartition("@")[2]
+    return re.sub(r"[^\w.-]+", "_", name)
+
+
+def open_source(source: str) -> ImageSource | VideoSource:
+    """Return the frames of an image, a folder, a pattern, a video, an address, a camera, or ``-``.
+
+    ``-`` reads one image name per line from the standard input; a number is a camera. Images of a
+    folder come in the order of their names.
 
     Raises:
         DataError: there is nothing of that name, or no image in it.
@@ -180,6 +233,8 @@ def open_source(source: str) -> ImageSource | VideoSource:
     path = Path(source)
     if source == "-":
         return ImageSource(_lines(sys.stdin))
+    if is_address(source):
+        return VideoSource(source)
     if source.isdecimal() and not path.exists():
         return VideoSource(int(source))
     if path.is_dir():
@@ -193,7 +248,8 @@ def open_source(source: str) -> ImageSource | VideoSource:
     if not names:
         raise DataError(
             f"No image in '{source}'; give an image, a folder, a quoted pattern, a video, a camera "
-            "number, or - for a list on the standard input."
+            f"number, an address ({'://, '.join(PROTOCOLS)}://), or - for a list on the standard "
+            "input."
         )
     return ImageSource(sorted(names), len(names))
 
@@ -207,18 +263,6 @@ def _pictures_in(folder: Path) -> list[str]:
         shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         logger.warning("%s: %d entries are no pictures, left out (%s)", folder, len(others), shown)
     return names
-
-
-def in_batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """Yield lists of ``size`` frames, the last one shorter; no frame is kept after its list."""
-    batch: list[Frame] = []
-    for frame in frames:
-        batch.append(frame)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _lines(stream: Iterable[str]) -> Iterator[str]:

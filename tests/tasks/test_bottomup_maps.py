@@ -63,6 +63,34 @@ def test_tags_are_mirrored_back_and_the_centre_dropped(make, tag_per_joint):
     assert columns.min() > 150
 
 
+def test_heat_of_a_joint_lies_where_its_cell_is_in_the_image(make):
+    task = make("TEST.FLIP_TEST=false")
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.place = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            height, width = images.shape[2:]
+            heat = torch.zeros(1, 17, height // 2, width // 2)
+            heat[0, 4, 20:24, 60:64] = 3.0
+            heat[0, 5, 40:44, 10:14] = 0.5
+            coarse = torch.nn.functional.avg_pool2d(heat, 2)
+            return [torch.cat([coarse, coarse * 0], dim=1), heat]
+
+    image = np.zeros((120, 160, 3), np.uint8)
+    heat = task.heat(Network(), image)
+    assert heat.shape == (120, 160)
+    assert heat.max() == 1
+    y, x = np.argwhere(heat > 0.99).mean(axis=0)
+    # Cell (61.5, 21.5) of maps of half of 192 x 128 pixels, about the centre of the image.
+    assert (x, y) == pytest.approx((80 + 28 / 128 * 120, 60 - 20 / 128 * 120), abs=1)
+    only = task.heat(Network(), image, joints=[5])
+    assert only.max() == pytest.approx(0.5)
+    assert only[:60].max() < 0.01
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "overrides"),

@@ -178,7 +178,43 @@ def test_a_camera_is_read_until_the_limit(run, monkeypatch):
 
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
     found = run("0", "--limit", "5", "--frames", "2", "--no-pictures")
-    assert [frame["name"] for frame in found["frames"]] == [f"camera0_{n:06d}" for n in range(5)]
+    names = [frame["name"] for frame in found["frames"]]
+    assert names == [f"camera0_{frame['index']:06d}" for frame in found["frames"]]
+    assert len(set(names)) == 5  # not all that it gave: it does not wait
+    assert names == sorted(names)
+
+
+def test_an_address_is_a_source(run, site, tmp_path):
+    site.files["walk.mp4?key=secret"] = write_video(tmp_path / "a.mp4", 4).read_bytes()
+    found = run(site.address("walk.mp4?key=secret").replace("//", "//me:word@"))
+    assert [frame["name"] for frame in found["frames"]] == [f"walk_{n:06d}" for n in range(4)]
+    assert found["source"] == site.address("walk.mp4")
+    assert (tmp_path / "out/walk_poses.mp4").is_file()
+
+
+def test_some_joints_are_written_but_results_have_all(run, synthpose, tmp_path):
+    images = synthpose / "coco/images/val2017"
+    whole = run(images, "--coco")
+    rows = json.loads((tmp_path / "out/coco_results.json").read_text())
+    part = run(images, "--coco", "--joints", "left_wrist,nose")
+    assert part["skeleton"]["joints"] == ["nose", "left_wrist"]
+    for one, other in zip(part["frames"], whole["frames"], strict=True):
+        for a, b in zip(one["people"], other["people"], strict=True):
+            assert a["keypoints"] == [b["keypoints"][0], b["keypoints"][9]]
+            assert a["score"] == b["score"]
+    assert json.loads((tmp_path / "out/coco_results.json").read_text()) == rows
+    with pytest.raises(ConfigError, match="no joint 'wing'"):
+        run(images, "--joints", "wing")
+
+
+def test_people_on_black_and_maps_on_the_picture(run, tmp_path):
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), np.full((40, 30, 3), 90, np.uint8))
+    run(picture, "--black", "--threshold", "9")
+    assert not cv2.imread(str(tmp_path / "out/pictures/one.png")).any()
+    run(picture, "--heatmap", "--threshold", "9")
+    tinted = cv2.imread(str(tmp_path / "out/pictures/one.png"))
+    assert tinted.shape == (40, 30, 3)
 
 
 def test_numbers_of_frames_below_one_are_refused(run):

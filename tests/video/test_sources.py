@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.utils.errors import DataError
-from lib.video.sources import in_batches, open_source
+from lib.video.sources import open_source
 
 
 @pytest.fixture
@@ -65,17 +65,3 @@ def test_nothing_there(tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     with pytest.raises(DataError, match="Cannot open video"):
         open_source(str(tmp_path / "bad.mp4"))
-
-
-def test_no_frame_is_read_before_its_batch():
-    read = []
-
-    def endless():
-        for n in range(10**9):
-            read.append(n)
-            yield n
-
-    batches = in_batches(endless(), 3)
-    assert next(batches) == [0, 1, 2]
-    assert len(read) == 3
-    assert list(in_batches(iter("abcde"), 2)) == [["a", "b"], ["c", "d"], ["e"]]

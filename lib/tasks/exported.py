@@ -1,0 +1,70 @@
+"""Exported files as the networks of tasks, and what files say of their use."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from lib.export import OnnxNetwork
+from lib.utils.errors import ConfigError, WeightsError
+
+if TYPE_CHECKING:
+    from lib.tasks.base import Task
+
+logger = logging.getLogger(__name__)
+
+
+def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
+    """Return an ONNX file as the network of ``task``.
+
+    The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives what the task
+    reads. A file of ours says in its card how it wants to be used; of other files one has to know
+    it.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
+        ConfigError: onnxruntime is not installed, or the task has no such files.
+    """
+    current = task.describe()
+    if current["task"] == "rcnn":
+        raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
+    network = OnnxNetwork(path, threads=torch.get_num_threads())
+    if "outputs" in current:  # of known sizes: those of a crop
+        network.check_sizes(cfg.MODEL.IMAGE_SIZE, current["outputs"])
+    check_pixels(network.card, current, str(path))
+    warn_of_differences(network.card, current, str(path))
+    return network
+
+
+def check_pixels(card: dict[str, Any], current: dict[str, Any], source: str) -> None:
+    """Refuse a model file whose card wants pixels normalised by other numbers than ours.
+
+    Raises:
+        WeightsError: with both.
+    """
+    for key in ("mean", "std"):
+        if key in card and not np.allclose(card[key], current[key], atol=1e-6):
+            raise WeightsError(
+                f"{source} wants pixels normalised with {key} {card[key]}; here it is "
+                f"{current[key]}."
+            )
+
+
+def warn_of_differences(stored: dict[str, Any], current: dict[str, Any], source: str) -> None:
+    """Warn where a model is used otherwise than it was trained, key by key."""
+    for key in ("codec", "color_rgb", "mean", "std", "joints"):
+        if key in stored and stored[key] != current[key]:
+            logger.warning(
+                "%s was trained with %s %s, and is used with %s",
+                source,
+                key,
+                *(
+                    values if not isinstance(values, list) else ", ".join(map(str, values))
+                    for values in (stored[key], current[key])
+                ),
+            )
