@@ -9,6 +9,8 @@
 ``legacy``    spellings of older code bases, keys that no longer do anything
 ``effect``    keys that change nothing, or ask for what is not done
 ``validate``  rules that span several keys
+``origin``    where every value comes from, and what differs between two trees
+``meaning``   what a key is for, takes and comes from; ``papers`` the works
 """
 
 from lib.config.loader import load_config, load_config_text, save_config

@@ -158,7 +158,7 @@ ODD = ("FINAL_CONV_KERNEL", "FINAL_KERNEL", "KERNEL")  # an even one would chang
 def check_bounds(cfg: CfgNode) -> str | None:
     """Return a complaint about the first number that lies outside its bounds, None if none does."""
     for path, value in numbers(cfg):
-        bounds = _bounds(path)
+        bounds = bounds_of(path)
         if not bounds.holds(value):
             return f"{path} must be {bounds}, got {value:g}."
         if path.startswith("MODEL.EXTRA.") and _name(path) in ODD and value % 2 == 0:
@@ -184,7 +184,8 @@ def _flat(value: Any) -> Iterator[float]:
         yield value
 
 
-def _bounds(path: str) -> Bounds:
+def bounds_of(path: str) -> Bounds:
+    """Return between which numbers the value of a key may lie."""
     if not path.startswith("MODEL.EXTRA."):
         return KEYS.get(path, Bounds())
     name = _name(path)

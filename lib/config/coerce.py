@@ -35,6 +35,17 @@ def coerce(value: Any, default: Any) -> Any:
     raise ValueError(f"a {type(default).__name__}")
 
 
+def wanted(default: Any) -> str:
+    """Return in words what a key with this default takes."""
+    if not default and isinstance(default, list | tuple):
+        return "a list"
+    try:
+        coerce(object(), default)
+    except ValueError as words:
+        return str(words)
+    raise AssertionError(f"an object is no {type(default).__name__}")
+
+
 def _to_bool(value: Any) -> bool:
     if isinstance(value, bool) or value in (0, 1):
         return bool(value)

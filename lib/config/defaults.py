@@ -41,18 +41,22 @@ def _run() -> CfgNode:
             # step: tools/analyse/diverge.py compares those of two runs. 0 records none.
             "FLIGHT": 100,
             "AUTO_RESUME": False,  # continue the run folder's checkpoint if there is one
-            "PIN_MEMORY": True,
+            "PIN_MEMORY": True,  # batches in page-locked memory, which GPUs copy faster
             "SEED": 1337,  # of weights, sample order and augmentation
             "DIST_BACKEND": "",  # '' = nccl on GPUs, gloo on the CPU
             "DIST_TIMEOUT": 1800.0,  # seconds a collective may wait before the run fails
             # Only kernels that give the same bits every time, slower; those without are named.
             "DETERMINISTIC": False,
-            "CUDNN": {"BENCHMARK": True, "DETERMINISTIC": False, "ENABLED": True},
+            "CUDNN": {
+                "BENCHMARK": True,  # try cuDNN's algorithms and keep the fastest for each size
+                "DETERMINISTIC": False,  # only those that repeat their bits; see DETERMINISTIC
+                "ENABLED": True,  # use cuDNN at all
+            },
             "FP16": {
                 "ENABLED": False,  # autocast for the forward pass; losses stay in float32
                 "DTYPE": "auto",  # auto: bfloat16 where the device has it | bfloat16 | float16
                 "STATIC_LOSS_SCALE": 1.0,  # float16 only, when DYNAMIC_LOSS_SCALE is false
-                "DYNAMIC_LOSS_SCALE": True,
+                "DYNAMIC_LOSS_SCALE": True,  # float16: a scale that grows until gradients overflow
             },
         }
     )
@@ -71,9 +75,9 @@ def _model() -> CfgNode:
             "FINAL_TYPE": "",  # pose_effpnet: 'Ours' for the final attention head
             "INIT_WEIGHTS": True,  # the family's own initialisation, else the library's
             "FREEZE_BACKBONE": False,  # not done yet: true stops a training
-            "FREEZE_STAGES": 7,  # the lineage's default, which asks for nothing; as above
+            "FREEZE_STAGES": 7,  # the lineage's default: freezes nothing; others stop a training
             "PRETRAINED": "",  # weights to start training from; a missing file stops the run
-            "NUM_JOINTS": 17,
+            "NUM_JOINTS": 17,  # the network predicts
             "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)
             "TAG_PER_JOINT": True,  # bottom-up: one tag map per joint, else one for all
             "SYNC_BN": False,  # batch statistics over all GPUs (torchrun on CUDA only)
@@ -83,7 +87,7 @@ def _model() -> CfgNode:
             "SIGMA": 2.0,  # of the target, in heatmap cells
         }
     )
-    node.EXTRA = CfgNode(new_allowed=True)
+    node.EXTRA = CfgNode(new_allowed=True)  # settings of the model, each has its own
     node.CODEC = CfgNode(new_allowed=True)  # settings of the codec, each has its own
     return node
 
@@ -93,17 +97,17 @@ def _loss() -> CfgNode:
         {
             "FACTOR": 0.5,  # of the squared error; 1.0 in HRFormer's recipe
             "USE_OHKM": False,  # average the TOPK worst joints of a person only
-            "TOPK": 8,
+            "TOPK": 8,  # of USE_OHKM: joints that count
             "USE_TARGET_WEIGHT": True,  # joints without annotation do not count
             "USE_DIFFERENT_JOINTS_WEIGHT": False,  # the skeleton's joint_weights
             # bottom-up, one entry per stage
-            "NUM_STAGES": 1,
-            "WITH_HEATMAPS_LOSS": (True,),
-            "HEATMAPS_LOSS_FACTOR": (1.0,),
-            "WITH_AE_LOSS": (True,),
-            "AE_LOSS_TYPE": "max",  # exp | max
-            "PUSH_LOSS_FACTOR": (0.001,),
-            "PULL_LOSS_FACTOR": (0.001,),
+            "NUM_STAGES": 1,  # outputs of the network, coarse to fine
+            "WITH_HEATMAPS_LOSS": (True,),  # which of them have heatmaps to learn
+            "HEATMAPS_LOSS_FACTOR": (1.0,),  # weight of the loss of heatmaps
+            "WITH_AE_LOSS": (True,),  # which have tags to learn
+            "AE_LOSS_TYPE": "max",  # how tags of two people are pushed apart: exp | max
+            "PUSH_LOSS_FACTOR": (0.001,),  # weight of the loss that pushes tags of people apart
+            "PULL_LOSS_FACTOR": (0.001,),  # weight of the loss that pulls a person's tags together
         }
     )
 
@@ -114,12 +118,12 @@ def _dataset() -> CfgNode:
             "DATASET": "coco",  # coco | mpii | crowd_pose (and the family's *_kpt spellings)
             "DATASET_TEST": "",  # '' = DATASET
             "ROOT": "",  # folder of the data set, in its own layout
-            "TRAIN_SET": "train2017",
-            "TEST_SET": "val2017",
+            "TRAIN_SET": "train2017",  # split, as the layout names its files
+            "TEST_SET": "val2017",  # split that is evaluated
             "ANNOTATION": "",  # training annotation file; '' = the layout's own path
-            "ANNOTATION_TEST": "",
+            "ANNOTATION_TEST": "",  # as ANNOTATION, of the test split
             "IMAGES": "",  # folder of the training images; '' = the layout's own
-            "IMAGES_TEST": "",
+            "IMAGES_TEST": "",  # as IMAGES, of the test split
             "NAME": "",  # of the set in a mix, before its scores; '' = DATASET
             "CATEGORY": "",  # people, by name or id ('a, b': several); '' = those with joints
             "SKELETON": "",  # name or YAML file; '' = the data set's, else its 'categories'
@@ -130,7 +134,7 @@ def _dataset() -> CfgNode:
             "FLIP": 0.5,  # probability of a mirror; true = 0.5
             "SCALE_FACTOR": 0.25,  # spread of the scale multiplier around 1
             "ROT_FACTOR": 30.0,  # spread of the rotation, degrees
-            "PROB_HALF_BODY": 0.0,
+            "PROB_HALF_BODY": 0.0,  # probability of a crop of the upper or lower body alone
             "NUM_JOINTS_HALF_BODY": 8,  # half-body needs more visible joints than this
             "CUTOUT": False,  # up to 8 grey squares on the crop
             "SHIFT_FACTOR": 0.0,  # top-down: largest move of the crop, as a share of its side
@@ -138,19 +142,19 @@ def _dataset() -> CfgNode:
             "DRAWS": "clipped",  # clipped: the lineage's | truncated: mmpose 1.x's normal numbers
             # bottom-up
             "NUM_JOINTS": 0,  # 0 = MODEL.NUM_JOINTS
-            "MAX_NUM_PEOPLE": 30,
-            "MAX_ROTATION": 30.0,  # degrees
-            "MIN_SCALE": 0.75,
-            "MAX_SCALE": 1.25,
+            "MAX_NUM_PEOPLE": 30,  # per image: those that are taught, and that are looked for
+            "MAX_ROTATION": 30.0,  # largest rotation either way, degrees
+            "MIN_SCALE": 0.75,  # smallest factor on the size of the image
+            "MAX_SCALE": 1.25,  # largest
             "SCALE_TYPE": "short",  # short | long: the side that fills the input
-            "MAX_TRANSLATE": 40,  # pixels at scale 1
+            "MAX_TRANSLATE": 40,  # largest move either way, pixels at scale 1
             "INPUT_SIZE": 512,  # square network input, pixels
             "OUTPUT_SIZE": [128, 256, 512],  # square outputs, cells
             "SIGMA": -1.0,  # target sigma in cells; -1 = output size / 64
-            "SCALE_AWARE_SIGMA": False,
-            "BASE_SIZE": 256.0,
-            "BASE_SIGMA": 2.0,
-            "INT_SIGMA": False,
+            "SCALE_AWARE_SIGMA": False,  # target sigma grows with the person
+            "BASE_SIZE": 256.0,  # of a person that gets BASE_SIGMA, pixels
+            "BASE_SIGMA": 2.0,  # cells
+            "INT_SIGMA": False,  # round the sigma of a person up to whole cells
             "WITH_CENTER": False,  # one more joint, the mean of the labelled ones
         }
     )
@@ -172,26 +176,26 @@ def _train() -> CfgNode:
     return CfgNode(
         {
             "BATCH_SIZE_PER_GPU": 32,  # per process under torchrun, per GPU with DataParallel
-            "SHUFFLE": True,
+            "SHUFFLE": True,  # another order of samples every epoch, keyed by SEED
             "WHOLE_IMAGES": False,  # all people of an image in one batch: decoded once, less mixed
-            "BEGIN_EPOCH": 0,
-            "END_EPOCH": 140,
+            "BEGIN_EPOCH": 0,  # number of the first epoch
+            "END_EPOCH": 140,  # epochs are below this
             "MAX_ITER": 0,  # > 0: train so many iterations instead of epochs
             "OPTIMIZER": "adam",  # adam | adamw | sgd
-            "LR": 0.001,
+            "LR": 0.001,  # learning rate after warm-up, before any drop
             "WD": 0.0001,  # weight decay of adamw and sgd
             "ADAM_WD": 0.0,  # weight decay of adam: the family's Adam ran without
             "WD_NORM": -1.0,  # weight decay of norm layers; -1 = as all others
-            "MOMENTUM": 0.9,
-            "NESTEROV": False,
+            "MOMENTUM": 0.9,  # of sgd
+            "NESTEROV": False,  # sgd with Nesterov's momentum
             "SCHEDULER": "multistep",  # multistep | cosine | plateau
-            "LR_FACTOR": 0.1,
+            "LR_FACTOR": 0.1,  # of the rate at each drop
             "LR_STEP": [90, 110],  # finished epochs (iterations with MAX_ITER) before each drop
             "LR_MIN": 0.0,  # cosine: rate at the end
             "PATIENCE": 5,  # plateau: evaluations without progress
             "WARMUP_EPOCHS": 0,  # extra epochs before BEGIN_EPOCH, at 1/n, 2/n, ... of LR
             "WARMUP_ITERS": 0,  # optimiser steps of a linear rise
-            "WARMUP_FACTOR": 0.001,  # of LR at the first of them
+            "WARMUP_FACTOR": 0.001,  # of LR at the first of WARMUP_ITERS
             "ACCUMULATE": 1,  # batches per optimiser step
             "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping
             "EMA": 0.0,  # decay of the averaged weights; 0 = none
@@ -199,7 +203,7 @@ def _train() -> CfgNode:
             "GLOBAL_BATCH": 0,  # > 0: stop unless the effective batch is this
             "EVAL_PERIOD": 1,  # epochs (iterations) between evaluations; 0 = only at the end
             "CHECKPOINT_PERIOD": 1,  # epochs (iterations) between checkpoints
-            "CHECKPOINT_ITERS": 0,  # > 0: optimiser steps between them instead
+            "CHECKPOINT_ITERS": 0,  # > 0: optimiser steps between checkpoints instead
             "KEEP_LAST": 0,  # older checkpoints to keep beside checkpoint.pth
             "FORMAT": "pth",  # of model_best and final_state: pth | safetensors
             "RESUME": False,  # as the flag --resume
@@ -210,39 +214,39 @@ def _train() -> CfgNode:
 def _test() -> CfgNode:
     return CfgNode(
         {
-            "BATCH_SIZE_PER_GPU": 32,
+            "BATCH_SIZE_PER_GPU": 32,  # crops, or images, in a batch; bottom-up models take one
             "MODEL_FILE": "",  # '' = the run folder's model_best.pth, else final_state.pth
-            "FLIP_TEST": False,
+            "FLIP_TEST": False,  # mean with the answer to the mirror image
             "SHIFT_HEATMAP": False,  # lineage: mirrored heatmaps move one column right
             "FLIP_ALIGN": "",  # none | integer | exact; '' = as SHIFT_HEATMAP says
             "POST_PROCESS": False,  # quarter-cell step toward the higher neighbour
             "SOFT_ARGMAX": False,  # decode by spatial soft-argmax
-            "SOFT_ARGMAX_BETA": 160.0,
+            "SOFT_ARGMAX_BETA": 160.0,  # sharpness of the softmax over the cells
             "BIAS": 0.0,  # taken off both image coordinates
-            "USE_GT_BBOX": False,
+            "USE_GT_BBOX": False,  # crops around annotated boxes, not a detector's
             "COCO_BBOX_FILE": "",  # detector boxes, used when USE_GT_BBOX is false
             "IMAGE_THRE": 0.1,  # lowest score of a detector box
             "IN_VIS_THRE": 0.0,  # lowest joint score that counts in rescoring
             "RESCORE": True,  # person score = box score x mean joint score
             "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
-            "SOFT_NMS": False,
+            "SOFT_NMS": False,  # lower the scores of like poses instead of removing them
             "EVALUATOR": "auto",  # auto (own) | own | pycocotools | fast (faster-coco-eval)
             "BEST": "",  # score that chooses the best weights: AP .75, coco/AP; '' = the main one
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up
-            "SCALE_FACTOR": [1.0],
-            "ADJUST": True,
-            "REFINE": True,
-            "DETECTION_THRESHOLD": 0.2,
-            "TAG_THRESHOLD": 1.0,
-            "USE_DETECTION_VAL": True,
-            "IGNORE_TOO_MUCH": False,
-            "IGNORE_CENTER": True,
-            "MATCHER": "munkres",  # munkres (reference order) | scipy
-            "NMS_KERNEL": 3,
-            "NMS_PADDING": 1,
-            "PROJECT2IMAGE": False,
-            "WITH_HEATMAPS": (True,),
-            "WITH_AE": (True,),
+            "SCALE_FACTOR": [1.0],  # sizes that are predicted and merged, of INPUT_SIZE
+            "ADJUST": True,  # quarter-cell step toward the higher neighbour
+            "REFINE": True,  # look for the missing joints of each person
+            "DETECTION_THRESHOLD": 0.2,  # a joint's score must be above it
+            "TAG_THRESHOLD": 1.0,  # the distance of a joint's tag to its person's must be below it
+            "USE_DETECTION_VAL": True,  # of joints as near by tag, take the stronger
+            "IGNORE_TOO_MUCH": False,  # leave the joints that follow alone at MAX_NUM_PEOPLE people
+            "IGNORE_CENTER": True,  # leave the joint of WITH_CENTER out of the answer
+            "MATCHER": "munkres",  # who gets which joint: munkres (reference order) | scipy
+            "NMS_KERNEL": 3,  # side of the window in which one peak survives, cells
+            "NMS_PADDING": 1,  # cells around the map for that window
+            "PROJECT2IMAGE": False,  # merge outputs at the size of the input, not of the finest map
+            "WITH_HEATMAPS": (True,),  # outputs whose heatmaps are merged
+            "WITH_AE": (True,),  # outputs whose tags are used
         }
     )

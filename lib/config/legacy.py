@@ -70,10 +70,10 @@ def unmet_wish(dropped: dict[str, Any]) -> str | None:
 def modernise(tree: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return ``tree`` (nested, as read) with today's spellings, and the dropped keys it held."""
     flat = flatten(tree)
-    dropped = {key: value for key, value in flat.items() if _is_dropped(key)}
+    dropped = {key: value for key, value in flat.items() if is_dropped(key)}
     kept: dict[str, Any] = {}
     for key, value in flat.items():
-        if _is_dropped(key):
+        if is_dropped(key):
             continue
         if key == "DATASET.FLIP" and isinstance(plain(value), bool):
             value = 0.5 if plain(value) else 0.0
@@ -111,5 +111,6 @@ def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _is_dropped(key: str) -> bool:
+def is_dropped(key: str) -> bool:
+    """Return whether a key is accepted without effect."""
     return any(key.startswith(d) if d.endswith(".") else key == d for d in DROPPED)

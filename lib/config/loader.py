@@ -47,7 +47,16 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
         ConfigError: a file is missing or not YAML, a key is unknown, a value has the wrong type, or
             several keys contradict one another. The message names file, key, what was wanted.
     """
-    return _complete([*_file_layers(Path(path), ()), *_override_layers(overrides)], str(path))
+    return _complete(config_layers(path, overrides), str(path))
+
+
+def config_layers(path: str | Path, overrides: Sequence[str] = ()) -> list[Layer]:
+    """Return what the files and the overrides of a configuration say, in the order they count.
+
+    Raises:
+        ConfigError: a file is missing or not YAML, or an override is none.
+    """
+    return [*_file_layers(Path(path), ()), *_override_layers(overrides)]
 
 
 def load_config_text(text: str, source: str, overrides: Sequence[str] = ()) -> CfgNode:

@@ -46,9 +46,20 @@ ODD = ("BOX_BLUR", "MEDIAN_BLUR")
 
 
 def photometric_node() -> CfgNode:
-    """Return the node with its defaults: off; PROB -1 is what the preset says."""
-    operations = {name: {"PROB": -1.0, "RANGE": list(ends)} for name, ends in RANGES.items()}
-    return CfgNode({"PRESET": "off", **operations})
+    """Return the node with its defaults: off."""
+    operations = {
+        name: {
+            "PROB": -1.0,  # of the operation; -1 = what the preset says
+            "RANGE": list(ends),  # [least, most] that is drawn
+        }
+        for name, ends in RANGES.items()
+    }
+    return CfgNode(
+        {
+            "PRESET": "off",  # which operations are done: off | own (each one's PROB) | a recipe
+            **operations,
+        }
+    )
 
 
 def check_ranges(cfg: CfgNode) -> str | None:

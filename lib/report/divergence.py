@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from lib.config.legacy import flatten
+from lib.config.origin import differences
 from lib.engine.flight import STEPS, Flight, read_flight
 from lib.utils.errors import DataError
 
@@ -74,11 +75,9 @@ def config_differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
     """Return the keys of two resolved YAML files that differ and decide numbers, with values."""
     trees = [flatten(_load(path)) for path in (first, second)]
     return {
-        key: (trees[0].get(key), trees[1].get(key))
-        for key in sorted({*trees[0], *trees[1]})
-        if trees[0].get(key) != trees[1].get(key)
-        and key not in _IDLE
-        and not key.startswith(_IDLE_PREFIXES)
+        key: values
+        for key, values in differences(*trees).items()
+        if key not in _IDLE and not key.startswith(_IDLE_PREFIXES)
     }
 
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 EXTRA = CfgNode(
     {
         "NUM_LAYERS": 50,  # 18, 34, 50, 101, 152
-        "FINAL_CONV_KERNEL": 1,
-        "DECONV_WITH_BIAS": False,
-        "NUM_DECONV_LAYERS": 3,
-        "NUM_DECONV_FILTERS": [256, 256, 256],
-        "NUM_DECONV_KERNELS": [4, 4, 4],
+        "FINAL_CONV_KERNEL": 1,  # side of the last convolution; odd
+        "DECONV_WITH_BIAS": False,  # transposed convolutions get a bias
+        "NUM_DECONV_LAYERS": 3,  # transposed convolutions, each doubles the map
+        "NUM_DECONV_FILTERS": [256, 256, 256],  # channels of each
+        "NUM_DECONV_KERNELS": [4, 4, 4],  # side of each: 2, 3 or 4
     }
 )
 KEYS = PrefixMap(

@@ -21,7 +21,13 @@ TRUNK_LAYERS = [
 
 def stage1_schema(blocks: int) -> CfgNode:
     """Return defaults of ``STAGE1``: the bottlenecks between stem and stage 2."""
-    return CfgNode({"NUM_BLOCKS": [blocks], "NUM_CHANNELS": [64], "BLOCK": "BOTTLENECK"})
+    return CfgNode(
+        {
+            "NUM_BLOCKS": [blocks],
+            "NUM_CHANNELS": [64],
+            "BLOCK": "BOTTLENECK",
+        }
+    )
 
 
 def stage_schema(modules: int, blocks: int, channels: Sequence[int], block: str) -> CfgNode:
@@ -35,12 +41,12 @@ def stage_schema(modules: int, blocks: int, channels: Sequence[int], block: str)
     """
     return CfgNode(
         {
-            "NUM_MODULES": modules,
-            "NUM_BRANCHES": len(channels),
-            "BLOCK": block,
-            "NUM_BLOCKS": [blocks] * len(channels),
-            "NUM_CHANNELS": list(channels),
-            "FUSE_METHOD": "SUM",
+            "NUM_MODULES": modules,  # in a row; branches are fused after each
+            "NUM_BRANCHES": len(channels),  # resolutions side by side
+            "BLOCK": block,  # BASIC | BOTTLENECK | a transformer's
+            "NUM_BLOCKS": [blocks] * len(channels),  # of every branch of a module
+            "NUM_CHANNELS": list(channels),  # of every branch, inside a block
+            "FUSE_METHOD": "SUM",  # of branches; the only one there is
         }
     )
 
