@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
@@ -15,6 +16,8 @@ from yacs.config import CfgNode
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
+from lib.utils.sbatch import add_submit_flags, job_words, submit
+from lib.utils.slurm import requeue, requeue_after
 
 if TYPE_CHECKING:
     from lib.engine import FitResult
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def main(argv: list[str] | None = None) -> FitResult:
-    """Train until the end, or until a signal asks to stop."""
+def main(argv: list[str] | None = None) -> FitResult | None:
+    """Train until the end, or until a signal asks to stop; None if a cluster is to do it."""
     parser = config_parser("Train a pose estimator.")
     parser.add_argument(
         "--resume",
@@ -32,18 +35,24 @@ def main(argv: list[str] | None = None) -> FitResult:
         const="TRAIN.RESUME=true",
         help="continue the run in the output folder",
     )
+    add_submit_flags(parser)
     cfg, args = parse_config(parser, argv)
+    folder, log_folder = run_folders(cfg, args.cfg)
+    if args.submit:
+        command = [str(Path(__file__).resolve()), *job_words(argv), "AUTO_RESUME=true"]
+        print(submit(args, command, folder, gpus=len(cfg.GPUS), cpus=cfg.WORKERS + 1))
+        return None
 
     from lib.engine import fit
     from lib.engine.distributed import session
     from lib.tasks import build_task
 
-    folder, log_folder = run_folders(cfg, args.cfg)
     with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
         setup_logging(folder, rank=world.rank)
         result = fit(cfg, build_task(cfg), folder, log_folder, initialise=pretrained(cfg))
-        if world.is_main and not result.finished:
-            logger.info("stopped; go on with the same command and --resume")
+    if world.is_main and not result.finished:
+        again = requeue_after(result.signal) and requeue()
+        logger.info("stopped%s", "" if again else "; go on with the same command and --resume")
     return result
 
 

@@ -1,7 +1,8 @@
-"""Processes that train together, started by ``torchrun``; alone, every call is a no-op.
+"""Processes that train together, started by ``torchrun`` or ``srun``; alone, calls are no-ops.
 
-The launcher's environment (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, ...) decides. Collectives of
-Python objects go through gloo on the CPU; tensors through NCCL where they live on GPUs.
+The launcher's environment (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, ...) decides; for a task of
+Slurm's it is made from Slurm's own. Collectives of Python objects go through gloo on the CPU;
+tensors through NCCL where they live on GPUs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
+from lib.utils.slurm import adopt_slurm, restarts
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ def session(backend: str = "", timeout_s: float = 1800.0) -> Iterator[World]:
         timeout_s: a collective that waits longer than this fails, so that a lost process ends the
             run (and the launcher can restart it) instead of freezing it.
     """
+    adopt_slurm()
     if not launched():
         yield World()
         return
@@ -129,8 +133,8 @@ def _own_restart_count() -> int:
 
 
 def restart_count() -> int:
-    """Return how often the launcher has restarted the group, the largest count of all ranks."""
-    return max(gather_objects_everywhere(_own_restart_count()))
+    """Return how often the launcher, or Slurm, has restarted the group, the most of all ranks."""
+    return max(gather_objects_everywhere(max(_own_restart_count(), restarts())))
 
 
 def gather_objects_everywhere(value: T) -> list[T]:

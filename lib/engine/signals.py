@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT become a wish to stop after the current step."""
+"""SIGTERM, SIGINT and SIGUSR1 become a wish to stop after the current step."""
 
 from __future__ import annotations
 
@@ -7,22 +7,36 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Clusters announce the end of a job's time by SIGUSR1; Windows has none.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
+)
 
 
 class StopRequest:
-    """Context in which the two signals set ``requested`` instead of ending the process.
+    """Context in which these signals set ``requested`` instead of ending the process.
 
-    Outside the main thread signals cannot be caught; there the context changes nothing.
+    Inside another such context both are told. Outside the main thread signals cannot be caught;
+    there the context changes nothing.
+
+    Attributes:
+        number: the first signal that came; 0 if none did.
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.number = 0
         self._before: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody wants to stop."""
+        return self.number != 0
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            self._before = {number: signal.getsignal(number) for number in _SIGNALS}
+            for number in _SIGNALS:
+                signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -36,5 +50,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         # No logging here: the handler may interrupt a log call that holds the lock.
-        del number, frame
-        self.requested = True
+        self.number = self.number or number
+        outer = getattr(self._before.get(number), "__self__", None)
+        if isinstance(outer, StopRequest):
+            outer._note(number, frame)

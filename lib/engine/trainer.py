@@ -19,6 +19,7 @@ from lib.engine.distributed import (
     broadcast_buffers,
     broadcast_object,
     current_world,
+    gather_objects_everywhere,
     mean_over_ranks,
 )
 from lib.engine.flight import FlightRecorder
@@ -47,12 +48,14 @@ class FitResult:
         step: optimiser steps done.
         best: best score, None if nothing was scored.
         evaluation: the last one of this process, None if there was none.
+        signal: number of the signal that stopped it, the same on all ranks; 0 for none.
     """
 
     finished: bool
     step: int
     best: float | None
     evaluation: Evaluation | None = None
+    signal: int = 0
 
 
 class Trainer:
@@ -116,7 +119,8 @@ class Trainer:
                 self.records.close()
         state = self.state
         finished = state.plan.is_last(state.step) and state.evaluated
-        return FitResult(finished, state.step, state.best, self.evaluation)
+        signal = max(gather_objects_everywhere(self.stop.number))
+        return FitResult(finished, state.step, state.best, self.evaluation, signal)
 
     def _train(self) -> None:
         state = self.state

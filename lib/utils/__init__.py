@@ -1,1 +1,1 @@
-"""What needs no knowledge of poses: errors, images, logging, seeds, loader processes."""
+"""What needs no knowledge of poses: errors, images, logging, seeds, loader processes, Slurm."""

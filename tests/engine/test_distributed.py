@@ -132,10 +132,13 @@ def test_loss_that_is_not_finite_on_one_rank_stops_all(tmp_path):
     assert "on another rank" in texts[1]
 
 
-@pytest.mark.parametrize("count", ["0", "1"])
-def test_restart_by_the_launcher_resumes_untold(tmp_path, count):
+@pytest.mark.parametrize(
+    ("launcher", "count"),
+    [("TORCHELASTIC", "0"), ("TORCHELASTIC", "1"), ("SLURM", "1")],
+)
+def test_restart_by_the_launcher_resumes_untold(tmp_path, launcher, count):
     launch(train, 2, tmp_path, {}, {"END_EPOCH": 1})
-    environment = {"TORCHELASTIC_RESTART_COUNT": count}
+    environment = {f"{launcher}_RESTART_COUNT": count}
     answers = launch(train, 2, tmp_path, {}, {"END_EPOCH": 2}, environment=environment)
     assert [answer[:2] for answer in answers] == [(True, 6)] * 2
     assert (tmp_path / "earlier-1").exists() is (count == "0")

@@ -7,7 +7,7 @@ import pytest
 from lib.engine.signals import StopRequest
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_signal_is_a_wish_and_handlers_come_back(number):
     before = signal.getsignal(number)
     with StopRequest() as stop:
@@ -15,7 +15,18 @@ def test_signal_is_a_wish_and_handlers_come_back(number):
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)  # torchrun sends a second one
         assert stop.requested
+        assert stop.number == number
     assert signal.getsignal(number) is before
+
+
+def test_the_first_signal_counts_and_the_outer_context_is_told():
+    with StopRequest() as outer:
+        with StopRequest() as inner:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert (inner.number, outer.number) == (signal.SIGUSR1, signal.SIGUSR1)
+    with StopRequest() as later:
+        assert not later.requested
 
 
 def test_other_threads_cannot_catch_signals():
