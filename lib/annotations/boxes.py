@@ -16,6 +16,18 @@ from lib.utils.errors import DataError
 SLACK = 2.0  # pixels that a joint may lie outside its box, a box outside its image
 FEW = 4  # boxes that joints alone do not prove to be corners
 SAME_AREA = 0.02  # relative difference
+_SIDES = (
+    ("x", "y", "width", "height"),
+    ("x", "y", "w", "h"),
+    ("left", "top", "width", "height"),
+    ("xmin", "ymin", "width", "height"),
+)
+_CORNERS = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("left", "top", "right", "bottom"),
+    ("xtl", "ytl", "xbr", "ybr"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,8 @@ def plain_boxes(
     """
     none = [0, 0, 0, 0]
     values = [row.get("bbox") or none for row in rows]
+    if any(isinstance(value, dict) for value in values):
+        values = _without_names(values, labels, decisions)
     table = array_of(values, 4)
     if table is None:
         texts = []
@@ -98,6 +112,31 @@ def plain_boxes(
             "numbers."
         )
     return table
+
+
+def _without_names(values: list[Any], labels: Sequence[Any], decisions: Decisions) -> list[Any]:
+    """Return boxes whose sides have names as ``x, y, width, height``; others as they are."""
+    plain = [_unnamed(value) if isinstance(value, dict) else value for value in values]
+    named = [
+        labels[n] for n, (old, new) in enumerate(zip(values, plain, strict=True)) if old is not new
+    ]
+    if named:
+        decisions.add("bbox", "{n} boxes name their sides, and are read by the names", named)
+    return plain
+
+
+def _unnamed(box: dict[str, Any]) -> Any:
+    """Return ``x, y, width, height`` of a box in any of the namings that tools write."""
+    keys = {str(key).casefold(): value for key, value in box.items()}
+    for names in _SIDES:
+        if keys.keys() >= set(names):
+            return [keys[name] for name in names]
+    for names in _CORNERS:
+        numbers = [number_of(keys.get(name)) for name in names]
+        if all(is_number(number) for number in numbers):
+            left, top, right, bottom = numbers
+            return [left, top, right - left, bottom - top]
+    return box
 
 
 def are_corners(

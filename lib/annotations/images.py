@@ -11,7 +11,8 @@ from lib.annotations.columns import Rows, column
 from lib.annotations.decisions import Decisions
 from lib.annotations.ids import lookup, read_ids
 from lib.annotations.tables import ImageTable
-from lib.utils.errors import DataError
+from lib.utils.errors import DataError, UnreadableImageError
+from lib.utils.image_size import image_size
 
 
 def read_image_table(
@@ -32,9 +33,12 @@ def read_image_table(
     names = [_file_name(row, decisions, pictures) for row in rows]
     if any("\\" in name for name in names):
         names = _with_slashes(names, folder, decisions)
-    if not pictures and any(row.get("width") is None or row.get("height") is None for row in rows):
+    unsized = [n for n, row in enumerate(rows) if None in (row.get("width"), row.get("height"))]
+    if unsized and not pictures:
         sizes = np.zeros((len(rows), 2), np.int32)
     else:
+        if unsized:
+            rows = _with_sizes(rows, names, unsized, folder, decisions)
         columns = [column(rows, key, np.int32, decisions) for key in ("width", "height")]
         sizes = np.stack(columns, axis=1).reshape(-1, 2)
         _check_sizes(rows, sizes, decisions)
@@ -88,6 +92,32 @@ def _with_slashes(names: list[str], folder: str, decisions: Decisions) -> list[s
         return names
     decisions.add("file_name", "{n} 'file_name' have backslashes, and are read as folders", odd)
     return [name.replace("\\", "/") for name in names]
+
+
+def _with_sizes(
+    rows: Rows, names: list[str], unsized: list[int], folder: str, decisions: Decisions
+) -> Rows:
+    """Return the entries with the sizes of their pictures where they say none.
+
+    Raises:
+        DataError: a picture is not there, so that nothing tells its size.
+    """
+    rows = list(rows)
+    for n in unsized:
+        try:
+            width, height = image_size(folder + names[n])
+        except UnreadableImageError as error:
+            raise DataError(
+                f"{decisions.path}: image {rows[n]['id']} has no 'width' and 'height', and its "
+                f"pixels do not tell them either: {error}"
+            ) from None
+        rows[n] = {**rows[n], "width": width, "height": height}
+    decisions.add(
+        "width",
+        "{n} images say no 'width' and 'height': they are those of the pictures",
+        [rows[n]["id"] for n in unsized],
+    )
+    return rows
 
 
 def _check_sizes(rows: Rows, sizes: np.ndarray, decisions: Decisions) -> None:

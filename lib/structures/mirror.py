@@ -1,4 +1,4 @@
-"""Which joints are mirror images of each other, by their names in any common spelling."""
+"""Left and right in names of joints, in any common spelling; which joints mirror each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from collections.abc import Sequence
 LEFT, RIGHT = ("left", "l", "lft", "lt"), ("right", "r", "rgt", "rt")
 # Words of a name: lower case runs, a capital with what follows it, runs of capitals, numbers.
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_]+")
+
+
+def split_side(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return ``left``, ``right`` or nothing, and the other words of a name in lower case.
+
+    Only sides that are sure without a look at the other joints: a word of its own in front or at
+    the end (``l_hip``, ``LHip``, ``hip-left``). `mirror_pairs` has the other readings.
+    """
+    words = _words(name)
+    for place in (0, -1):
+        if len(words) > 1 and words[place] in (*LEFT, *RIGHT):
+            side = "left" if words[place] in LEFT else "right"
+            return side, words[1:] if place == 0 else words[:-1]
+    return "", words or (name.strip().lower(),)
 
 
 def mirror_pairs(joints: Sequence[str]) -> list[tuple[int, int]]:

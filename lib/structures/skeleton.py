@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -69,7 +70,8 @@ def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
     joints, so that any language's left and right can be paired.
 
     Raises:
-        DataError: a list has the wrong length or names a joint that does not exist.
+        DataError: a list has the wrong length or names a joint that does not exist, or a sigma is
+            not above 0.
     """
     joints = tuple(str(joint) for joint in entry.get("joints", ()))
     if not joints or len(set(joints)) != len(joints):
@@ -81,17 +83,40 @@ def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
         flip_pairs=_pairs(entry.get("flip_pairs", mirror_pairs(joints)), joints, source),
         limbs=_pairs(entry.get("limbs", ()), joints, source),
         upper_body=tuple(int(k) for k in entry.get("upper_body", _upper_body(joints))),
-        sigmas=tuple(float(s) for s in entry.get("sigmas", [DEFAULT_SIGMA] * count)),
+        sigmas=_numbers(entry.get("sigmas", [DEFAULT_SIGMA] * count), "sigmas", source),
         joint_weights=tuple(float(w) for w in entry.get("joint_weights", [1.0] * count)),
         grouping_order=tuple(int(k) for k in entry.get("grouping_order", range(count))),
     )
     for field in ("sigmas", "joint_weights", "grouping_order"):
         if len(getattr(skeleton, field)) != count:
             raise DataError(f"{source}: '{field}' must have {count} entries, one per joint.")
+    _check_sigmas(skeleton, source)
     used = [k for pair in (*skeleton.flip_pairs, *skeleton.limbs) for k in pair]
     if any(not 0 <= k < count for k in (*used, *skeleton.upper_body)):
         raise DataError(f"{source}: a joint number is outside 0..{count - 1}.")
     return skeleton
+
+
+def _numbers(values: Any, key: str, source: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise DataError(f"{source}: '{key}' must list numbers, got {values!r:.60}.") from None
+
+
+def _check_sigmas(skeleton: Skeleton, source: str) -> None:
+    """Refuse a spread of nothing, which no pose but the very same can fit, and negative ones.
+
+    Raises:
+        DataError: with the joint.
+    """
+    for joint, sigma in zip(skeleton.joints, skeleton.sigmas, strict=True):
+        if not 0 < sigma < math.inf:
+            raise DataError(
+                f"{source}: the sigma of {joint} must be above 0, got {sigma:g}; "
+                "tools/data/sigmas.py measures it from repeated annotations, and "
+                f"{DEFAULT_SIGMA} is what joints have that nobody has measured."
+            )
 
 
 @lru_cache(maxsize=32)

@@ -7,11 +7,11 @@ others') or the same point by different names (MPII's upper_neck) are told apart
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lib.structures.mirror import split_side
 from lib.structures.skeleton import Skeleton
 from lib.utils.errors import ConfigError, did_you_mean
 
@@ -23,19 +23,13 @@ SYNONYMS = {
     **dict.fromkeys(("upperneck", "upper_neck"), "upper_neck"),
     **dict.fromkeys(("mid_hip", "midhip", "hip_center", "center_hip", "pelvis"), "pelvis"),
 }
-SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
 
 
 def joint_name(name: str) -> str:
     """Return the common spelling of a joint's name: ``RAnkle``, ``ankle_r`` -> ``right_ankle``."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=^[LR])(?=[A-Z][a-z])", "_", name.strip())
-    parts = [part for part in re.split(r"[\s_\-.]+", words.lower()) if part]
-    for place in (0, -1):
-        if len(parts) > 1 and parts[place] in SIDES:
-            side = SIDES[parts.pop(place)]
-            return "_".join((side, *parts))
-    joined = "_".join(parts)
-    return SYNONYMS.get(joined, joined)
+    side, words = split_side(name)
+    joined = "_".join(words)
+    return f"{side}_{joined}" if side else SYNONYMS.get(joined, joined)
 
 
 def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]], name: str = "mix") -> Skeleton:

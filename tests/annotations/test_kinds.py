@@ -265,3 +265,37 @@ def test_what_is_read_is_shared_while_in_use(tmp_path):
     assert read_annotations(tmp_path / "a.json", "x/") is first
     (tmp_path / "a.json").write_text(json.dumps(dataset(people=3)))
     assert len(read_annotations(tmp_path / "a.json", "x/").people) == 3
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda x, y, w, h: {"x": x, "y": y, "width": w, "height": h},
+        lambda x, y, w, h: {"X": x, "Y": str(y), "W": w, "H": h},
+        lambda x, y, w, h: {"xmin": x, "ymin": y, "xmax": x + w, "ymax": y + h},
+        lambda x, y, w, h: {"left": x, "top": y, "right": x + w, "bottom": y + h},
+    ],
+)
+def test_boxes_with_named_sides_are_read_by_the_names(named):
+    content = dataset()
+    content["annotations"][2]["bbox"] = named(*content["annotations"][2]["bbox"])
+    found = read_annotations(content)
+    np.testing.assert_allclose(found.boxes, [[20, 10, 50, 40]] * 6)
+    assert said(found, "1 boxes name their sides")
+    content["annotations"][2]["bbox"] = {"x": 1, "wide": 3}
+    with pytest.raises(DataError, match="'bbox' of annotation 33 must be four numbers"):
+        read_annotations(content)
+
+
+def test_missing_sizes_are_those_of_the_pictures(tmp_path):
+    content = dataset()
+    del content["images"][1]["width"]
+    content["images"][4]["height"] = None
+    for image in content["images"]:
+        cv2.imwrite(str(tmp_path / image["file_name"]), np.zeros((70, 90, 3), np.uint8))
+    found = read_annotations(content, f"{tmp_path}/")
+    assert found.images.sizes.tolist() == [[90, 70]] * 6
+    assert said(found, "2 images say no 'width' and 'height'")
+    (tmp_path / "cat_4.png").unlink()
+    with pytest.raises(DataError, match=r"image 15 has no 'width' and 'height'.*cat_4"):
+        read_annotations(content, f"{tmp_path}/")

@@ -138,7 +138,7 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
         (image(width=0), "'width' and 'height' of image 7 must be above 0, got 0 and 30"),
         (image(height=-30), "'width' and 'height' of image 7 must be above 0, got 40 and -30"),
         (image(height=float("nan")), "entry 0 needs a whole number 'height'"),
-        (image(width=None), "entry 0 needs a whole number 'width'"),
+        (image(width=None), "image 7 has no 'width' and 'height'"),
         ({**content(), "images": None}, "'images' must be a list"),
         ({**content(), "annotations": [3]}, "'annotations' must be a list"),
         ({**content(), "categories": ["x"]}, "'categories' must be a list"),

@@ -28,6 +28,9 @@ LSP = skeleton_from_dict({"name": "lsp", "joints": NAMES.split()}, "lsp")
         ("neck", "neck"),
         ("left", "left"),
         ("lip", "lip"),
+        ("L.Hip", "left_hip"),
+        ("lHip", "left_hip"),
+        ("RT knee", "right_knee"),
     ],
 )
 def test_spellings(name, wanted):
