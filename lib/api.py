@@ -16,7 +16,8 @@ from lib.config.pretrained import find_model
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.hardware import describe_device
 from lib.engine.inference import Evaluation, evaluate
-from lib.export import OnnxNetwork, is_onnx
+from lib.export import ExportedNetwork, is_exported
+from lib.export.opening import is_onnx
 from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
@@ -60,8 +61,8 @@ class PoseEstimator:
         """Build and fill a trained model by its name or file alone: it says which network it is.
 
         Args:
-            source: a name of the zoo (``tools/zoo.py list``), a weight file with a model card, a
-                run folder, ``hub:ORG/NAME``, or an address; see ``find_model``.
+            source: a name of the zoo (``tools/zoo.py list``), a weight file or exported model with
+                a model card, a run folder, ``hub:ORG/NAME``, or an address; see ``find_model``.
             device: None takes the first GPU that is there, else the CPU.
             overrides: keys to change, as on the command line: ``["TEST.FLIP_TEST=false"]``.
 
@@ -83,9 +84,9 @@ class PoseEstimator:
 
         Args:
             cfg: from ``load_config``.
-            weights: a checkpoint of ours, an official one, or an ONNX file of anybody's, as a path
-                or as ``resolve_weights`` takes it; None leaves the initialisation, for tests of
-                speed.
+            weights: a checkpoint of ours, an official one, or an exported model of anybody's (ONNX,
+                TorchScript, ``torch.export``), as a path or as ``resolve_weights`` takes it; None
+                leaves the initialisation, for tests of speed.
             device: None takes the first of ``GPUS`` that is there, else the CPU.
 
         Raises:
@@ -96,7 +97,7 @@ class PoseEstimator:
         weights = None if weights is None else resolve_weights(weights)
         if idle := describe_idle(idle_keys(cfg, task_kind(cfg), FOR_TESTS)):
             logger.warning("%s", idle)
-        if weights is not None and is_onnx(weights):
+        if weights is not None and is_exported(weights):
             network = open_exported(task, cfg, weights)
         else:
             network = task.build_model()
@@ -108,13 +109,14 @@ class PoseEstimator:
                 fold_batch_norm(network.eval())
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
         precision = build_precision(cfg, chosen)
-        provider = network.provider if isinstance(network, OnnxNetwork) else ""
-        if device is None and cfg.REQUIRE_GPU and provider == "CPUExecutionProvider":
+        exported = network if isinstance(network, ExportedNetwork) else None
+        if device is None and cfg.REQUIRE_GPU and exported is not None and exported.on_cpu:
             raise ConfigError(
-                f"REQUIRE_GPU is true, but onnxruntime runs {weights} on the CPU: install "
-                "onnxruntime-gpu, or leave REQUIRE_GPU (and --require-gpu) out."
+                f"REQUIRE_GPU is true, but {exported.runtime} runs {weights} on the CPU: for ONNX "
+                "install onnxruntime-gpu, or leave REQUIRE_GPU (and --require-gpu) out."
             )
-        logger.info("device: %s", describe_device(chosen, precision, provider=provider))
+        runtime = "" if exported is None else exported.runtime
+        logger.info("device: %s", describe_device(chosen, precision, runtime=runtime))
         return cls(task, place(network, chosen), chosen, precision)
 
     @property

@@ -1,9 +1,9 @@
-"""Write a model as ONNX or TorchScript: ``python tools/export.py --cfg experiments/....yaml``.
+"""Write a model as a file for another runtime: ``python tools/export.py --cfg FILE``.
 
 The file takes normalised images (B, 3, H, W) and gives what the network gives: heatmaps, or the two
-axes of SimCC. What it must be fed, and how its output is read, stands in the model card inside it.
-It is kept only if it computes what the network computes. ``tools/test.py`` and ``tools/predict.py``
-take the ONNX file as ``TEST.MODEL_FILE``.
+axes of SimCC. What it must be fed, and how its output is read, stands in the model card inside it,
+with the configuration. It is kept only if it computes what the network computes. ``tools/test.py``
+takes it as ``TEST.MODEL_FILE``, ``tools/predict.py SOURCE --model FILE`` needs no YAML beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
-import lib
 from lib.config.cli import config_parser, find_weights, parse_config, run_folders
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError, ExportError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from lib.api import PoseEstimator
 
 logger = logging.getLogger(__name__)
-ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt"}
+ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt", "program": ".pt2"}
 
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
@@ -40,21 +39,21 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     from lib.api import PoseEstimator
     from lib.engine.device import setup_device
-    from lib.export import is_onnx
-    from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
+    from lib.export import is_exported
+    from lib.export.writer import TOLERANCE, export_onnx, export_program, export_torchscript
 
     setup_logging()
     folder, _ = run_folders(cfg, args.cfg)
     weights = None if args.untrained else find_weights(cfg, folder)
-    if weights is not None and is_onnx(weights):
+    if weights is not None and is_exported(weights):
         raise ConfigError(f"{weights} is an exported file already; name a checkpoint.")
     if cfg.REQUIRE_GPU:  # traced and compared on the CPU, but asked for is asked for
         setup_device(cfg)
     estimator = PoseEstimator.from_config(cfg, weights, device="cpu")
-    card = build_card(cfg, estimator, weights)
+    card = export_card(cfg, estimator, weights)
     base = args.out or str(folder / "model")
     tolerance = TOLERANCE if args.tolerance is None else args.tolerance
-    writers = {"onnx": export_onnx, "torchscript": export_torchscript}
+    writers = {"onnx": export_onnx, "torchscript": export_torchscript, "program": export_program}
     differences = {}
     for name in args.format:
         path = Path(base.removesuffix(ENDINGS[name]) + ENDINGS[name])
@@ -65,24 +64,25 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     return differences
 
 
-def build_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> dict[str, Any]:
+def export_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> dict[str, Any]:
     """Return what the file says about itself.
 
     Raises:
         ExportError: the model is of a kind that is not exported.
     """
-    described = estimator.task.describe()
-    if described["task"] == "rcnn":
+    from lib.tasks.card import build_card
+
+    card = build_card(cfg, estimator.task)
+    if card["task"] == "rcnn":
         raise ExportError(
             f"{cfg.MODEL.NAME} is not exported: what it computes depends on the boxes it finds on "
             "the way, which neither format records. Top-down and bottom-up models are."
         )
     return {
-        **described,
+        **card,
         "name": cfg.MODEL.NAME,
         "weights": str(weights.name if weights else "untrained"),
-        "input_size": list(image_sizes(cfg, described["task"])[0]),
-        "version": lib.__version__,
+        "input_size": list(image_sizes(cfg, card["task"])[0]),
     }
 
 

@@ -17,7 +17,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def describe_device(
-    device: torch.device, precision: Precision, gpus: Sequence[int] = (), provider: str = ""
+    device: torch.device, precision: Precision, gpus: Sequence[int] = (), runtime: str = ""
 ) -> str:
     """Return one line: name and memory of the device, precision, threads.
 
@@ -25,7 +25,7 @@ def describe_device(
         device: where tensors are.
         precision: number format of the forward pass.
         gpus: all CUDA devices of this process; the one of ``device`` if empty.
-        provider: onnxruntime's, if that runs the network.
+        runtime: what computes the network, if that is not torch as usual.
     """
     if device.type == "cuda":
         place = ", ".join(_gpu(number) for number in gpus or (device.index or 0,))
@@ -33,8 +33,8 @@ def describe_device(
         place = f"Apple GPU (mps), {_memory()} shared with the CPU"
     else:
         place = f"CPU ({_cpu_name()}, {_memory()})"
-    if provider:
-        place = f"{place}; the network in {provider} of onnxruntime, float32"
+    if runtime:
+        place = f"{place}; the network in {runtime}, float32"
     else:
         place = f"{place}, {describe_precision(precision)}"
     return f"{place}, {torch.get_num_threads()} thread(s)"

@@ -1,5 +1,11 @@
-"""Models as files that need no code of ours: written with a card, checked, and run again."""
+"""Models as files that need no code of ours: written with a card, checked, and run again.
 
-from lib.export.onnx_network import OnnxNetwork, is_onnx
+``network``        what all files are to a task; ``opening`` a file -> one of them
+``onnx_network``   ONNX, by onnxruntime     ``torch_network``  TorchScript, ``torch.export``
+``writer``         networks -> files, compared with the network before they are kept
+"""
 
-__all__ = ["OnnxNetwork", "is_onnx"]
+from lib.export.network import ExportedNetwork
+from lib.export.opening import is_exported, open_network
+
+__all__ = ["ExportedNetwork", "is_exported", "open_network"]

@@ -1,6 +1,6 @@
-"""Networks -> ONNX and TorchScript files, each compared with the network before it is kept.
+"""Networks -> files of several formats, each compared with the network before it is kept.
 
-Both formats record one run of the network. What a network decides in Python during that run (by
+All formats record one run of the network. What a network decides in Python during that run (by
 the number of images, say) would be frozen into the file; the comparison therefore takes other
 numbers of images than the recording.
 """
@@ -21,8 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from lib.export.onnx_network import OnnxNetwork
+from lib.export.torch_network import TorchNetwork
 from lib.utils.errors import ConfigError, ExportError
-from lib.zoo.card import CARD_FILE, pack_card
+from lib.zoo.card import pack_card
+from lib.zoo.metadata import CARD_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +100,27 @@ def export_torchscript(
     text = json.dumps(dict(card))
     with _kept_if_right(path) as draft:
         torch.jit.save(script, str(draft), _extra_files={CARD_FILE: text.encode()})
-        return compare(network, torch.jit.load(str(draft)), sizes, tolerance)
+        return compare(network, TorchNetwork(draft), sizes, tolerance)
+
+
+def export_program(
+    network: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    path: Path,
+    card: Mapping[str, Any],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """Write a ``torch.export`` file (.pt2); as `export_torchscript`."""
+    network.eval()
+    sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
+    free = (0, 2, 3) if len(sizes) > 1 else (0,)
+    shapes = dict.fromkeys(free, torch.export.Dim.AUTO)  # the comparison finds frozen ones
+    with _recording("a torch.export program"):
+        program = torch.export.export(network, (sample,), dynamic_shapes=(shapes,), strict=False)
+    with _kept_if_right(path) as draft:
+        with _recording("a torch.export file"):
+            torch.export.save(program, str(draft), extra_files={CARD_FILE: json.dumps(dict(card))})
+        return compare(network, TorchNetwork(draft), sizes, tolerance)
 
 
 def compare(

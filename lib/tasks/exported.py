@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from yacs.config import CfgNode
 
-from lib.export import OnnxNetwork
+from lib.export import ExportedNetwork, open_network
 from lib.utils.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
-    """Return an ONNX file as the network of ``task``.
+def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> ExportedNetwork:
+    """Return a model file as the network of ``task``.
 
     The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives what the task
     reads. A file of ours says in its card how it wants to be used; of other files one has to know
@@ -28,12 +28,12 @@ def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> OnnxNetwork:
 
     Raises:
         WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
-        ConfigError: onnxruntime is not installed, or the task has no such files.
+        ConfigError: the package that runs it is not installed, or the task has no such files.
     """
     current = task.describe()
     if current["task"] == "rcnn":
         raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
-    network = OnnxNetwork(path, threads=torch.get_num_threads())
+    network = open_network(path, threads=torch.get_num_threads())
     if "outputs" in current:  # of known sizes: those of a crop
         network.check_sizes(cfg.MODEL.IMAGE_SIZE, current["outputs"])
     check_pixels(network.card, current, str(path))

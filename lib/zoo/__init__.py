@@ -4,7 +4,8 @@
 * ``fetch.py``: an address -> a file in the cache, complete and verified.
 * ``resolve.py``: whatever a user may write for a weight file -> a path; the only such place.
 * ``hub.py``: repositories of the Hugging Face hub, both ways.
-* ``card.py``: what a weight file says about itself, and how it is kept inside.
+* ``card.py``: what a weight file says about itself, and how it is kept inside; ``metadata.py``: of
+  exported files.
 """
 
 from lib.zoo.resolve import resolve_weights

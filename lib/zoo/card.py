@@ -1,8 +1,8 @@
 """The model card: what one must know to use a model file rightly, kept inside the file.
 
-ONNX and safetensors files keep it as metadata, one JSON text per key, TorchScript files as an extra
-file, our ``.pth`` files as ``meta``. The keys are those of ``Task.describe`` and, as far as a file
-has them:
+ONNX and safetensors files keep it as metadata, one JSON text per key, TorchScript and torch.export
+files as an extra file, our ``.pth`` files as ``meta``. The keys are those of ``Task.describe`` and,
+as far as a file has them:
 
 * ``model`` (``MODEL.NAME``), ``config`` (the resolved YAML as text, its skeleton inside),
   ``skeleton``;
@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 from lib.utils.errors import WeightsError
 from lib.utils.files import fault_in
+from lib.zoo.metadata import archived_card, onnx_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CARD_FILE = "card.json"  # its name inside a TorchScript file
 SUFFIX = ".safetensors"
 
 
@@ -77,7 +77,7 @@ def safetensors_bytes(state: Mapping[str, Tensor], card: Mapping[str, Any]) -> b
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """Return what a ``.safetensors`` or ``.pth`` file says about itself; ``{}`` if nothing.
+    """Return what a weight file, or an exported model, says about itself; ``{}`` if nothing.
 
     Raises:
         WeightsError: the file is missing or, as safetensors, damaged.
@@ -89,6 +89,11 @@ def read_card(path: str | Path) -> dict[str, Any]:
         card = read_safetensors(path, tensors=False)[1]
         card.pop("format", None)
         return card
+    if path.suffix.lower() == ".onnx":
+        return unpack_card(onnx_metadata(path))
+    exported = archived_card(path)
+    if exported is not None:
+        return exported
     import pickle
     import zipfile
 

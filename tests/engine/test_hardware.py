@@ -35,7 +35,7 @@ def test_the_cpu_has_a_name_memory_precision_and_threads(tmp_path, monkeypatch):
     assert describe_device(CPU, Precision()) == f"CPU (Fast 9000, 4 GiB), float32, {threads}"
     text = describe_device(CPU, Precision("cpu", torch.bfloat16))
     assert text == f"CPU (Fast 9000, 4 GiB), bfloat16 (autocast), {threads}"
-    text = describe_device(CPU, Precision(), provider="CUDAExecutionProvider")
+    text = describe_device(CPU, Precision(), runtime="CUDAExecutionProvider of onnxruntime")
     assert "the network in CUDAExecutionProvider of onnxruntime, float32" in text
     hardware._cpu_name.cache_clear()
 

@@ -5,7 +5,7 @@ import torch
 from modelcfg import model_cfg
 from tool_loader import load_script
 
-from lib.export.writer import TOLERANCE, export_onnx, export_torchscript
+from lib.export.writer import TOLERANCE, export_onnx, export_program, export_torchscript
 from lib.models import build_model
 from lib.models.recipes import RECIPES
 
@@ -84,7 +84,11 @@ def test_files_compute_what_the_network_computes(network, tmp_path):
     built = build_model(model_cfg(name, 5, extra, **model))
     shake(built)
     sizes = [tuple(model["IMAGE_SIZE"])] if "IMAGE_SIZE" in model else [(64, 64), (128, 64)]
-    for write in (export_onnx, export_torchscript):
-        path = tmp_path / write.__name__
+    for write, ending in (
+        (export_onnx, ".onnx"),
+        (export_torchscript, ".pt"),
+        (export_program, ".pt2"),
+    ):
+        path = tmp_path / f"model{ending}"
         assert write(built, sizes, path, {"name": name}) <= TOLERANCE
         assert path.is_file()

@@ -1,22 +1,22 @@
 """Files are kept if they compute what the network computes, and say what they are."""
 
-import json
-
 import pytest
 import torch
 from torch import nn
 
 from lib.export.onnx_network import OnnxNetwork
+from lib.export.torch_network import TorchNetwork
 from lib.export.writer import (
     TOLERANCE,
     compare,
     export_onnx,
+    export_program,
     export_torchscript,
     largest_difference,
 )
 from lib.models.layers.transformer import WindowAttention
 from lib.utils.errors import ExportError
-from lib.zoo.card import CARD_FILE, unpack_card
+from lib.zoo.card import unpack_card
 
 CARD = {"codec": "udp", "joints": ["nose", "left_eye"], "color_rgb": True}
 pytest.importorskip("onnxruntime")
@@ -48,18 +48,22 @@ def test_a_free_size(tmp_path):
     assert OnnxNetwork(tmp_path / "model.onnx")(torch.zeros(1, 3, 6, 10)).shape == (1, 2, 3, 5)
 
 
-def test_torchscript(tmp_path):
-    assert export_torchscript(network(), [(12, 20)], tmp_path / "model.pt", CARD) < 1e-5
-    extra = {CARD_FILE: ""}
-    torch.jit.load(str(tmp_path / "model.pt"), _extra_files=extra)
-    assert json.loads(extra[CARD_FILE]) == CARD
+@pytest.mark.parametrize("write", [export_torchscript, export_program])
+def test_files_of_torch_take_any_number_and_keep_their_card(tmp_path, write):
+    path = tmp_path / ("model.pt2" if write is export_program else "model.pt")
+    assert write(network(), [(12, 20)], path, CARD) < 1e-5
+    loaded = TorchNetwork(path)
+    assert loaded.card == CARD
+    assert loaded(torch.zeros(7, 3, 20, 12)).shape == (7, 2, 10, 6)
+    assert write(network(), [(12, 20), (16, 8)], path, CARD) < 1e-5
+    assert TorchNetwork(path)(torch.zeros(1, 3, 6, 10)).shape == (1, 2, 3, 5)
 
 
-@pytest.mark.parametrize("write", [export_onnx, export_torchscript])
+@pytest.mark.parametrize("write", [export_onnx, export_torchscript, export_program])
 def test_what_computes_something_else_leaves_no_file(tmp_path, write):
-    path = tmp_path / "model.file"
+    path = tmp_path / "model.pt2"
     path.write_text("the one before")
-    with pytest.raises(ExportError, match="differs from the network"):
+    with pytest.raises(ExportError, match=r"differs from the network|cannot take 1 images"):
         write(FreezesBatch(), [(12, 20)], path, CARD)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["the one before"]
 

@@ -1,13 +1,14 @@
 """Model cards inside files: in and out, and files without."""
 
 import math
+import sys
 
 import pytest
 import torch
 
 from lib.models.weights_file import read_checkpoint
 from lib.utils.errors import WeightsError
-from lib.zoo.card import read_card, safetensors_bytes
+from lib.zoo.card import pack_card, read_card, safetensors_bytes
 
 CARD = {"codec": "udp", "joints": ["nose", "left_eye"], "config": "A: 1\n", "mean": [0.1, 0.2]}
 
@@ -58,3 +59,22 @@ def test_damaged_files_are_named(tmp_path):
                 read(tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match="No weight file"):
         read_card(tmp_path / "none.safetensors")
+
+
+def test_an_onnx_file_is_read_without_its_packages(tmp_path, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [70, 100], [0.5] * 7000)
+    node = onnx.helper.make_node("Identity", ["w"], ["y"])
+    output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [70, 100])
+    graph = onnx.helper.make_graph([node], "g", [], [output], [tensor])
+    model = onnx.helper.make_model(graph)
+    for card in (CARD | {"long": "x" * 70000, "umlaut": "ä", "nothing": ""}, {}):
+        onnx.helper.set_model_props(model, pack_card(card))
+        onnx.save(model, tmp_path / "m.onnx")
+        monkeypatch.setitem(sys.modules, "onnx", None)
+        assert read_card(tmp_path / "m.onnx") == card
+        monkeypatch.undo()
+    whole = (tmp_path / "m.onnx").read_bytes()
+    for content in (whole[:-3], whole[: len(whole) // 2], b"", b"\xff" * 40, b"no model"):
+        (tmp_path / "m.onnx").write_bytes(content)
+        assert read_card(tmp_path / "m.onnx") == {}
