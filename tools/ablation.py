@@ -14,13 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.config import load_config
-from lib.config.cli import run_folders
+from lib.sweep.table import aligned, spread
+from lib.sweep.trials import score, train, words_of
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
 
@@ -50,46 +48,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def train(file: str, overrides: Sequence[str]) -> tuple[Path, bool]:
-    """Train one experiment unless it is finished; return its weights, and whether it finished."""
-    from lib.engine import fit
-    from lib.engine.distributed import session
-    from lib.tasks import build_task
-
-    cfg = load_config(file, overrides)
-    folder, log_folder = run_folders(cfg, file)
-    weights = folder / f"final_state.{cfg.TRAIN.FORMAT}"
-    if weights.is_file():
-        logger.info("%s is there already", weights)
-        return weights, True
-    with session(cfg.DIST_BACKEND) as world:
-        setup_logging(folder, rank=world.rank)
-        return weights, fit(cfg, build_task(cfg), folder, log_folder).finished
-
-
-def score(file: str, overrides: Sequence[str], weights: Path) -> float:
-    """Return the primary metric of one model, in points."""
-    from lib.api import PoseEstimator
-
-    cfg = load_config(file, overrides)
-    return 100 * PoseEstimator.from_config(cfg, weights).evaluate().score
-
-
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row per experiment: scores by seed ``with`` and ``without`` post-processing."""
     rows: list[dict[str, Any]] = []
     for file in args.cfg:
         row: dict[str, Any] = {"cfg": file, "seeds": [], "with": [], "without": []}
         for seed in args.seeds:
-            out = Path(args.out) / f"seed{seed}"
-            words = [*args.set, f"SEED={seed}", f"OUTPUT_DIR={out}", f"LOG_DIR={out / 'log'}"]
-            weights, finished = train(file, [*words, "AUTO_RESUME=true"])
-            if not finished:
+            words = [*args.set, *words_of(Path(args.out) / f"seed{seed}", seed)]
+            trained = train(file, words)
+            if not trained.finished:
                 logger.warning("stopped; give the same command again to go on")
                 return rows
             row["seeds"].append(seed)
-            row["with"].append(score(file, [*words, f"{args.switch}=true"], weights))
-            row["without"].append(score(file, [*words, f"{args.switch}=false"], weights))
+            for column, value in (("with", "true"), ("without", "false")):
+                switched = [*words, f"{args.switch}={value}"]
+                row[column].append(100 * score(file, switched, trained.weights))
             logger.info("%s seed %d: %s", file, seed, row)
         rows.append(row)
     return rows
@@ -102,21 +75,18 @@ def table(rows: list[dict[str, Any]]) -> str:
         reliance = [a - b for a, b in zip(row["with"], row["without"], strict=True)]
         cells = [spread(values) for values in (row["with"], row["without"], reliance)]
         lines.append((Path(row["cfg"]).stem, str(len(row["seeds"])), *cells))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
-    return "\n".join("  ".join(map(str.ljust, line, widths)) for line in lines)
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return ``mean +- deviation``, in points."""
-    deviation = f" +- {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{deviation}"
+    return aligned(lines)
 
 
 def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     """Train, score, print the table."""
     args = parse_args(argv)
     setup_logging()
-    rows = run(args)
+
+    from lib.engine.distributed import session
+
+    with session():
+        rows = run(args)
     Path(args.out).mkdir(parents=True, exist_ok=True)
     (Path(args.out) / "ablation.json").write_text(
         json.dumps(rows, indent=1) + "\n", encoding="utf-8"

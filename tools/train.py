@@ -7,11 +7,8 @@ Leaves checkpoint.pth, model_best.pth, final_state.pth, config.yaml, metrics.jso
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from yacs.config import CfgNode
 
 from lib.config.cli import config_parser, parse_config, run_folders
 from lib.utils.cli import run_tool
@@ -45,6 +42,7 @@ def main(argv: list[str] | None = None) -> FitResult | None:
 
     from lib.engine import fit
     from lib.engine.distributed import session
+    from lib.engine.start import pretrained
     from lib.tasks import build_task
 
     with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
@@ -54,16 +52,6 @@ def main(argv: list[str] | None = None) -> FitResult | None:
         again = requeue_after(result.signal) and requeue()
         logger.info("stopped%s", "" if again else "; go on with the same command and --resume")
     return result
-
-
-def pretrained(cfg: CfgNode) -> partial | None:
-    """Return what loads ``MODEL.PRETRAINED`` into a network, None for a start from scratch."""
-    from lib.models import load_pretrained
-
-    if not cfg.MODEL.PRETRAINED:
-        return None
-    layers = cfg.MODEL.EXTRA.get("PRETRAINED_LAYERS", ["*"])
-    return partial(load_pretrained, path_or_dict=cfg.MODEL.PRETRAINED, layers=layers)
 
 
 if __name__ == "__main__":

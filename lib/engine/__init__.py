@@ -1,6 +1,7 @@
 """Training and inference of any task: devices, processes, precision, schedules, checkpoints.
 
 ``fit``            configuration -> run: resume or start, and train
+``start``          pretrained weights of a fresh run
 ``trainer``        the loop
 ``step``           forward, backward, accumulation, scaling, clipping
 ``state``          what a checkpoint holds

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tool_loader import load_script
 
+from lib.sweep.trials import Trained
+
 ablation = load_script(Path(__file__).parents[2] / "tools" / "ablation.py")
 
 
@@ -15,13 +17,14 @@ def calls(monkeypatch, tmp_path):
 
     def train(file, overrides):
         seen.append(("train", file, *overrides))
-        return tmp_path / "final_state.pth", True
+        return Trained(tmp_path, tmp_path / "final_state.pth")
 
     def score(file, overrides, weights):
         seed = next(int(word[5:]) for word in overrides if word.startswith("SEED="))
         key, _, value = overrides[-1].partition("=")
         gain = {"TEST.POST_PROCESS": 2.5, "TEST.REFINE": 5.0}[key]
-        return (10.0 if file == "a.yaml" else 20.0) + seed + (gain if value == "true" else seed / 2)
+        points = 10.0 if file == "a.yaml" else 20.0
+        return (points + seed + (gain if value == "true" else seed / 2)) / 100
 
     monkeypatch.setattr(ablation, "train", train)
     monkeypatch.setattr(ablation, "score", score)
@@ -38,8 +41,8 @@ def test_every_experiment_runs_with_every_seed(calls, tmp_path, capsys):
     ]
     assert {call[2] for call in calls} == {"TRAIN.END_EPOCH=2"}
     assert len({call[4] for call in calls}) == 2  # a folder per seed
-    assert rows[0]["with"] == [13.5, 15.5]
-    assert rows[0]["without"] == [11.5, 14.5]
+    assert rows[0]["with"] == pytest.approx([13.5, 15.5])
+    assert rows[0]["without"] == pytest.approx([11.5, 14.5])
     assert json.loads((out / "ablation.json").read_text()) == rows
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["experiment", "seeds", "with", "without", "reliance"]
@@ -48,13 +51,11 @@ def test_every_experiment_runs_with_every_seed(calls, tmp_path, capsys):
 
 def test_another_key_can_be_switched(calls, tmp_path):
     words = ["--cfg", "a.yaml", "--seeds", "1", "--out", str(tmp_path), "--switch", "TEST.REFINE"]
-    assert ablation.main(words)[0]["with"] == [16.0]
+    assert ablation.main(words)[0]["with"] == pytest.approx([16.0])
 
 
 def test_an_interrupted_run_ends_the_table(calls, monkeypatch, tmp_path):
-    monkeypatch.setattr(ablation, "train", lambda file, overrides: (tmp_path, False))
+    monkeypatch.setattr(
+        ablation, "train", lambda file, overrides: Trained(tmp_path, tmp_path, False)
+    )
     assert ablation.main(["--cfg", "a.yaml", "--out", str(tmp_path)]) == []
-
-
-def test_one_seed_has_no_deviation():
-    assert ablation.spread([1.0]) == "1.00"
