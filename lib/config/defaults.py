@@ -74,8 +74,8 @@ def _model() -> CfgNode:
             "FPN_TYPE": "",  # pose_effpnet: 'Ours' for TFNeck
             "FINAL_TYPE": "",  # pose_effpnet: 'Ours' for the final attention head
             "INIT_WEIGHTS": True,  # the family's own initialisation, else the library's
-            "FREEZE_BACKBONE": False,  # not done yet: true stops a training
-            "FREEZE_STAGES": 7,  # the lineage's default: freezes nothing; others stop a training
+            "FREEZE_BACKBONE": False,  # as TRAIN.FREEZE [backbone]
+            "FREEZE_STAGES": 7,  # 1 to 6: freeze stem and so many stages; 7: as the key above says
             "PRETRAINED": "",  # weights to start training from; a missing file stops the run
             "NUM_JOINTS": 17,  # the network predicts
             "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)
@@ -186,12 +186,18 @@ def _train() -> CfgNode:
             "WD": 0.0001,  # weight decay of adamw and sgd
             "ADAM_WD": 0.0,  # weight decay of adam: the family's Adam ran without
             "WD_NORM": -1.0,  # weight decay of norm layers; -1 = as all others
+            "WD_BIAS": -1.0,  # weight decay of other biases; -1 = as all others
+            "LR_MULT": CfgNode(new_allowed=True),  # {pattern of parameter names: factor on LR}
+            "LAYER_DECAY": 1.0,  # factor on LR from each layer of the backbone to the one before
+            "FREEZE": [],  # patterns of parts that are not trained: backbone, backbone.layer[12]
+            "FREEZE_UNTIL": 0,  # epoch (iteration) from which they are; 0 = never
             "MOMENTUM": 0.9,  # of sgd
             "NESTEROV": False,  # sgd with Nesterov's momentum
             "SCHEDULER": "multistep",  # multistep | cosine | plateau
             "LR_FACTOR": 0.1,  # of the rate at each drop
             "LR_STEP": [90, 110],  # finished epochs (iterations with MAX_ITER) before each drop
             "LR_MIN": 0.0,  # cosine: rate at the end
+            "FLAT": 0.0,  # cosine: share of the run at the full rate before it
             "PATIENCE": 5,  # plateau: evaluations without progress
             "WARMUP_EPOCHS": 0,  # extra epochs before BEGIN_EPOCH, at 1/n, 2/n, ... of LR
             "WARMUP_ITERS": 0,  # optimiser steps of a linear rise
@@ -199,6 +205,7 @@ def _train() -> CfgNode:
             "ACCUMULATE": 1,  # batches per optimiser step
             "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping
             "EMA": 0.0,  # decay of the averaged weights; 0 = none
+            "EMA_RAMP": 0.0,  # > 0: steps in which the weight of new values falls to 1 - EMA
             "COMPILE": False,  # torch.compile
             "GLOBAL_BATCH": 0,  # > 0: stop unless the effective batch is this
             "EVAL_PERIOD": 1,  # epochs (iterations) between evaluations; 0 = only at the end

@@ -1,7 +1,6 @@
-"""Keys that are accepted and change nothing, and keys that ask for what is not done.
+"""Keys that are accepted and change nothing.
 
-Nothing that a user asked for is passed over in silence: `idle_keys` says what has no effect here,
-`check_wishes` stops a training that would be another one than was asked for.
+Nothing that a user asked for is passed over in silence: `idle_keys` names what has no effect here.
 """
 
 from __future__ import annotations
@@ -12,13 +11,6 @@ from typing import Any
 from yacs.config import CfgNode
 
 from lib.config.defaults import default_config
-from lib.utils.errors import ConfigError
-
-# Keys of MODEL that no training honours yet -> the values that ask for nothing.
-UNDONE: dict[str, tuple[Any, ...]] = {
-    "MODEL.FREEZE_BACKBONE": (False,),
-    "MODEL.FREEZE_STAGES": (7, 0, -1),  # 7 is the lineage's default
-}
 
 # Read by bottom-up models only.
 BOTTOM_UP = (
@@ -51,6 +43,11 @@ BY_TASK = {
 }
 NAMES = {"topdown": "top-down", "bottomup": "bottom-up", "rcnn": "one-stage"}
 
+
+def _freezes_nothing(cfg: CfgNode) -> bool:
+    return not (cfg.TRAIN.FREEZE or cfg.MODEL.FREEZE_BACKBONE or 0 < cfg.MODEL.FREEZE_STAGES < 7)
+
+
 Rule = tuple[str, tuple[str, ...], Callable[[CfgNode], bool]]
 # Keys that do nothing as long as another key stands as it does: why, the keys, when. What a
 # recipe keeps beside each other (LR_STEP and a cosine, boxes of both kinds) is not among them.
@@ -69,6 +66,9 @@ CONDITIONS: tuple[Rule, ...] = (
     ),
     ("not for cosine", ("TRAIN.LR_FACTOR",), lambda c: c.TRAIN.SCHEDULER == "cosine"),
     ("for plateau only", ("TRAIN.PATIENCE",), lambda c: c.TRAIN.SCHEDULER != "plateau"),
+    ("for cosine only", ("TRAIN.FLAT",), lambda c: c.TRAIN.SCHEDULER != "cosine"),
+    ("TRAIN.EMA is 0", ("TRAIN.EMA_RAMP",), lambda c: c.TRAIN.EMA == 0),
+    ("nothing is frozen", ("TRAIN.FREEZE_UNTIL",), _freezes_nothing),
     ("for cosine and plateau", ("TRAIN.LR_MIN",), lambda c: c.TRAIN.SCHEDULER == "multistep"),
     (
         "TRAIN.WARMUP_ITERS is 0",
@@ -139,21 +139,6 @@ def describe_idle(found: dict[str, list[str]]) -> str:
     """Return the answer of `idle_keys` in words, '' for nothing."""
     parts = [f"{', '.join(keys)} ({reason})" for reason, keys in found.items()]
     return f"set, and without effect here: {'; '.join(parts)}" if parts else ""
-
-
-def check_wishes(cfg: CfgNode) -> None:
-    """Stop a training that asks for what none does yet.
-
-    Raises:
-        ConfigError: naming the key and the value that asks for nothing.
-    """
-    for key, nothing in UNDONE.items():
-        value = value_of(cfg, key)
-        if value not in nothing:
-            raise ConfigError(
-                f"{key} {value} asks for frozen layers, and everything would be trained: this is "
-                f"not done yet. Remove the key, or write {key} {nothing[0]} to train all layers."
-            )
 
 
 def value_of(cfg: CfgNode, path: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from lib.config import save_config
-from lib.config.effect import FOR_TRAINING, check_wishes, describe_idle, idle_keys
+from lib.config.effect import FOR_TRAINING, describe_idle, idle_keys
 from lib.engine.checkpointing import (
     CheckpointStore,
     Payload,
@@ -28,6 +29,7 @@ from lib.engine.distributed import (
 )
 from lib.engine.ema import WeightAverage
 from lib.engine.flight import FlightRecorder
+from lib.engine.freezing import build_freezing
 from lib.engine.optim import build_optimizer
 from lib.engine.ownership import own_folder
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
@@ -93,7 +95,6 @@ def build_trainer(
 ) -> Trainer:
     """Return the run of ``cfg``, at its start or where ``folder`` left it; see `fit`."""
     world = current_world()
-    check_wishes(cfg)
     if idle := describe_idle(idle_keys(cfg, task.describe()["task"], FOR_TRAINING)):
         logger.warning("%s", idle)
     device, gpus = setup_device(cfg)
@@ -111,6 +112,9 @@ def build_trainer(
     state, step = _build_state(cfg, task, network, device, gpus, steps_per_pass)
     if payload is not None:
         state.restore(payload)
+        if state.freezing.until is not None and not state.freezing.holds(state.step):
+            state.freezing.apply(network, state.step)
+            step.rewrap()
         if world.is_main:
             trim_metrics(folder, state.step, evaluated=state.evaluated)
         logger.info("resumed after %d of %d steps", state.step, state.plan.total)
@@ -222,16 +226,23 @@ def _build_state(
     gpus: list[int],
     steps_per_pass: int,
 ) -> tuple[TrainState, TrainStep]:
-    optimizer = build_optimizer(cfg, network)
     plan = build_plan(cfg, steps_per_pass)
+    freezing = build_freezing(cfg, network, plan)
+    if freezing.until is None:  # else the optimiser holds what will be trained later, too
+        freezing.apply(network, 0)
+    optimizer = build_optimizer(cfg, network)
+    freezing.apply(network, 0)
     precision = build_precision(cfg, device)
     scaler = build_scaler(cfg, precision)
-    model = wrap(cfg, network, device, gpus)  # before the average: it brings rank 0's weights
-    average = WeightAverage(network, cfg.TRAIN.EMA) if cfg.TRAIN.EMA else None
+    wrap_model = partial(wrap, cfg, network, device, gpus)
+    model = wrap_model()  # before the average: it brings rank 0's weights
+    ema = cfg.TRAIN.EMA
+    average = WeightAverage(network, ema, cfg.TRAIN.EMA_RAMP) if ema else None
     schedule = build_scheduler(cfg, plan)
     state = TrainState(
         *(network, optimizer, schedule, scaler, average, plan, device, cfg.SEED),
         meta={**build_card(cfg, task), "data": training_data(cfg)},
+        freezing=freezing,
     )
     step = TrainStep(
         *(task, model, optimizer),
@@ -240,5 +251,6 @@ def _build_state(
         scaler=scaler,
         clip_norm=cfg.TRAIN.CLIP_NORM,
         average=average,
+        wrap_model=wrap_model,
     )
     return state, step

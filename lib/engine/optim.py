@@ -1,27 +1,40 @@
-"""Optimisers, with weight decay where the recipes want it."""
+"""Optimisers, with rates and weight decay where the recipes want them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
+from typing import Any, cast
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from yacs.config import CfgNode
 
+from lib.config.coerce import coerce
+from lib.engine.patterns import check_patterns, matches
+from lib.utils.errors import ConfigError
+
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 def build_optimizer(cfg: CfgNode, network: nn.Module) -> Optimizer:
-    """Read ``TRAIN.OPTIMIZER``, ``LR`` and the ``*WD*`` keys; frozen parameters are left out.
+    """Read ``TRAIN.OPTIMIZER``, ``LR*``, ``LAYER_DECAY`` and ``*WD*``; what is frozen is left out.
 
     The lineage builds Adam with the learning rate only, whatever ``WD`` says; ``ADAM_WD`` keeps
     that. Names that a module lists in ``no_weight_decay()`` (relative to itself) never decay.
     """
     train = cfg.TRAIN
     decay = train.ADAM_WD if train.OPTIMIZER == "adam" else train.WD
-    norm_decay = decay if train.WD_NORM < 0 else train.WD_NORM
-    groups = parameter_groups(network, decay=decay, norm_decay=norm_decay)
+    groups = parameter_groups(
+        network,
+        decay=decay,
+        norm_decay=decay if train.WD_NORM < 0 else train.WD_NORM,
+        bias_decay=decay if train.WD_BIAS < 0 else train.WD_BIAS,
+        factors=rate_factors(network, train.LR_MULT, train.LAYER_DECAY),
+    )
+    for group in groups:
+        group["lr"] = train.LR * group.pop("factor")
     fused = True if groups[0]["params"][0].is_cuda else None  # one kernel for all parameters
     if train.OPTIMIZER == "sgd":
         optimizer: Optimizer = SGD(
@@ -35,39 +48,118 @@ def build_optimizer(cfg: CfgNode, network: nn.Module) -> Optimizer:
     return optimizer
 
 
-def parameter_groups(network: nn.Module, *, decay: float, norm_decay: float) -> list[dict]:
-    """Return the trainable parameters by weight decay, in the order of ``named_parameters``.
+def parameter_groups(
+    network: nn.Module,
+    *,
+    decay: float,
+    norm_decay: float,
+    bias_decay: float,
+    factors: Mapping[str, float],
+) -> list[dict]:
+    """Return the trainable parameters by rate and decay, in the order of ``named_parameters``.
 
     Args:
         network: the unwrapped network.
-        decay: weight decay of weights and biases.
+        decay: weight decay of weights.
         norm_decay: weight decay of the scales and shifts of normalisation layers.
+        bias_decay: weight decay of all other biases.
+        factors: on the learning rate, by name of parameter; 1 for others.
+
+    Returns:
+        Groups with ``params``, ``weight_decay`` and ``factor``.
 
     Raises:
         ValueError: no parameter is trainable.
     """
-    exempt, norms = set(_exempt_names(network)), set(_norm_names(network))
-    groups: dict[float, dict] = {}
+    decays = dict.fromkeys(_bias_names(network), bias_decay)
+    decays |= dict.fromkeys(_norm_names(network), norm_decay)
+    decays |= dict.fromkeys(_exempt_names(network), 0.0)
+    groups: dict[tuple[float, float], dict] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        value = 0.0 if name in exempt else norm_decay if name in norms else decay
-        group = groups.setdefault(value, {"params": [], "weight_decay": value})
+        key = decays.get(name, decay), factors.get(name, 1.0)
+        group = groups.setdefault(key, {"params": [], "weight_decay": key[0], "factor": key[1]})
         group["params"].append(parameter)
     if not groups:
         raise ValueError("the network has no trainable parameter")
     return list(groups.values())
 
 
+def rate_factors(
+    network: nn.Module, multipliers: Mapping[str, float], layer_decay: float
+) -> dict[str, float]:
+    """Return each parameter's factor on the learning rate; the two forms multiply.
+
+    Args:
+        network: the unwrapped network.
+        multipliers: by pattern of names (see ``patterns``); where several match, all count.
+        layer_decay: r; layer n of the backbone's N learns r^(N - n) times as fast as what follows
+            it (Bao et al., BEiT, ICLR 2022).
+
+    Raises:
+        ConfigError: a pattern matches nothing, a factor is no number of at least 0, or the
+            backbone has no numbered layers.
+    """
+    factors = dict(_multipliers(multipliers))
+    check_patterns(network, factors, "TRAIN.LR_MULT")
+    depths = {} if layer_decay == 1.0 else _depths(network)
+    return {
+        name: layer_decay ** depths.get(name, 0)
+        * prod(value for pattern, value in factors.items() if matches(name, pattern))
+        for name, _ in network.named_parameters()
+    }
+
+
+def _multipliers(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield pattern and factor; an override ``LR_MULT.backbone.layer1=0.1`` is a node in a node."""
+    for key, value in node.items():
+        pattern = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _multipliers(value, f"{pattern}.")
+            continue
+        try:
+            factor = coerce(value, 0.0)
+        except ValueError:
+            factor = -1.0
+        if factor < 0:
+            raise ConfigError(
+                f"TRAIN.LR_MULT: the factor of {pattern!r} must be a number of at least 0, got "
+                f"{value!r}."
+            )
+        yield pattern, factor
+
+
 def describe_groups(optimizer: Optimizer) -> str:
-    """Return one line: kind, base rate, and the sizes of the groups."""
-    parts = [
-        f"{len(group['params'])} tensors ({sum(p.numel() for p in group['params']):,} values) "
-        f"with decay {group['weight_decay']:g}"
-        for group in optimizer.param_groups
-    ]
-    rate = optimizer.param_groups[0]["initial_lr"]
-    return f"{type(optimizer).__name__} at {rate:g}: {'; '.join(parts)}"
+    """Return kind and base rate, and the groups: in one line, or one each if there are many."""
+    base = optimizer.defaults["lr"]
+    parts = [_describe_group(group, base) for group in optimizer.param_groups]
+    between = "; " if len(parts) < 3 else f"\n{'':13}"
+    return f"{type(optimizer).__name__} at {base:g}:{' ' if len(parts) < 3 else between}" + (
+        between.join(parts)
+    )
+
+
+def _describe_group(group: dict, base: float) -> str:
+    count, values = len(group["params"]), sum(p.numel() for p in group["params"])
+    rate = "" if group["initial_lr"] == base else f" at {group['initial_lr']:.4g}"
+    return f"{count} tensors ({values:,} values){rate} with decay {group['weight_decay']:g}"
+
+
+def _depths(network: nn.Module) -> dict[str, int]:
+    """Return how many layers of the backbone lie between each of its parameters and the head."""
+    backbone = getattr(network, "backbone", None)
+    if not isinstance(backbone, nn.Module) or not hasattr(backbone, "layer_id"):
+        raise ConfigError(
+            "TRAIN.LAYER_DECAY needs a backbone with numbered layers (num_layers and layer_id), "
+            f"{type(backbone).__name__} has none; use a ViT, or give rates with TRAIN.LR_MULT."
+        )
+    last, layer_id = cast(int, backbone.num_layers), cast(Callable[[str], int], backbone.layer_id)
+    return {f"backbone.{n}": last - layer_id(n) for n, _ in backbone.named_parameters()}
+
+
+def _bias_names(network: nn.Module) -> Iterable[str]:
+    return (name for name, _ in network.named_parameters() if name.split(".")[-1] == "bias")
 
 
 def _exempt_names(network: nn.Module) -> Iterable[str]:

@@ -68,11 +68,11 @@ class Schedule:
         """Take the evaluation that followed ``step`` steps; higher is better."""
 
     def apply(self, optimizer: Optimizer, step: int) -> float:
-        """Set the rate of the next step; return that of the first group."""
+        """Set the rates of the next step; return the highest."""
         factor = self.warmup.at(step) * self.shape(step)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        return optimizer.param_groups[0]["lr"]
+        return max(group["lr"] for group in optimizer.param_groups)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what cannot be computed from the step."""
@@ -96,16 +96,20 @@ class MultiStep(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine from 1 at the end of the warm-up to ``floor`` after ``total`` steps."""
+    """Half a cosine from 1 to ``floor`` after ``total`` steps.
 
-    def __init__(self, warmup: WarmUp, total: int, floor: float = 0.0) -> None:
+    It begins where the warm-up ends, or after ``flat`` steps if that is later.
+    """
+
+    def __init__(self, warmup: WarmUp, total: int, floor: float = 0.0, flat: int = 0) -> None:
         super().__init__(warmup)
         self.total = total
         self.floor = floor
+        self.flat = flat
 
     def shape(self, step: int) -> float:
         """Return the cosine (Loshchilov and Hutter 2017, SGDR, Eq. 5, without restarts)."""
-        start = max(self.warmup.length, self.warmup.steps)
+        start = max(self.warmup.length, self.warmup.steps, self.flat)
         done = min(max(step - start, 0) / max(self.total - start, 1), 1.0)
         return self.floor + (1.0 - self.floor) * (1.0 + math.cos(math.pi * done)) / 2.0
 
@@ -161,7 +165,7 @@ class Plateau(Schedule):
 
 
 def build_scheduler(cfg: CfgNode, plan: Plan) -> Schedule:
-    """Read ``TRAIN.SCHEDULER``, ``LR_STEP``, ``LR_FACTOR`` and the ``WARMUP_*`` keys."""
+    """Read ``TRAIN.SCHEDULER``, ``LR_STEP``, ``LR_FACTOR``, ``FLAT`` and the ``WARMUP_*`` keys."""
     train = cfg.TRAIN
     warmup = WarmUp(
         pass_count=train.WARMUP_EPOCHS if plan.by_epoch else 0,
@@ -170,7 +174,8 @@ def build_scheduler(cfg: CfgNode, plan: Plan) -> Schedule:
         factor=train.WARMUP_FACTOR,
     )
     if train.SCHEDULER == "cosine":
-        return Cosine(warmup, plan.total, train.LR_MIN / train.LR if train.LR else 0.0)
+        floor = train.LR_MIN / train.LR if train.LR else 0.0
+        return Cosine(warmup, plan.total, floor, round(train.FLAT * plan.total))
     if train.SCHEDULER == "plateau":
         return Plateau(warmup, train.LR_FACTOR, train.PATIENCE)
     unit = plan.steps_per_pass if plan.by_epoch else 1

@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 from lib.engine.checkpointing import Payload, all_finite
 from lib.engine.distributed import current_world, gather_objects_everywhere
 from lib.engine.ema import WeightAverage
+from lib.engine.freezing import Freezing
 from lib.engine.plan import Plan
 from lib.engine.schedules import Schedule
-from lib.utils.errors import TrainingError
+from lib.utils.errors import ConfigError, TrainingError
 from lib.utils.seed import restore_rng, rng_state, seed_everything
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class TrainState:
         device: of the network.
         seed: of the run.
         meta: plain values about the run, stored with every weights file.
+        freezing: what is not trained.
         step: optimiser steps done.
         evaluated: whether the evaluation due after ``step`` has been done.
         best: best score so far; None before the first.
@@ -51,6 +53,7 @@ class TrainState:
     device: torch.device
     seed: int
     meta: dict[str, Any] = field(default_factory=dict)
+    freezing: Freezing = field(default_factory=Freezing)
     step: int = 0
     evaluated: bool = True
     best: float | None = None
@@ -92,8 +95,14 @@ class TrainState:
         }
 
     def restore(self, payload: Payload) -> None:
-        """Continue from a checkpoint; the weights must have been loaded into the network before."""
-        self.optimizer.load_state_dict(payload["optimizer"])
+        """Continue from a checkpoint; the weights must have been loaded into the network before.
+
+        Base rates and decays stay those of the configuration: whoever resumes may change them.
+
+        Raises:
+            ConfigError: the configuration trains other parameters, or groups them differently.
+        """
+        self._restore_optimizer(payload["optimizer"])
         self.schedule.load_state_dict(payload["schedule"])
         if payload["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(payload["scaler"])
@@ -105,6 +114,20 @@ class TrainState:
         self.evaluated = payload["evaluated"]
         self.step = self._same_position(payload["step"], payload["steps_per_pass"])
         self._restore_rng(payload["rng"])
+
+    def _restore_optimizer(self, saved: Payload) -> None:
+        kept = ("initial_lr", "weight_decay")
+        wanted = [{key: group[key] for key in kept} for group in self.optimizer.param_groups]
+        try:
+            self.optimizer.load_state_dict(saved)
+        except ValueError as error:
+            raise ConfigError(
+                f"The checkpoint's optimiser does not fit ({error}): OPTIMIZER, FREEZE, LR_MULT, "
+                "LAYER_DECAY, WD_NORM and WD_BIAS of TRAIN must group the parameters as before. "
+                "Set them back, or start from the weights with MODEL.PRETRAINED in another folder."
+            ) from None
+        for group, own in zip(self.optimizer.param_groups, wanted, strict=True):
+            group.update(own)
 
     def _same_position(self, step: int, steps_per_pass: int) -> int:
         """Convert a position of another number of steps per pass (other ranks, other batch)."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import gc
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -32,6 +33,7 @@ class TrainStep:
         scaler: of the loss; disabled unless float16.
         clip_norm: largest norm of the gradient; 0 does not clip.
         average: of the weights, or None.
+        wrap_model: returns the network, wrapped as its parameters now need it; for ``rewrap``.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class TrainStep:
         scaler: torch.amp.GradScaler,
         clip_norm: float = 0.0,
         average: WeightAverage | None = None,
+        wrap_model: Callable[[], nn.Module] | None = None,
     ) -> None:
         self.task = task
         self.model = model
@@ -54,6 +57,14 @@ class TrainStep:
         self.scaler = scaler
         self.clip_norm = clip_norm
         self.average = average
+        self.wrap_model = wrap_model
+
+    def rewrap(self) -> None:
+        """Take note that other parameters have gradients now."""
+        if self.wrap_model is not None:
+            self.model = nn.Identity()
+            gc.collect()  # DistributedDataParallel holds on to gradients until it is gone
+            self.model = self.wrap_model()
 
     def __call__(self, batches: Sequence[Batch], step: int) -> Losses:
         """Accumulate the gradients of ``batches`` and apply their mean.

@@ -124,7 +124,7 @@ class Trainer:
 
     def _train(self) -> None:
         state = self.state
-        state.network.train()
+        state.freezing.train(state.network, state.step)
         self.meter.reset()
         while not state.plan.is_last(state.step):
             for fetched in self._steps_of_pass():
@@ -134,6 +134,8 @@ class Trainer:
 
     def _one_step(self, fetched: list[Fetched]) -> None:
         state = self.state
+        if state.freezing.thaws(state.step):
+            self._thaw()
         state.schedule.apply(state.optimizer, state.step)
         losses = self.train_step([item.batch for item in fetched], state.step + 1)
         stop = self.guard.settle()  # of the step before: this one is still running
@@ -151,6 +153,14 @@ class Trainer:
         if stop:
             raise Interrupted
         self._finish_evaluation()
+
+    def _thaw(self) -> None:
+        """Train from here on what stood still."""
+        state = self.state
+        state.freezing.apply(state.network, state.step)
+        state.freezing.train(state.network, state.step)
+        self.train_step.rewrap()
+        logger.info("step %d: everything is trained from here on", state.step)
 
     def _steps_of_pass(self) -> Iterator[list[Fetched]]:
         """Yield the batches of each step left in the current pass."""
@@ -218,7 +228,7 @@ class Trainer:
             state.step,
             state.plan.epoch(state.step),
             dict(zip(names, values, strict=True)),
-            lr=state.optimizer.param_groups[0]["lr"],
+            lr=max(group["lr"] for group in state.optimizer.param_groups),
             rate=rate,
             pace=pace,
             waiting=waiting,

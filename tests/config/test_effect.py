@@ -7,8 +7,6 @@ from lib.config.effect import (
     CONDITIONS,
     FOR_TESTS,
     FOR_TRAINING,
-    UNDONE,
-    check_wishes,
     describe_idle,
     idle_keys,
     value_of,
@@ -57,6 +55,9 @@ def test_nothing_is_said_of_defaults(load, task):
         ("topdown", ["TRAIN.NESTEROV=true"], "TRAIN.NESTEROV (for sgd only)"),
         ("topdown", ["TRAIN.MAX_ITER=9", "TRAIN.END_EPOCH=5"], "TRAIN.END_EPOCH (TRAIN.MAX_ITER"),
         ("topdown", ["TRAIN.LR_MIN=0.1"], "TRAIN.LR_MIN (for cosine and plateau)"),
+        ("topdown", ["TRAIN.FLAT=0.5"], "TRAIN.FLAT (for cosine only)"),
+        ("topdown", ["TRAIN.EMA_RAMP=9"], "TRAIN.EMA_RAMP (TRAIN.EMA is 0)"),
+        ("topdown", ["TRAIN.FREEZE_UNTIL=9"], "TRAIN.FREEZE_UNTIL (nothing is frozen)"),
         ("topdown", ["LOSS.TOPK=3"], "LOSS.TOPK (LOSS.USE_OHKM is false)"),
         ("topdown", ["FP16.DTYPE=float16"], "FP16.DTYPE (FP16.ENABLED is false)"),
         ("topdown", ["TEST.SHIFT_HEATMAP=true"], "TEST.SHIFT_HEATMAP (TEST.FLIP_TEST is false)"),
@@ -70,7 +71,8 @@ def test_conditions_that_do_not_hold_say_nothing(load):
     cfg = load(
         "TRAIN.OPTIMIZER=sgd", "TRAIN.WD=0.01", "TRAIN.NESTEROV=true", "TRAIN.END_EPOCH=150",
         "LOSS.USE_OHKM=true", "LOSS.TOPK=3", "FP16.ENABLED=true", "FP16.DTYPE=bfloat16",
-        "TEST.FLIP_TEST=true", "TEST.SHIFT_HEATMAP=true",
+        "TEST.FLIP_TEST=true", "TEST.SHIFT_HEATMAP=true", "TRAIN.FREEZE=[backbone]",
+        "TRAIN.FREEZE_UNTIL=9",
     )  # fmt: skip
     assert words(cfg, "topdown") == ""
 
@@ -82,27 +84,10 @@ def test_a_test_hears_nothing_of_keys_for_training(load):
 
 def test_all_named_keys_exist():
     cfg = default_config()
-    named = [*UNDONE, *(key for keys in BY_TASK.values() for key in keys)]
+    named = [key for keys in BY_TASK.values() for key in keys]
     named += [key for _, keys, _ in CONDITIONS for key in keys]
     for key in named:
         value_of(cfg, key)
-    for key, nothing in UNDONE.items():
-        assert value_of(cfg, key) == nothing[0]
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("MODEL.FREEZE_BACKBONE=true", "MODEL.FREEZE_BACKBONE True asks for frozen layers"),
-        ("MODEL.FREEZE_STAGES=3", "MODEL.FREEZE_STAGES 3 asks for frozen layers"),
-    ],
-)
-def test_a_wish_to_freeze_stops_a_training_and_no_test(load, override, words):
-    cfg = load(override)  # a test may use the file of such a training
-    with pytest.raises(ConfigError, match=words):
-        check_wishes(cfg)
-    check_wishes(load())
-    check_wishes(load("MODEL.FREEZE_STAGES=0", "MODEL.FREEZE_BACKBONE=false"))
 
 
 OTHERS = {

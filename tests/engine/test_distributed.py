@@ -46,6 +46,8 @@ def test_alone_every_collective_is_the_identity():
         ({"train_size": 12}, {"OPTIMIZER": "sgd"}),
         ({"train_size": 24}, {"ACCUMULATE": 2, "EMA": 0.9, "CLIP_NORM": 0.5}),
         ({"train_size": 18, "groups": [0] * 6 + [1] * 12}, {"OPTIMIZER": "sgd"}),
+        ({"train_size": 12}, {"FREEZE": ["conv"], "FREEZE_UNTIL": 2, "LR_MULT": {"out": 0.5}}),
+        ({"train_size": 12}, {"FREEZE": ["conv", "norm"], "EMA": 0.9, "EMA_RAMP": 5.0}),
     ],
 )
 def test_two_ranks_equal_one_process_with_the_whole_batch(tmp_path, task, config):

@@ -1,9 +1,16 @@
+import json
+from collections import Counter
+
 import pytest
 import torch
 from torch import nn
 from toys.toy_task import ToyNet, toy_config
 
-from lib.engine.optim import build_optimizer, describe_groups, parameter_groups
+from lib.config import load_config
+from lib.engine.optim import build_optimizer, describe_groups, parameter_groups, rate_factors
+from lib.models import build_model
+from lib.models.registry import RECIPES
+from lib.utils.errors import ConfigError
 
 
 def names(network, group):
@@ -50,7 +57,7 @@ def test_sgd_of_the_detector_recipe_spares_norm_layers():
 
 def test_names_in_a_sub_module_are_relative_to_it():
     network = nn.Sequential(nn.Conv2d(3, 2, 1), ToyNet())
-    groups = parameter_groups(network, decay=0.5, norm_decay=0.5)
+    groups = parameter_groups(network, decay=0.5, norm_decay=0.5, bias_decay=0.5, factors={})
     assert {g["weight_decay"]: names(network, g) for g in groups}[0.0] == {"1.table"}
 
 
@@ -70,3 +77,75 @@ def test_description_counts_tensors_and_values():
     text = describe_groups(build_optimizer(toy_config(OPTIMIZER="sgd", WD=0.01), ToyNet()))
     assert text.startswith("SGD at 0.01: ")
     assert "1 tensors (120 values) with decay 0" in text
+
+
+def test_description_names_rates_that_differ():
+    cfg = toy_config(LR_MULT={"out": 0.1, "table": 3})
+    text = describe_groups(build_optimizer(cfg, ToyNet()))
+    assert text.startswith("Adam at 0.01:\n")
+    assert "2 tensors (46 values) at 0.001 with decay 0" in text
+    assert "1 tensors (120 values) at 0.03 with decay 0" in text
+    assert len(text.splitlines()) == 4
+
+
+def test_factors_multiply_where_several_patterns_match():
+    factors = rate_factors(ToyNet(), {"conv": 0.1, "*.bias": 2, "norm": {"weight": "5e-1"}}, 1.0)
+    assert factors == pytest.approx(
+        {
+            "conv.weight": 0.1, "conv.bias": 0.2, "norm.weight": 0.5, "norm.bias": 2,
+            "out.weight": 1, "out.bias": 2, "table": 1,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [-0.1, "fast", True, None, [1], float("nan"), "inf"])
+def test_a_factor_must_be_a_number_of_at_least_nought(wrong):
+    with pytest.raises(ConfigError, match=r"TRAIN\.LR_MULT: the factor of 'conv' .* got"):
+        rate_factors(ToyNet(), {"conv": wrong}, 1.0)
+
+
+def test_a_factor_of_nothing_is_refused():
+    with pytest.raises(ConfigError, match=r"TRAIN\.LR_MULT: 'hed' matches no parameter"):
+        rate_factors(ToyNet(), {"hed": 2}, 1.0)
+
+
+def test_layer_decay_needs_numbered_layers():
+    with pytest.raises(ConfigError, match=r"LAYER_DECAY needs a backbone with numbered layers"):
+        rate_factors(ToyNet(), {}, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("reference", "experiment"),
+    [
+        ("vitpose_s_classic", "vitpose/vitpose_s_256x192"),
+        ("vitpose_b_simple", "vitpose/vitpose_b_simple_256x192"),
+        ("rtmpose_s", "rtmpose/rtmpose_s_256x192"),
+        ("rtmpose_m", "rtmpose/rtmpose_m_256x192"),
+    ],
+)
+def test_groups_of_newer_recipes_are_the_references(shared, reference, experiment):
+    """Rate and decay of every tensor, by its published name."""
+    wanted = json.loads((shared / "golden/mmpose/training.json").read_text())[reference]
+    cfg = load_config(f"experiments/coco/{experiment}.yaml")
+    with torch.device("meta"):
+        network = build_model(cfg)
+        optimizer = build_optimizer(cfg, network)
+    known = {id(p): name for name, p in network.named_parameters()}
+    values = {
+        known[id(p)]: (group["initial_lr"] / cfg.TRAIN.LR, group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    published = list(wanted["parameters"])
+    tensors = {name: torch.full((1, 2, 1), number) for number, name in enumerate(published)}
+    names = RECIPES[cfg.MODEL.NAME].key_map.from_official(tensors)
+    found = {published[int(tensor.max())]: values[name] for name, tensor in names.items()}
+    assert wanted["base_lr"] == cfg.TRAIN.LR
+    assert len(optimizer.param_groups) == len(wanted["groups"])
+    sizes = Counter((round(f, 6), d) for f, d in values.values())
+    assert sizes == {
+        (round(g["lr_factor"], 6), g["weight_decay"]): g["tensors"] for g in wanted["groups"]
+    }
+    assert found.keys() == wanted["parameters"].keys()
+    for name, value in wanted["parameters"].items():
+        assert found[name] == pytest.approx(value, abs=1e-8), name

@@ -1,3 +1,4 @@
+import json
 import math
 import random
 
@@ -6,6 +7,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, ReduceLROnPlateau
 from toys.toy_task import toy_config
 
+from lib.config import load_config
 from lib.engine.plan import build_plan
 from lib.engine.schedules import build_scheduler
 
@@ -140,3 +142,25 @@ def test_groups_keep_their_own_base_rate():
     optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))], "initial_lr": 0.5})
     build_scheduler(cfg, build_plan(cfg, 3)).apply(optimizer, 1)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.05])
+
+
+@pytest.mark.parametrize("recipe", ["vitpose", "rtmpose"])
+def test_schedules_of_newer_recipes_are_the_references(shared, recipe):
+    """The experiments' own keys, at 20 steps per epoch; rtmpose with the 420 epochs of COCO."""
+    wanted = json.loads((shared / "golden/mmpose/training.json").read_text())[f"schedule_{recipe}"]
+    name = {"vitpose": "vitpose/vitpose_s_256x192", "rtmpose": "rtmpose/rtmpose_m_256x192"}[recipe]
+    cfg = load_config(f"experiments/coco/{name}.yaml")
+    plan = build_plan(cfg, wanted["iterations_per_epoch"])
+    schedule, optimizer = build_scheduler(cfg, plan), sgd(1.0)
+    found = {step: schedule.apply(optimizer, int(step)) for step in wanted["factor"]}
+    assert found == pytest.approx(wanted["factor"], abs=1e-9)
+    assert plan.total == max(map(int, wanted["factor"])) + 1
+
+
+def test_flat_is_a_share_of_the_run_and_never_shorter_than_the_warm_up():
+    found = rates(1, LR=1.0, SCHEDULER="cosine", MAX_ITER=20, FLAT=0.5, LR_MIN=0.05)
+    assert found[:11] == pytest.approx([1.0] * 11)
+    assert found[15] == pytest.approx(0.05 + 0.95 * 0.5)
+    assert found[11] < 1.0
+    short = rates(1, LR=1.0, SCHEDULER="cosine", MAX_ITER=20, FLAT=0.1, WARMUP_ITERS=10)
+    assert short[10:] == pytest.approx(rates(1, LR=1.0, SCHEDULER="cosine", MAX_ITER=10))
