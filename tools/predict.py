@@ -1,8 +1,9 @@
-"""Find people on pictures and videos: ``python tools/predict.py SOURCE --model NAME``.
+"""Find people on pictures and videos: ``python tools/predict.py SOURCE [--model NAME]``.
 
 NAME is one of the zoo (``tools/zoo.py list``), a weight file with a model card, a run folder or
-``hub:ORG/NAME``; ``--cfg FILE TEST.MODEL_FILE w.pth`` takes any other weights. A top-down model
-named so that gets neither boxes nor a detector uses the zoo's own detector.
+``hub:ORG/NAME``; ``--cfg FILE TEST.MODEL_FILE w.pth`` takes any other weights. Without either, the
+zoo's own choice is used, if it has one. A top-down model that gets neither boxes nor a detector
+uses the zoo's detector; the zoo's own choice works without any, too: for one person per picture.
 
 SOURCE is an image, a folder, a quoted pattern, a video, a camera number, an address (rtsp://,
 http://), or - for a list of names on the standard input. Where frames of a camera or stream come
@@ -34,10 +35,10 @@ from lib.datasets.sources import read_source, source_skeleton
 from lib.structures.palettes import PALETTES
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
-from lib.utils.errors import ConfigError, DataError, UserError
+from lib.utils.errors import ConfigError, DataError, UserError, WeightsError
 from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
-from lib.video.boxes import DETECTORS, Boxes, FileBoxes, OwnDetector, WholeFrame
+from lib.video.boxes import DETECTORS, Boxes, FileBoxes, LookAgain, OwnDetector, WholeFrame
 from lib.video.painting import Painter, choose_joints, select_joints
 from lib.video.records import ListFile, prediction_file
 from lib.video.sinks import PictureFolder, VideoFile
@@ -163,10 +164,13 @@ def choose_model(
     Raises:
         ConfigError: they name none, or two.
     """
-    if bool(args.cfg) == bool(args.model):
+    name = args.model or ("" if args.cfg else load_index().pose)
+    if bool(args.cfg) == bool(name):
         raise ConfigError("Give either --model NAME or --cfg FILE.")
-    if args.model:
-        return find_model(args.model, overrides)
+    if name:
+        if not args.model:
+            logger.info("model: %s; --model names another, see tools/zoo.py list pose", name)
+        return find_model(name, overrides)
     cfg, _ = parse_config(build_parser(), argv)
     return cfg, find_weights(cfg, run_folders(cfg, args.cfg)[0])
 
@@ -246,17 +250,38 @@ def build_boxes(
         cfg: CfgNode = load_config(args.detector_cfg)
         weights = args.detector or find_weights(cfg, run_folders(cfg, args.detector_cfg)[0])
         return OwnDetector(PoseEstimator.from_config(cfg, weights), args.min_box_score)
-    if args.model and not args.detector:
+    if not args.cfg and not args.detector:
         args.detector = load_index().detector
         logger.info(
             "people are found by %s; --detector names another, none takes pictures as people",
             args.detector,
         )
+        if not args.model:
+            return detector_or_own_eyes(args, estimator)
     if not args.detector or args.detector == "none":
         logger.info("no boxes and no detector: one person per frame, who fills it")
         return WholeFrame()
     name = args.detector_name
     return open_detector(args.detector, estimator.device, args.min_box_score, name)
+
+
+def detector_or_own_eyes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes:
+    """Return the zoo's detector; where it cannot be had, the model looks for one person itself.
+
+    Only for a call that names nothing: it shall work without a network.
+    """
+    from lib.api import open_detector
+
+    try:
+        return open_detector(args.detector, estimator.device, args.min_box_score)
+    except WeightsError as error:
+        logger.warning("%s", error)
+        logger.warning(
+            "so the model looks for ONE person per picture by itself, without a detector; several "
+            "people want --boxes or --detector"
+        )
+        args.detector = "the model itself, one person"
+        return LookAgain(estimator)
 
 
 def build_sink(

@@ -1,9 +1,10 @@
-"""Published weights by name: ``python tools/zoo.py list|show|get|verify|push``.
+"""Published weights by name: ``python tools/zoo.py list|show|get|verify|pack|push``.
 
     list [WORD ...]      names with every word in them or in their facts: list pose coco, list trunk
     show NAME or FILE    what the index, or the model card in a file, says
     get NAME ...         fetch what is not there yet, and print where it lies
     verify [NAME ...]    compare fetched files with their published hashes; without names: all
+    pack FILE OUT        write a weight file of a run as one to give away, without your paths
     push FILE ORG/NAME   upload a weight file of a run to the Hugging Face hub
 
 Where files go and come from: EFEPOSE_HOME, EFEPOSE_ZOO_MIRROR, EFEPOSE_ZOO_INDEX, EFEPOSE_OFFLINE.
@@ -17,11 +18,13 @@ from pathlib import Path
 
 from lib.utils.cli import run_tool
 from lib.utils.errors import WeightsError
+from lib.utils.files import read_json
 from lib.utils.logging import setup_logging
-from lib.zoo.card import read_card
+from lib.zoo.card import SUFFIX, is_safetensors, read_card
 from lib.zoo.fetch import OFFLINE, cached, file_hash
 from lib.zoo.hub import card_lines, push
 from lib.zoo.index import Published, load_index
+from lib.zoo.pack import pack
 from lib.zoo.resolve import is_published, published, resolve_weights
 
 
@@ -36,6 +39,13 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("show").add_argument("name", metavar="NAME or FILE")
     commands.add_parser("get").add_argument("names", nargs="+", metavar="NAME")
     commands.add_parser("verify").add_argument("names", nargs="*", metavar="NAME")
+    packing = commands.add_parser("pack")
+    packing.add_argument("file", type=Path)
+    packing.add_argument("out", type=Path, metavar="OUT.safetensors")
+    packing.add_argument("--half", action="store_true", help="float16: half the size")
+    packing.add_argument("--licence", default="", help="of the weights: apache-2.0, cc-by-nc-4.0")
+    packing.add_argument("--note", default="", help="what it is for, and where it fails")
+    packing.add_argument("--scores", type=Path, metavar="metrics.json", help="of tools/test.py")
     sending = commands.add_parser("push")
     sending.add_argument("file", type=Path)
     sending.add_argument("repository", metavar="ORG/NAME")
@@ -58,6 +68,8 @@ def main(argv: list[str] | None = None) -> list[str]:
         lines = [str(resolve_weights(name)) for name in args.names]
     elif args.command == "verify":
         lines = verify(args.names)
+    elif args.command == "pack":
+        lines = pack_file(args)
     else:
         address = push(args.file, args.repository, licence=args.licence, private=args.private)
         lines = [f"{args.file} is {address} now"]
@@ -97,7 +109,7 @@ def show(name: str) -> list[str]:
             raise WeightsError(f"{path} has no model card.")
         return [str(path), *card_lines(card)]
     entry = published(name)
-    there = cached(entry.file, entry.sha256)
+    there = entry.here or cached(entry.file, entry.sha256)
     facts = {
         "address": entry.url,
         "file": there or "not fetched yet",
@@ -113,11 +125,33 @@ def show(name: str) -> list[str]:
     }
     lines = [f"{entry.name} ({entry.use})"]
     lines += [f"{key}: {value}" for key, value in facts.items() if value]
+    if entry.speaks_for_itself and there:
+        lines += card_lines(read_card(there))
     for result in entry.results:
         metrics = ", ".join(f"{key} {value:g}" for key, value in result["metrics"].items())
         boxes = f" (boxes: {result['boxes']})" if result.get("boxes") else ""
         lines.append(f"published on {result['dataset']}{boxes}: {metrics}")
     return lines
+
+
+def pack_file(args: argparse.Namespace) -> list[str]:
+    """Write a file to give away; return what it says about itself.
+
+    Raises:
+        WeightsError: it is there already, its name has another ending, or it cannot be made.
+    """
+    if not is_safetensors(args.out) or (args.out.exists() and args.out != args.file):
+        raise WeightsError(f"{args.out} must be a new file that ends in {SUFFIX}.")
+    facts: dict[str, object] = {"licence": args.licence, "note": args.note}
+    if args.scores:
+        report = read_json(args.scores, "score", "give a metrics.json of tools/test.py")
+        facts["scores"] = {key: report[key] for key in ("metrics", "dataset", "boxes")}
+    content = pack(args.file, facts, half=args.half)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_bytes(content)
+    digest = file_hash(args.out)
+    size = f"{len(content) / 2**20:.2f} MB, sha256 {digest}"
+    return [f"{args.out}: {size}", *card_lines(read_card(args.out))]
 
 
 def verify(names: list[str]) -> list[str]:

@@ -33,11 +33,11 @@ def find_model(source: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNo
     """
     if Path(source).is_dir():
         return _of_folder(Path(source), overrides)
-    if is_published(str(source)):
-        entry = published(str(source))
+    entry = published(str(source)) if is_published(str(source)) else None
+    if entry is not None and not entry.speaks_for_itself:
         cfg = published_config(entry, overrides)  # before anything is fetched
         return cfg, of_zoo(entry)
-    path = resolve_weights(source)
+    path = resolve_weights(source) if entry is None else of_zoo(entry)
     config = read_card(path).get("config")
     if config:
         return load_config_text(config, f"the card of {path}", overrides), path

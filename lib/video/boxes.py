@@ -48,7 +48,9 @@ class Boxes(Protocol):
 class PoseEstimator(Protocol):
     """What finds whole people: ``lib.api.PoseEstimator``."""
 
-    def predict_batch(self, images: Sequence[np.ndarray]) -> list[list[PoseResult]]:
+    def predict_batch(
+        self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray | None] | None = None
+    ) -> list[list[PoseResult]]:
         """Return the people of each image."""
         ...
 
@@ -62,6 +64,43 @@ class WholeFrame:
             np.array([[0, 0, frame.image.shape[1], frame.image.shape[0], 1]], np.float32)
             for frame in frames
         ]
+
+
+class LookAgain:
+    """One person per frame, whom a top-down model finds without a detector.
+
+    It looks at the whole frame, then again and again where it saw joints. Enough for a picture of
+    one person.
+    """
+
+    LOOKS = 2  # after the first; what later ones change is small
+    LEAST = 0.2  # score of a joint
+    MARGIN = 0.1  # of the longer side of the joints' extent
+
+    def __init__(self, estimator: PoseEstimator) -> None:
+        self._estimator = estimator
+
+    def find(self, frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Return one box per frame, with score 1."""
+        found = WholeFrame().find(frames)
+        images = [frame.image for frame in frames]
+        for _ in range(self.LOOKS):
+            people = self._estimator.predict_batch(images, [table[:, :4] for table in found])
+            found = [
+                self._around(one[0], table, image.shape[:2])
+                for one, table, image in zip(people, found, images, strict=True)
+            ]
+        return found
+
+    def _around(self, person: PoseResult, before: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Return the box (1, 5) of the joints seen; the one before if they are too few."""
+        joints = person.keypoints[person.keypoint_scores > self.LEAST]
+        if len(joints) < 3:
+            return before
+        least, most = joints.min(0), joints.max(0)
+        margin = self.MARGIN * (most - least).max() + 1
+        most = np.minimum(most + margin, size[::-1])
+        return np.array([[*np.maximum(least - margin, 0), *most, 1]], np.float32)
 
 
 class FileBoxes:

@@ -123,8 +123,13 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def local_file(url: str) -> Path:
+    """Return the path of a ``file:`` address."""
+    return Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
+
+
 def _local(url: str, sha256: str) -> Path:
-    path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
+    path = local_file(url)
     if not path.is_file():
         raise WeightsError(f"No weight file {path}{fault_in(path)}.")
     if sha256 and not has_hash(path, sha256):

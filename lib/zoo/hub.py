@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.utils.errors import ConfigError, WeightsError
-from lib.zoo.card import is_safetensors, read_card, read_safetensors, safetensors_bytes
+from lib.zoo.card import read_card
 from lib.zoo.fetch import is_offline
+from lib.zoo.pack import pack
 
 HUB_FILE = "model.safetensors"  # what a repository is expected to hold
 PAGE = """---
@@ -66,16 +67,15 @@ def push(path: Path, repository: str, *, licence: str = "", private: bool = Fals
         ConfigError: the client is not installed.
         WeightsError: the file has no card, or the hub refuses.
     """
-    card = read_card(path)
-    if not card.get("config"):
-        raise WeightsError(f"{path} has no model card, so nobody could use it; push files of runs.")
-    card |= {"licence": licence} if licence else {}
+    facts = {"licence": licence}
+    content = pack(path, facts)
+    page = _page({**read_card(path), **facts}, repository)
     client = _client().HfApi()
     try:
         client.create_repo(repository, private=private, exist_ok=True)
-        files = {HUB_FILE: _content(path, card), "README.md": _page(card, repository).encode()}
-        for name, content in files.items():
-            client.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=repository)
+        files = {HUB_FILE: content, "README.md": page.encode()}
+        for name, data in files.items():
+            client.upload_file(path_or_fileobj=data, path_in_repo=name, repo_id=repository)
     except Exception as error:  # as above
         raise WeightsError(
             f"{repository} on the hub cannot be written: {_reason(error)}."
@@ -100,6 +100,7 @@ def card_lines(card: dict[str, Any]) -> list[str]:
             f"{one['file']} (sha256 {one['sha256'][:12]})" for one in card.get("data") or ()
         ),
         "licence": card.get("licence"),
+        "note": card.get("note"),
         "version": card.get("version"),
     }
     return [f"{name}: {value}" for name, value in facts.items() if value]
@@ -117,16 +118,6 @@ def _page(card: dict[str, Any], repository: str) -> str:
     return PAGE.format(
         licence=licence, name=repository.rpartition("/")[2], text=text, repository=repository
     )
-
-
-def _content(path: Path, card: dict[str, Any]) -> bytes:
-    if is_safetensors(path):
-        state, _ = read_safetensors(path)
-    else:
-        import torch
-
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    return safetensors_bytes(state, card)
 
 
 def _client() -> Any:

@@ -5,7 +5,8 @@ A file of the user's (``EFEPOSE_ZOO_INDEX``, several joined as in PATH) has the 
     {"weights": {"our_model": {"url": "our_model.safetensors", "experiment": "our_model.yaml"}}}
 
 Only ``url`` is needed; addresses and experiments without a scheme are paths from the file's folder.
-Its names come before ours, and it may name another ``detector``.
+Its names come before ours, and it may name another ``detector``, and another ``pose`` model: what
+``tools/predict.py`` takes where it is told none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from lib.utils.errors import ConfigError, WeightsError, did_you_mean
 from lib.utils.files import read_json
+from lib.zoo.fetch import local_file
 
 OWN_INDEX = "EFEPOSE_ZOO_INDEX"
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -75,12 +77,23 @@ class Published:
         return f"{self.name}.{ending}" if stem in GENERIC else last
 
     @property
+    def here(self) -> Path | None:
+        """The file itself where its address is one of this machine and it is there."""
+        path = local_file(self.url) if self.url.startswith("file:") else None
+        return path if path is not None and path.is_file() else None
+
+    @property
     def yaml(self) -> Path | None:
         """The YAML file of the experiment; None where no network of ours takes the file."""
         if not self.experiment:
             return None
         path = Path(self.experiment)
         return path if path.is_absolute() else EXPERIMENTS / f"{self.experiment}.yaml"
+
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Whether the file's own card says which network it fills: files of ours need no YAML."""
+        return self.use == "pose" and not self.experiment and not self.layout
 
     def headline(self) -> str:
         """Return the first published score in words, with its data set and boxes."""
@@ -102,6 +115,7 @@ class Index:
         experiments: experiments -> names of their own published weights.
         without: beginnings of experiments' paths -> why there are no such weights.
         detector: name of the person detector to use where none is asked for.
+        pose: name of the pose model to use where none is asked for.
     """
 
     weights: Mapping[str, Published] = field(default_factory=dict)
@@ -109,6 +123,7 @@ class Index:
     experiments: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
     detector: str = ""
+    pose: str = ""
 
     def get(self, name: str) -> Published | None:
         """Return what ``name`` or an alias stands for, None if nothing."""
@@ -170,6 +185,7 @@ def _load(own: str) -> Index:
             {**index.experiments, **extra.experiments},
             {**index.without, **extra.without},
             extra.detector or index.detector,
+            extra.pose or index.pose,
         )
     return index
 
@@ -184,7 +200,8 @@ def _read(path: Path) -> Index:
     tables = [content.get(key, {}) for key in ("aliases", "experiments", "without")]
     if not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{path}: aliases, experiments and without must be tables.")
-    return Index(weights, tables[0], tables[1], tables[2], str(content.get("detector", "")))
+    chosen = [str(content.get(key, "")) for key in ("detector", "pose")]
+    return Index(weights, tables[0], tables[1], tables[2], chosen[0], chosen[1])
 
 
 def _published(name: str, value: Any, path: Path) -> Published:
@@ -202,7 +219,7 @@ def _published(name: str, value: Any, path: Path) -> Published:
         raise ConfigError(f"{path}: 'sha256' of '{name}' must be 8 to 64 hexadecimal digits.")
     entry = dict(value)
     if "://" not in entry["url"]:
-        entry["url"] = (path.parent / entry["url"]).as_uri()
+        entry["url"] = (path.parent / entry["url"]).resolve().as_uri()
     if (path.parent / entry.get("experiment", "")).is_file():
         entry["experiment"] = str(path.parent / entry["experiment"])
     size = entry.get("input")

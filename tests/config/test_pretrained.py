@@ -61,6 +61,18 @@ def test_a_file_with_a_card_needs_nothing_else(card, tmp_path, tiny_config):
     assert find_model(tmp_path / "alone")[1].name == "model.safetensors"
 
 
+def test_a_name_without_an_experiment_means_a_file_that_speaks_for_itself(
+    own_index, card, tmp_path, tiny_config
+):
+    file = tmp_path / "ours.safetensors"
+    file.write_bytes(safetensors_bytes({"a": torch.ones(2)}, card))
+    own_index({"pose": "ours", "weights": {"ours": {"url": str(file)}}})
+    assert load_index().pose == "ours"
+    cfg, found = find_model(load_index().pose)
+    assert found == file
+    assert cfg == load_config(tiny_config, ["DATASET.SKELETON=coco"])
+
+
 def test_a_run_folder(tiny_config, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

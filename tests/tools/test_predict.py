@@ -277,7 +277,30 @@ def test_a_name_without_network_is_one_sentence(shop, synthpose, tmp_path):
         predict.main([*words, "--model", "tiny"])
 
 
-@pytest.mark.parametrize("words", [[], ["--model", "tiny", "--cfg", "x.yaml"]])
-def test_a_model_is_named_once(synthpose, tmp_path, words):
+def test_a_model_is_named_once(synthpose, tmp_path):
+    words = ["--out", str(tmp_path), "--model", "tiny", "--cfg", "x.yaml"]
     with pytest.raises(ConfigError, match="either --model NAME or --cfg FILE"):
-        predict.main([str(synthpose / "coco/images/val2017"), "--out", str(tmp_path), *words])
+        predict.main([str(synthpose / "coco/images/val2017"), *words])
+
+
+def test_without_any_name_the_model_of_the_index_works_offline(
+    shop, own_index, synthpose, tmp_path, caplog
+):
+    model = {"url": str(tmp_path / "pose.pth"), "experiment": str(tmp_path / "tiny.yaml")}
+    own_index({"weights": {"small": model}, "pose": "small"})
+    images = synthpose / "coco/images/val2017"
+    words = [str(images), "--out", str(tmp_path / "out"), "--offline", "--min-score", "-9"]
+    with caplog.at_level(logging.INFO):
+        found = json.loads(predict.main([*words, "--limit", "2"]).read_text())
+    assert "model: small" in caplog.text
+    assert "ONE person per picture" in caplog.text  # no detector can be had
+    assert found["model"]["boxes"] == "the model itself, one person"
+    assert [len(frame["people"]) for frame in found["frames"]] == [1, 1]
+    assert not shop.asked
+
+
+def test_a_named_model_without_a_detector_does_not_guess(shop, synthpose, tmp_path):
+    words = [str(synthpose / "coco/images/val2017"), "--out", str(tmp_path), "--model", "tiny"]
+    del shop.files["find.pth"]
+    with pytest.raises(WeightsError, match=r"find\.pth"):
+        predict.main(words)

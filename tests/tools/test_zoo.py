@@ -1,6 +1,7 @@
 """The zoo from the command line: looked at, fetched, verified, and fed."""
 
 import hashlib
+import json
 
 import pytest
 import torch
@@ -95,10 +96,42 @@ def test_a_run_is_pushed_with_its_card(file, monkeypatch, tmp_path):
     zoo.main(["push", str(file), "org/name", "--licence", "cc-by-4.0", "--private"])
     assert sent["repository"] == ("org/name", {"private": True, "exist_ok": True})
     (tmp_path / "back.safetensors").write_bytes(sent["model.safetensors"])
-    assert read_card(tmp_path / "back.safetensors") == {**read_card(file), "licence": "cc-by-4.0"}
+    back = read_card(tmp_path / "back.safetensors")
+    assert str(tmp_path) in read_card(file)["config"]
+    assert str(tmp_path) not in back.pop("config")  # nobody else's business
+    assert {**back, "config": 0} == {**read_card(file), "licence": "cc-by-4.0", "config": 0}
     page = sent["README.md"].decode()
     assert page.startswith("---\nlicense: cc-by-4.0\n")
     assert 'from_pretrained("hub:org/name")' in page
+
+
+def test_a_run_is_packed_to_give_away(file, tmp_path):
+    out = tmp_path / "given.safetensors"
+    report = {
+        "metrics": {"AP": 0.125},
+        "dataset": "coco val2017",
+        "boxes": "annotated",
+        "people": 3,
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(report))
+    words = ["--half", "--licence", "mit", "--note", "for tests only", "--scores"]
+    lines = zoo.main(["pack", str(file), str(out), *words, str(tmp_path / "metrics.json")])
+    assert f"sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}" in lines[0]
+    assert "note: for tests only" in lines
+    assert "scores: AP 0.125 (boxes: annotated)" in lines
+    card = read_card(out)
+    assert card["scores"] == {key: report[key] for key in ("metrics", "dataset", "boxes")}
+    with pytest.raises(UserError, match=r"must be a new file that ends in \.safetensors"):
+        zoo.main(["pack", str(file), str(out)])  # never overwrites another
+    zoo.main(["pack", str(out), str(out), "--licence", "apache-2.0"])  # but mends its own card
+    assert read_card(out)["licence"] == "apache-2.0"
+
+
+def test_a_file_in_the_index_that_is_here_is_shown_with_its_card(file, own_index):
+    own_index({"weights": {"ours": {"url": str(file)}}})
+    lines = zoo.main(["show", "ours"])
+    assert f"file: {file}" in lines
+    assert "scores: AP 0.5 (boxes: annotated)" in lines
 
 
 def test_what_cannot_be_pushed(tmp_path, monkeypatch, file):

@@ -1,6 +1,7 @@
 """Boxes by name, by number, and from detectors."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torchvision.models import detection
 
 from lib.utils.errors import DataError, WeightsError
-from lib.video.boxes import FileBoxes, TorchvisionDetector, WholeFrame
+from lib.video.boxes import FileBoxes, LookAgain, TorchvisionDetector, WholeFrame
 from lib.video.sources import Frame
 
 FRAMES = [
@@ -75,3 +76,33 @@ def test_torchvision(tmp_path):
         TorchvisionDetector(tmp_path / "w.pth", "fcos_resnet50_fpn", cpu, 0.0)
     with pytest.raises(WeightsError, match="No weight file"):
         TorchvisionDetector(tmp_path / "none.pth", name, cpu, 0.0)
+
+
+class Seer:
+    """Sees the joints of a person at (300, 200)-(360, 320), the better the closer it looks."""
+
+    def __init__(self, seen=3):
+        self.asked = []
+        self.seen = seen
+
+    def predict_batch(self, images, boxes=None):
+        self.asked.append([table.copy() for table in boxes])
+        keypoints = np.array([[300, 200], [360, 320], [330, 260], [5, 5]], np.float32)
+        scores = np.array([0.9] * self.seen + [0.05] * (4 - self.seen), np.float32)
+        return [[SimpleNamespace(keypoints=keypoints, keypoint_scores=scores)] for _ in images]
+
+
+def test_a_model_looks_again_where_it_saw_joints():
+    frame = Frame(np.zeros((321, 500, 3), np.uint8), "a", 1)
+    seer = Seer()
+    (box,) = LookAgain(seer).find([frame])
+    assert seer.asked[0][0].tolist() == [[0, 0, 500, 321]]
+    margin = 0.1 * 120 + 1
+    wanted = [300 - margin, 200 - margin, 360 + margin, 321, 1]  # cut at the lower border
+    assert box.tolist() == [pytest.approx(wanted)]
+    assert seer.asked[1][0].tolist() == [pytest.approx(wanted[:4])]
+
+
+def test_a_model_that_sees_too_little_keeps_the_frame():
+    frame = Frame(np.zeros((321, 500, 3), np.uint8), "a", 1)
+    assert LookAgain(Seer(seen=2)).find([frame])[0].tolist() == [[0, 0, 500, 321, 1]]
