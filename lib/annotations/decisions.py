@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,18 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 SHOWN = 3  # examples in a line
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Log no decisions meanwhile, where the caller shows them itself."""
+    parent = logging.getLogger("lib.annotations")
+    level = parent.level
+    parent.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        parent.setLevel(level)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class ReadOptions:
         num_joints: how many joints without names there are; 0 counts those of the annotations.
         advice: what to do if the file is not there.
         images_key: configuration key that leads to the pictures.
+        name: of a content that comes without its file, for messages.
     """
 
     category: str = ""
@@ -50,6 +51,7 @@ class ReadOptions:
     num_joints: int = 0
     advice: str = ADVICE
     images_key: str = ""
+    name: str = "the ground truth"
 
 
 _in_use: WeakValueDictionary[Any, Annotations] = WeakValueDictionary()
@@ -73,7 +75,7 @@ def read_annotations(
         DataError: the file is missing, not JSON, lacks keys, or says what has no meaning.
     """
     if isinstance(source, dict):
-        return _read(source, "the ground truth", image_folder, skeleton, options)
+        return _read(source, options.name, image_folder, skeleton, options)
     key = _file_key(source, image_folder, skeleton, options)
     found = _in_use.get(key)
     if found is None:

@@ -44,6 +44,8 @@ def file_skeleton(
     sigmas = _sigmas(category, decisions)
     if sigmas is not None:
         entry["sigmas"] = sigmas
+    if category.entry.get("flip_pairs"):
+        entry["flip_pairs"] = category.entry["flip_pairs"]
     return skeleton_from_category(entry, decisions.path)
 
 

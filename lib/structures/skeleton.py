@@ -154,7 +154,8 @@ def shipped_skeleton(joints: tuple[str, ...]) -> Skeleton | None:
 def skeleton_from_category(category: dict[str, Any], source: str) -> Skeleton:
     """Build the skeleton of a COCO ``categories`` entry; a shipped one if its joints are the same.
 
-    ``category["skeleton"]`` counts joints from 1, as COCO does.
+    ``category["skeleton"]`` counts joints from 1, as COCO does. ``sigmas`` and ``flip_pairs`` are
+    those of a skeleton YAML; COCO's own files have neither.
     """
     joints = tuple(str(name) for name in category.get("keypoints", ()))
     known = shipped_skeleton(joints)
@@ -162,8 +163,7 @@ def skeleton_from_category(category: dict[str, Any], source: str) -> Skeleton:
         return known
     limbs = [[int(a) - 1, int(b) - 1] for a, b in category.get("skeleton", ())]
     entry = {"name": category.get("name", "custom"), "joints": joints, "limbs": limbs}
-    if "sigmas" in category:
-        entry["sigmas"] = category["sigmas"]
+    entry |= {key: category[key] for key in ("sigmas", "flip_pairs") if key in category}
     return skeleton_from_dict(entry, source)
 
 

@@ -1,14 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from labelled import EXIF
 
 from lib.utils.errors import DataError
 from lib.utils.image_size import image_size
-
-EXIF = (  # orientation 6: to be turned by a quarter
-    b"\xff\xe1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00"
-    b"\x06\x00\x00\x00\x00\x00\x00\x00"
-)
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "bmp", "webp", "tif"])

@@ -1,0 +1,25 @@
+"""Labelled pictures in the forms of other tools, read and written; each form a file.
+
+``labels``       what every reader returns, and its check by the one reading of annotations
+``detection``    which form a file or folder is in
+``coco``         COCO's JSON, that of COCO-WholeBody and Halpe, folders of several splits
+``yolo``         YOLO-pose folders (``data.yaml``, pictures and text files), by ``yolo_yaml`` and
+                 ``yolo_writer``
+``pictures``     where the pictures of a file are
+
+A new form is a file with ``read(path, options) -> RawLabels`` (and perhaps
+``write(labels, out, options)``), and a line in ``READERS`` (``WRITERS``).
+"""
+
+from lib.datasets.formats.labels import LabelSet, RawLabels, ReadSettings
+from lib.datasets.formats.registry import READERS, WRITERS, read_labels, write_labels
+
+__all__ = [
+    "READERS",
+    "WRITERS",
+    "LabelSet",
+    "RawLabels",
+    "ReadSettings",
+    "read_labels",
+    "write_labels",
+]

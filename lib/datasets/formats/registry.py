@@ -1,0 +1,69 @@
+"""Forms by name: readers, writers, and the way from a path to a checked data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from lib.datasets.formats.detection import detect
+from lib.datasets.formats.labels import LabelSet, ReadSettings, check_labels
+from lib.utils.errors import ConfigError, DataError, did_you_mean
+from lib.utils.files import fault_in
+
+# Modules of this package; each imports what only its form needs.
+READERS = {
+    "coco": "coco",
+    "yolo": "yolo",
+}
+WRITERS = {"coco": "coco", "yolo": "yolo_writer"}
+
+
+@dataclass(frozen=True)
+class WriteSettings:
+    """How a data set is written.
+
+    Attributes:
+        pictures: ``copy``, ``link`` or ``none``; of use where a form keeps them in its folder.
+    """
+
+    pictures: str = "copy"
+
+
+def read_labels(path: str | Path, kind: str = "", settings: ReadSettings | None = None) -> LabelSet:
+    """Read labelled pictures of any known form.
+
+    Args:
+        path: file or folder.
+        kind: its form, one of ``READERS``; empty looks at it.
+        settings: what the user says about it.
+
+    Raises:
+        DataError: it is not there, of no known form, or says what has no meaning.
+        ConfigError: there is no such form.
+    """
+    settings = settings or ReadSettings()
+    place = Path(path)
+    if not place.exists():
+        raise DataError(f"There is no {place}{fault_in(place)}; check the path.")
+    if kind and kind not in READERS:
+        raise ConfigError(f"No form '{kind}' can be read.{did_you_mean(kind, READERS)}")
+    chosen = kind or detect(place)
+    if chosen not in READERS:
+        raise DataError(f"{path} seems to be of {chosen}, which cannot be read.")
+    raw = import_module(f"lib.datasets.formats.{READERS[chosen]}").read(place, settings)
+    return check_labels(raw, settings)
+
+
+def write_labels(
+    labels: LabelSet, kind: str, out: str | Path, settings: WriteSettings | None = None
+) -> list[Path]:
+    """Write a data set in another form; return the files that say what it is.
+
+    Raises:
+        ConfigError: there is no such form.
+    """
+    if kind not in WRITERS:
+        raise ConfigError(f"No form '{kind}' can be written.{did_you_mean(kind, WRITERS)}")
+    module = import_module(f"lib.datasets.formats.{WRITERS[kind]}")
+    return module.write(labels, Path(out), settings or WriteSettings())

@@ -1,0 +1,96 @@
+"""Convert labelled pictures: ``python tools/data/convert.py IN --to coco --out OUT``.
+
+IN is a file or folder of YOLO-pose, COCO, COCO-WholeBody or Halpe. What it is, and what had to be
+decided while reading it, is printed. Ids, boxes, joints and their visibility stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.utils.cli import run_tool
+from lib.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lib.datasets.formats import LabelSet
+
+FORMS = ("coco", "yolo")
+READ = FORMS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command line's values."""
+    parser = argparse.ArgumentParser(description="Convert labelled pictures between tools.")
+    add = parser.add_argument
+    add("source", metavar="IN", help="file or folder; its form is found, see --from")
+    add("--to", required=True, choices=FORMS, help="form to write")
+    add(
+        "--out", required=True, metavar="PATH", help="file or folder to write; must be new or empty"
+    )
+    add("--from", dest="kind", default="", choices=READ, help="form of IN, where it is not found")
+    add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")
+    add("--skeleton", default="", metavar="S", help="joints, where IN does not name them")
+    add("--category", default="", metavar="C", help="what is a person, see DATASET.CATEGORY")
+    add(
+        "--pictures",
+        choices=("copy", "link", "none"),
+        default="copy",
+        help="what a folder of YOLO gets (copy)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> list[Path]:
+    """Convert, and say what was read and written.
+
+    Raises:
+        DataError: IN is damaged or of no known form.
+        ConfigError: there is something in --out already.
+    """
+    args = parse_args(argv)
+    from lib.annotations.decisions import unlogged
+    from lib.datasets.formats import ReadSettings, read_labels, write_labels
+    from lib.datasets.formats.registry import WriteSettings
+    from lib.structures.skeleton import load_skeleton
+
+    _check_out(Path(args.out))
+    settings = ReadSettings(
+        images=args.images,
+        skeleton=load_skeleton(args.skeleton) if args.skeleton else None,
+        category=args.category,
+    )
+    with unlogged():  # what was decided is shown below
+        labels = read_labels(args.source, args.kind, settings)
+    print(describe(labels))
+    files = write_labels(labels, args.to, args.out, WriteSettings(args.pictures))
+    print("\n".join(f"wrote {file}" for file in files))
+    return files
+
+
+def describe(labels: LabelSet) -> str:
+    """Return what was read, in words."""
+    crowds = sum(person["iscrowd"] for person in labels.people)
+    jointed = sum(person["num_keypoints"] > 0 for person in labels.people)
+    marks = Counter(mark for person in labels.people for mark in person["keypoints"][2::3])
+    splits = Counter(image.get("split") or "no split" for image in labels.images)
+    lines = [
+        f"{labels.path} ({labels.kind}): {len(labels.images)} pictures in {labels.folder} "
+        f"({', '.join(f'{count} {name}' for name, count in splits.items())})",
+        f"  {len(labels.people)} annotations ({', '.join(e['name'] for e in labels.categories)}), "
+        f"{jointed} with joints, {crowds} crowds",
+        f"  {labels.skeleton.num_joints} joints: {', '.join(labels.skeleton.joints)}",
+        f"  joints visible {marks[2.0]}, occluded {marks[1.0]}, not labelled {marks[0.0]}",
+    ]
+    return "\n".join([*lines, *(f"  note: {note}" for note in labels.notes)])
+
+
+def _check_out(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ConfigError(f"--out {out} is there already: name a new file or an empty folder.")
+
+
+if __name__ == "__main__":
+    run_tool(main)
