@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> FitResult | None:
 
     with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
         setup_logging(folder, rank=world.rank)
-        result = fit(cfg, build_task(cfg), folder, log_folder, initialise=pretrained(cfg))
+        task = build_task(cfg)
+        result = fit(cfg, task, folder, log_folder, initialise=pretrained(cfg, task))
     if world.is_main and not result.finished:
         again = requeue_after(result.signal) and requeue()
         logger.info("stopped%s", "" if again else "; go on with the same command and --resume")

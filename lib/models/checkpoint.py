@@ -12,9 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lib.models.joints import transfer_joints
 from lib.models.layers.position import resize_bias
 from lib.models.registry import RECIPES, KeyMap, StateDict
-from lib.models.weights_file import read_checkpoint, strip_wrappers, unwrap
+from lib.models.weights_file import Payload, read_checkpoint, strip_wrappers, unwrap
 from lib.utils.errors import WeightsError
 from lib.zoo import resolve_weights
 
@@ -101,7 +102,7 @@ def load_weights(
             number of joints, or lacks or adds tensors.
     """
     where = "the weights" if isinstance(path_or_dict, dict) else str(path_or_dict)
-    state = _read(path_or_dict)
+    state, _ = _read(path_or_dict)
     translated = _translate(model, state)
     report = _fill(model, translated, ())
     problem = _problem(report, model, translated, state)
@@ -115,7 +116,10 @@ def load_weights(
 
 
 def load_pretrained(
-    model: nn.Module, path_or_dict: str | Path | dict[str, Any], layers: Sequence[str] = ("*",)
+    model: nn.Module,
+    path_or_dict: str | Path | dict[str, Any],
+    layers: Sequence[str] = ("*",),
+    joints: Sequence[str] = (),
 ) -> LoadReport:
     """Start training from weights of a relative (``MODEL.PRETRAINED``): take what fits, by layer.
 
@@ -124,6 +128,8 @@ def load_pretrained(
         path_or_dict: what ``resolve_weights`` takes, or a state dict.
         layers: first components of the names to take (``conv1``, ``stage2``, or our
             ``backbone``); ``*``, or none, takes all.
+        joints: names of the network's joints. If the file has others, what predicts joints of the
+            same names is kept, and the rest of the head starts as the network was built.
 
     Returns:
         The account of every tensor; it has been logged.
@@ -136,8 +142,11 @@ def load_pretrained(
         path_or_dict = resolve_weights(path_or_dict, FROM_SCRATCH)
     where = "the weights" if isinstance(path_or_dict, dict) else str(path_or_dict)
     chosen = () if "*" in layers else tuple(layers)
-    state = _read(path_or_dict)
-    report = _fill(model, _translate(model, state), chosen)
+    state, content = _read(path_or_dict)
+    translated = _translate(model, state)
+    transfer = transfer_joints(model, translated, joints, content) if joints else None
+    moved = transfer.tensors if transfer else {}
+    report = _fill(model, {**translated, **moved}, chosen)
     if not CLASSIFIERS.isdisjoint(state):
         report.set_aside(OF_CLASSIFIERS)
     if not report.loaded:
@@ -149,6 +158,8 @@ def load_pretrained(
             f"should: {report}."
         )
     logger.info("%s: %s", where, report.line(NAMED_AT_START))
+    if transfer and not (moved and set(moved) <= set(report.skipped)):
+        logger.warning("%s: %s", where, transfer)
     if report.mismatched:
         logger.warning("%s: other shapes, not loaded: %s", where, ", ".join(report.mismatched))
     return report
@@ -177,10 +188,10 @@ def some(names: Sequence[str], limit: int = 4) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def _read(path_or_dict: str | Path | dict[str, Any]) -> StateDict:
+def _read(path_or_dict: str | Path | dict[str, Any]) -> tuple[StateDict, Payload]:
     if isinstance(path_or_dict, dict):
-        return unwrap(path_or_dict)[0]
-    return read_checkpoint(path_or_dict)[0]
+        return unwrap(path_or_dict)
+    return read_checkpoint(path_or_dict)
 
 
 def _key_map(model: nn.Module) -> KeyMap:

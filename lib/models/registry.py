@@ -12,6 +12,8 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
   to what the network answers, and declares what that is: ``gives`` is a name that codecs read
   (``lib.codecs.base.Codec.reads``): ``heatmaps``, a tensor (B, K, h, w) (or a list of them), with
   ``out_stride``; ``simcc``, a list of logits (B, K, Wx) and (B, K, Wy), with ``bins`` (Wx, Wy).
+* Whatever part predicts joints says by ``joint_channels`` which entries of its tensors belong to
+  which (``lib.models.joints``), so that weights of other joints can be taken over.
 * A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless
   the YAML names another; whole-image models, whose images differ in size, give it None. A head
   gets what the codec says likewise (``Codec.head_arguments``), for instance ``bins``.

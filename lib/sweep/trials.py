@@ -59,7 +59,8 @@ def train(file: str | Path, overrides: Sequence[str]) -> Trained:
         logger.info("%s is there already", weights)
         return Trained(folder, weights)
     setup_logging(folder, rank=current_world().rank)
-    result = fit(cfg, build_task(cfg), folder, log_folder, initialise=pretrained(cfg))
+    task = build_task(cfg)
+    result = fit(cfg, task, folder, log_folder, initialise=pretrained(cfg, task))
     return Trained(folder, weights, result.finished, result.signal)
 
 

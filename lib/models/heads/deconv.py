@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lib.models.joints import Channels, channels_of
 from lib.models.layers.blocks import conv_bn
 from lib.models.registry import HEADS
 
@@ -69,6 +70,10 @@ class DeconvHead(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of (B, C, H, W), of which the last is read, to heatmaps (B, K, h, w)."""
         return self.final_layer(self.deconv_layers(maps[-1]))
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of the last convolution belong to which joint."""
+        return channels_of(self.final_layer, "final_layer", joints)
 
 
 def _check(filters: Sequence[int], kernels: Sequence[int], stride: int) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.joints import Channels, channels_of
 from lib.models.registry import HEADS
 
 
@@ -43,6 +44,14 @@ class _LevelHead(nn.Module):
             norm = nn.BatchNorm2d(num_joints, eps=1e-3, momentum=0.01)
             nn.init.constant_(norm.weight, scale)
             self.layers.append(nn.Sequential(nn.Conv2d(width, num_joints, 1, bias=False), norm))
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of every level, and of its batch-norm, belong to which joint."""
+        found: Channels = {}
+        for i, (conv, norm) in enumerate(map(nn.Module.children, self.layers)):
+            found |= channels_of(conv, f"layers.{i}.0", joints)
+            found |= channels_of(norm, f"layers.{i}.1", joints)
+        return found
 
     def init_weights(self) -> None:
         """Keep PyTorch's default: batch-norm follows at once, so the scale does not matter."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lib.models.joints import Channels, channels_of
 from lib.models.registry import HEADS
 
 
@@ -49,3 +50,7 @@ class HeatmapHead(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of (B, C, H, W) to heatmaps (B, K, h, w)."""
         return self.final_layer(maps[self.level])
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of the last convolution belong to which joint."""
+        return channels_of(self.final_layer, "final_layer", joints)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.models.heads.deconv import PADDING, doubling
+from lib.models.joints import Channels, channels_of
 from lib.models.layers.blocks import BasicBlock
 from lib.models.registry import HEADS
 
@@ -63,6 +64,8 @@ class HigherHead(nn.Module):
         tags = num_joints if tag_per_joint else 1
         outputs = [num_joints + tags * bool(tagged) for tagged in tag_stages]
         widths = [in_channels[0], *channels]
+        self.tag_stages = tuple(bool(tagged) for tagged in tag_stages)
+        self.tag_per_joint = tag_per_joint
         self.cat = tuple(bool(joined) for joined in cat)
         self.final_layers = nn.ModuleList(
             nn.Conv2d(width, count, final_kernel, padding=final_kernel // 2)
@@ -90,6 +93,26 @@ class HigherHead(nn.Module):
             x = enlarge(torch.cat([x, predictions[-1]], dim=1) if joined else x)
             predictions.append(predict(x))
         return predictions
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which maps and tags of every stage, and their readers, belong to which joint.
+
+        A doubling with ``cat`` reads the features, then the maps and tags of the stage before.
+        """
+        tags = [f"tag {joint}" for joint in joints] if self.tag_per_joint else ["tag"]
+        found: Channels = {}
+        for i, (layer, tagged) in enumerate(zip(self.final_layers, self.tag_stages, strict=True)):
+            outputs = [*joints, *(tags if tagged else [])]
+            found |= channels_of(layer, f"final_layers.{i}", outputs)
+            if i < len(self.cat) and self.cat[i]:
+                features = [f"feature {c}" for c in range(_width(layer))]
+                found[f"deconv_layers.{i}.0.0.weight"] = (0, [*features, *outputs])
+        return found
+
+
+def _width(layer: nn.Module) -> int:
+    assert isinstance(layer, nn.Conv2d)
+    return layer.in_channels
 
 
 def _check(

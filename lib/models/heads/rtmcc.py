@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lib.models.joints import Channels, channels_of
 from lib.models.layers.gated_attention import GatedAttention, ScaleNorm
 from lib.models.registry import HEADS
 
@@ -69,6 +70,10 @@ class RTMCCHead(nn.Module):
         cells = self.final_layer(maps[-1]).flatten(2)  # (B, K, H W), row by row
         tokens = self.gau(self.mlp(cells))
         return [self.cls_x(tokens), self.cls_y(tokens)]
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of the last convolution belong to which joint."""
+        return channels_of(self.final_layer, "final_layer", joints)
 
     def init_weights(self) -> None:
         """Draw the convolution N(0, 0.001), bias 0, and the linear layers N(0, 0.01)."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lib.models.joints import Channels, channels_of
 from lib.models.layers.subpixel import Upsampling, icnr, shuffle_factor, upsampling_conv
 from lib.models.registry import HEADS
 
@@ -42,6 +43,7 @@ class SubPixelHead(nn.Module):
         if out_stride < 1 or in_strides[0] % out_stride:
             raise ValueError(f"out_stride must divide {in_strides[0]}, got {out_stride}")
         self.out_stride = out_stride
+        self.num_joints = num_joints
         factor = in_strides[0] // out_stride
         self.predict, self.up = upsampling_conv(
             in_channels[0], num_joints, factor, upsampling, kernel=3, bias=True
@@ -51,6 +53,12 @@ class SubPixelHead(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of (B, C, H, W), of which the first is read, to heatmaps (B, K, h, w)."""
         return self.up(self.predict(maps[0]))
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of the convolution belong to which joint: its phases, in a row."""
+        phases = self.predict.out_channels // self.num_joints
+        labels = [f"{joint} {phase}" for joint in joints for phase in range(phases)]
+        return channels_of(self.predict, "predict", labels)
 
     def init_weights(self) -> None:
         """Draw N(0, 0.001) with equal phases (ICNR), biases 0."""

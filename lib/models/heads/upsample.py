@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.models.joints import Channels, channels_of
 from lib.models.registry import HEADS
 
 
@@ -55,3 +56,7 @@ class UpsampleHead(nn.Module):
         """Map a list of (B, C, H, W), of which the last is read, to heatmaps (B, K, h, w)."""
         x = F.interpolate(F.relu(maps[-1]), scale_factor=self.factor, mode="bilinear")
         return self.final_layer(x)
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of the last convolution belong to which joint."""
+        return channels_of(self.final_layer, "final_layer", joints)

@@ -8,6 +8,7 @@ sampling and box decoding; the published code's in-place edits of boxes are not 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
 
 from lib.codecs.roi_heatmap import decode_bicubic, decode_fast, encode_roi_cells, enlarge_boxes
+from lib.models.joints import Channels, channels_of
 from lib.models.rcnn.losses import box_head_losses, keypoint_loss
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,11 @@ class KeypointRoIHeads(RoIHeads):
         super().__init__(*args, **kwargs)
         self.options = options
         self.skipped_steps = 0  # training steps without a single keypoint RoI
+
+    def joint_channels(self, joints: Sequence[str]) -> Channels:
+        """Return which outputs of the transposed convolution belong to which joint."""
+        layer = self.keypoint_predictor.kps_score_lowres
+        return channels_of(layer, "keypoint_predictor.kps_score_lowres", joints, axis=1)
 
     def forward(
         self,
