@@ -42,10 +42,10 @@ _RECORDS = ("metrics.jsonl", "flight.bin", "flight.jsonl")
 _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
 _LEARNED = ("running_mean", "running_var")
 _NOT_PART_OF_A_RUN = (
-    "MODEL.PRETRAINED",
-    *("DATASET.ROOT", "DATASET.ANNOTATION", "DATASET.ANNOTATION_TEST", "DATASET.DATA_FORMAT"),
-    *("DATASET.IMAGES", "DATASET.IMAGES_TEST", "DATASET.TEST_SET", "DATASET.DATASET_TEST"),
-)
+    "MODEL.PRETRAINED", "DATASET.ROOT", "DATASET.ANNOTATION", "DATASET.ANNOTATION_TEST",
+    "DATASET.DATA_FORMAT", "DATASET.IMAGES", "DATASET.IMAGES_TEST", "DATASET.TEST_SET",
+    "DATASET.DATASET_TEST",
+)  # fmt: skip
 
 
 def save_atomically(payload: Payload, path: Path, *, check_types: bool = True) -> None:

@@ -121,7 +121,9 @@ def build_trainer(
     batch = stream.sampler.batch_size
     check_global_batch(cfg.TRAIN.GLOBAL_BATCH, batch * world.size * cfg.TRAIN.ACCUMULATE)
     summary = describe_run(
-        *(state, world, gpus),
+        state,
+        world,
+        gpus,
         samples=stream.sampler.size,
         batch=batch,
         accumulate=cfg.TRAIN.ACCUMULATE,
@@ -136,7 +138,12 @@ def build_trainer(
     )
     recorded = world.is_main and cfg.FLIGHT
     return Trainer(
-        *(task, state, step, stream, store, records),
+        task,
+        state,
+        step,
+        stream,
+        store,
+        records,
         fingerprint=fingerprint(cfg),
         accumulate=cfg.TRAIN.ACCUMULATE,
         log_every=cfg.PRINT_FREQ,
@@ -240,12 +247,21 @@ def _build_state(
     average = WeightAverage(network, ema, cfg.TRAIN.EMA_RAMP) if ema else None
     schedule = build_scheduler(cfg, plan)
     state = TrainState(
-        *(network, optimizer, schedule, scaler, average, plan, device, cfg.SEED),
+        network,
+        optimizer,
+        schedule,
+        scaler,
+        average,
+        plan,
+        device,
+        cfg.SEED,
         meta={**build_card(cfg, task), "data": training_data(cfg)},
         freezing=freezing,
     )
     step = TrainStep(
-        *(task, model, optimizer),
+        task,
+        model,
+        optimizer,
         device=device,
         precision=precision,
         scaler=scaler,

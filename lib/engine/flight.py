@@ -30,9 +30,13 @@ logger = logging.getLogger(__name__)
 STEPS, SESSIONS = "flight.bin", "flight.jsonl"
 STEP = np.dtype(
     [
-        *(("step", "<u4"), ("epoch", "<u4"), ("count", "<u4")),
-        *(("loss", "<f4"), ("norm", "<f4")),  # NaN: the norm of the gradient was not taken
-        *(("rates", "<u4"), ("rate", "<f8")),  # of the different rates of groups, of the first
+        ("step", "<u4"),
+        ("epoch", "<u4"),
+        ("count", "<u4"),
+        ("loss", "<f4"),
+        ("norm", "<f4"),  # NaN: the norm of the gradient was not taken
+        ("rates", "<u4"),
+        ("rate", "<f8"),  # of the different rates of groups, of the first
         ("weights", "<u8"),  # after the step; 0: not looked at
     ]
 )

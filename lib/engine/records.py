@@ -92,7 +92,14 @@ class RunRecords:
             left = timedelta(seconds=round(pace * (self.total - step)))
             logger.info(
                 "epoch %d step %d/%d %s lr %.3g, %.1f samples/s, %.0f %% waiting for data, %s left",
-                *(epoch, step, self.total, shown, lr, rate, 100 * waiting, left),
+                epoch,
+                step,
+                self.total,
+                shown,
+                lr,
+                rate,
+                100 * waiting,
+                left,
             )
 
     def val(self, step: int, epoch: int, metrics: Metrics, seconds: dict[str, float]) -> None:
@@ -120,7 +127,8 @@ class RunRecords:
         except OSError as error:
             logger.warning(
                 "The records of step %d are not complete (%s); training goes on.",
-                *(step, error.strerror),
+                step,
+                error.strerror,
             )
 
 

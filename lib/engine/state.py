@@ -138,7 +138,10 @@ class TrainState:
         converted += offset * self.plan.steps_per_pass // steps_per_pass
         logger.warning(
             "The checkpoint has %d steps per epoch, this run %d: step %d becomes %d.",
-            *(steps_per_pass, self.plan.steps_per_pass, step, converted),
+            steps_per_pass,
+            self.plan.steps_per_pass,
+            step,
+            converted,
         )
         return converted
 
@@ -149,6 +152,7 @@ class TrainState:
             return
         logger.warning(
             "The checkpoint is from %d processes, this run has %d: random numbers start anew.",
-            *(len(states), world.size),
+            len(states),
+            world.size,
         )
         seed_everything(self.seed + world.rank + self.step)

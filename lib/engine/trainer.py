@@ -186,7 +186,10 @@ class Trainer:
         broadcast_buffers(state.scored)
         with preserved_rng(state.device):
             result = evaluate(
-                *(self.task, state.scored, state.device, self.train_step.precision),
+                self.task,
+                state.scored,
+                state.device,
+                self.train_step.precision,
                 folder=self.store.folder,
                 keep_going=True,
                 should_stop=lambda: self.stop.requested,
@@ -243,7 +246,8 @@ class Trainer:
         logger.warning(
             "%.0f %% of the time goes into waiting for data: raise WORKERS (now %d), or put the "
             "images on a faster disk.",
-            *(100 * waiting, self.stream.workers),
+            100 * waiting,
+            self.stream.workers,
         )
 
     def _save(self, *, must: bool = False) -> None:

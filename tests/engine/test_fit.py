@@ -29,8 +29,8 @@ def test_run_leaves_what_the_table_of_tools_says(tmp_path):
     assert result.step == 4 * 5  # 13 samples in batches of 3
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        *("checkpoint.pth", "model_best.pth", "final_state.pth"),
-        *("config.yaml", "metrics.jsonl", "flight.bin", "flight.jsonl", "results"),
+        "checkpoint.pth", "model_best.pth", "final_state.pth",
+        "config.yaml", "metrics.jsonl", "flight.bin", "flight.jsonl", "results",
     }  # fmt: skip
     train, val = lines(tmp_path / "run", "train"), lines(tmp_path / "run", "val")
     assert [row["step"] for row in val] == [5, 10, 15, 20]

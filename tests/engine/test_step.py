@@ -20,7 +20,9 @@ def build(network, lr=1.0, **options):
     scaler = options.pop("scaler", torch.amp.GradScaler("cpu", enabled=False))
     precision = options.pop("precision", Precision())
     return TrainStep(
-        *(ToyTask(), network, optimizer),
+        ToyTask(),
+        network,
+        optimizer,
         device=CPU,
         precision=precision,
         scaler=scaler,

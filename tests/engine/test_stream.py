@@ -12,7 +12,7 @@ from lib.utils.errors import DataError
 
 def stream(workers=0, broken=None, size=11):
     sampler = EpochSampler(size, 3, seed=4)
-    return TrainStream(*(ToyTask(), ToyData(size, broken), sampler), workers=workers, pin=False)
+    return TrainStream(ToyTask(), ToyData(size, broken), sampler, workers=workers, pin=False)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -27,7 +27,9 @@ def test_summary_says_device_world_batch_groups_and_frozen_layers():
     network.conv.requires_grad_(False)
     plan = build_plan(cfg, 5)
     state = TrainState(
-        *(network, build_optimizer(cfg, network), build_scheduler(cfg, plan)),
+        network,
+        build_optimizer(cfg, network),
+        build_scheduler(cfg, plan),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         average=WeightAverage(network, 0.9),
         plan=plan,
@@ -35,7 +37,9 @@ def test_summary_says_device_world_batch_groups_and_frozen_layers():
         seed=1,
     )
     text = describe_run(
-        *(state, World(size=3), []),
+        state,
+        World(size=3),
+        [],
         samples=60,
         batch=2,
         accumulate=2,
