@@ -33,7 +33,7 @@ setup(
             "basedpyright>=1.30",
             "import-linter>=2.3",
             "pytest>=8",
-            "pytest-timeout>=2.3",
+            "pytest-timeout>=2.3.1",
             "pytest-xdist>=3.6",
         ],
         "fast": ["faster-coco-eval>=1.6"],

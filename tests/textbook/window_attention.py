@@ -13,7 +13,7 @@ def window_attention(x, attention):
     inner, side = attention.attn, attention.window
     batch, height, width, channels = x.shape
     pad_h, pad_w = (side - height % side) % side, (side - width % side) % side
-    padded = torch.zeros(batch, height + pad_h, width + pad_w, channels)
+    padded = torch.zeros(batch, height + pad_h, width + pad_w, channels, dtype=x.dtype)
     top, left = pad_h // 2, pad_w // 2
     padded[:, top : top + height, left : left + width] = x
     out = torch.zeros_like(padded)
@@ -45,7 +45,7 @@ def one_window(tokens, inner, side):
 
 def bias_of_head(table, side):
     """Return the (side^2, side^2) biases of one head from its column of the table."""
-    bias = torch.zeros(side**2, side**2)
+    bias = torch.zeros(side**2, side**2, dtype=table.dtype)
     for query in range(side**2):
         for key in range(side**2):
             dy = query // side - key // side

@@ -33,7 +33,7 @@ def test_reads_members_of_archives(jpeg, tmp_path):
 
 def test_archives_as_coco_publishes_them(jpeg, tmp_path):
     with zipfile.ZipFile(tmp_path / "val2017.zip", "w") as archive:
-        archive.mkdir("val2017")
+        archive.writestr("val2017/", b"")  # the folder's own entry
         archive.write(jpeg, "val2017/b.jpg")
     image = read_image(f"{tmp_path}/val2017.zip@b.jpg")
     np.testing.assert_array_equal(image, read_image(jpeg))

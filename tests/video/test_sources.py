@@ -1,6 +1,7 @@
 """Everything that can be named as a source gives its frames in order, a few at a time."""
 
 import io
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -41,6 +42,25 @@ def test_names_on_the_standard_input(folder, monkeypatch):
     source = open_source("-")
     assert source.total is None
     assert [frame.name for frame in source] == ["0003.png", "0001.png"]
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_opencv_is_silenced_while_it_opens_a_video(old, tmp_path, monkeypatch):
+    levels = [3]
+
+    def set_log_level(level):
+        levels.append(level)
+        return levels[-2]
+
+    logging = SimpleNamespace() if old else SimpleNamespace(setLogLevel=set_log_level)
+    monkeypatch.setattr(cv2, "utils", SimpleNamespace(logging=logging), raising=False)
+    monkeypatch.delattr(cv2, "setLogLevel", raising=False)
+    if old:  # up to OpenCV 4.12
+        monkeypatch.setattr(cv2, "setLogLevel", set_log_level, raising=False)
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(DataError, match="Cannot open video"):
+        open_source(str(tmp_path / "broken.mp4"))
+    assert levels == [3, 0, 3]
 
 
 def test_video(tmp_path):

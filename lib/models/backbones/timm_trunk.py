@@ -19,6 +19,8 @@ from lib.models.registry import BACKBONES
 from lib.structures.pixels import Pixels
 from lib.utils.errors import did_you_mean
 
+_NO_DROP_PATH = "timm's {} has no drop path; leave DROP_PATH out"
+
 
 @BACKBONES.register("timm")
 class TimmTrunk(nn.Module):
@@ -58,6 +60,8 @@ class TimmTrunk(nn.Module):
         if input_size is not None and pretrained_config(name).fixed_input_size:
             options["img_size"] = (input_size[1], input_size[0])
         trunk = _create(name, options, out_indices)
+        if drop_path and not _drops_paths(trunk):
+            raise ValueError(_NO_DROP_PATH.format(name))  # old timm ignores the rate
         self.trunk = trunk
         _thin_out_first(trunk)
         self.out_channels = tuple(trunk.feature_info.channels())
@@ -147,10 +151,15 @@ def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> A
     except TypeError as error:
         if "drop_path_rate" not in str(error):
             raise
-        raise ValueError(f"timm's {name} has no drop path; leave DROP_PATH out") from None
+        raise ValueError(_NO_DROP_PATH.format(name)) from None
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError) as error:
         size = f" for images of {options['img_size'][::-1]}" if "img_size" in options else ""
         raise ValueError(f"timm's {name} gives no feature maps{size}: {error}") from None
+
+
+def _drops_paths(trunk: nn.Module) -> bool:
+    """Return whether the rate of stochastic depth has come to any block."""
+    return any(getattr(module, "drop_prob", None) for module in trunk.modules())
 
 
 def _thin_out_first(trunk: nn.Module) -> None:

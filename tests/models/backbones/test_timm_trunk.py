@@ -183,6 +183,16 @@ def test_mistakes_get_a_sentence(backbone, words):
         build_model(cfg_of(**{"name": backbone.pop("NAME"), **backbone}))
 
 
+def test_a_rate_that_timm_passes_over_is_refused(monkeypatch):
+    def ignoring(name, drop_path_rate=0.0, **options):  # as timm 1.0.17 does for HRNet
+        return create(name, **options)
+
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", ignoring)
+    with pytest.raises(ValueError, match="hrnet_w18_small has no drop path; leave DROP_PATH out"):
+        TimmTrunk("hrnet_w18_small", drop_path=0.1)
+
+
 def test_strided_stem_of_fastvit_gives_the_same_and_survives_training_on_the_cpu():
     torch.manual_seed(3)
     trunk = TimmTrunk("fastvit_t8").eval()
