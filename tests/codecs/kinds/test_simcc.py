@@ -108,6 +108,38 @@ def test_loss_by_hand():
     assert loss.item() == pytest.approx(0.7 * (x + y), rel=1e-6)
 
 
+def test_sharpness_of_labels_by_hand():
+    """softmax(10 ln 3 / 10, 0) is (3/4, 1/4); even logits give 1/2 each."""
+    labels = [torch.tensor([[[0.1098612289, 0.0]]]), torch.tensor([[[0.0, 0.0, 0.0]]])]
+    logits = [torch.zeros(1, 1, 2), torch.zeros(1, 1, 3)]
+    loss = simcc_loss(logits, labels, torch.ones(1, 1), label_softmax=True)
+    # (3/4 ln 3/4 + 1/4 ln 1/4 + ln 2) / 2 on x; y has even labels as well
+    assert loss.item() == pytest.approx(0.0654060180, rel=1e-5)
+
+
+def test_the_loss_is_a_mean_over_people_by_hand():
+    """Even logits over 4 and 6 bins: ln 4 / 4 + ln 6 / 6 for each person, however many."""
+    codec = build(input_size=(2, 3), split_ratio=2.0)
+    for people in (1, 3):
+        logits = [torch.zeros(people, 2, 4), torch.zeros(people, 2, 6)]
+        one_hot = [torch.zeros_like(row) for row in logits]
+        for row in one_hot:
+            row[..., 1] = 1
+        loss = codec.loss(logits, (one_hot[0], one_hot[1]), torch.ones(people, 2))["simcc"]
+        assert loss.item() == pytest.approx(0.3465735903 + 0.2986265782, rel=1e-6)
+
+
+def test_sharpness_of_visibility_by_hand():
+    """softmax(150 sigma (ln 3 / 300, 0)) is (3/4, 1/4) for sigma 2; (9/10, 1/10) along y."""
+    codec = build(input_size=(1, 2), sigma=(2.0, 3.0), score="visibility")
+    x = torch.tensor([[[0.00366204096, 0.0]]])
+    y = torch.tensor([[[-1.0, 0.0, 0.00488272128, -1.0]]])  # ln 9 / 450
+    assert codec.decode([x, y])[1].item() == pytest.approx(0.75, rel=1e-5)
+    assert codec.decode([x + torch.tensor([0.01, 0.0]), y])[1].item() == pytest.approx(
+        0.9, rel=1e-5
+    )
+
+
 def build(**settings):
     return SimccCodec(**{"input_size": (192, 256), **settings})
 
