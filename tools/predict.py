@@ -3,7 +3,8 @@
 NAME is one of the zoo (``tools/zoo.py list``), a weight file with a model card, a run folder or
 ``hub:ORG/NAME``; ``--cfg FILE TEST.MODEL_FILE w.pth`` takes any other weights. Without either, the
 zoo's own choice is used, if it has one. A top-down model that gets neither boxes nor a detector
-uses the zoo's detector; the zoo's own choice works without any, too: for one person per picture.
+uses the zoo's detector, and ``--detector none`` takes each picture as one person; the zoo's own
+choice works without any, too: for one person per picture.
 
 SOURCE is an image, a folder, a quoted pattern, a video, a camera number, an address (rtsp://,
 http://), or - for a list of names on the standard input. Where frames of a camera or stream come
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTING = "predicting.lock"  # not a training's: each may work in the other's folder
+INSTEAD = "give --boxes, another --detector, or --detector none for one person per picture"
 
 
 def count(text: str) -> int:
@@ -250,31 +252,40 @@ def build_boxes(
         cfg: CfgNode = load_config(args.detector_cfg)
         weights = args.detector or find_weights(cfg, run_folders(cfg, args.detector_cfg)[0])
         return OwnDetector(PoseEstimator.from_config(cfg, weights), args.min_box_score)
-    if not args.cfg and not args.detector:
-        args.detector = load_index().detector
-        logger.info(
-            "people are found by %s; --detector names another, none takes pictures as people",
-            args.detector,
-        )
-        if not args.model:
-            return detector_or_own_eyes(args, estimator)
-    if not args.detector or args.detector == "none":
+    if not args.detector:
+        return default_detector(args, estimator)
+    if args.detector == "none":
         logger.info("no boxes and no detector: one person per frame, who fills it")
         return WholeFrame()
     name = args.detector_name
     return open_detector(args.detector, estimator.device, args.min_box_score, name)
 
 
-def detector_or_own_eyes(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes:
-    """Return the zoo's detector; where it cannot be had, the model looks for one person itself.
+def default_detector(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes:
+    """Return the zoo's detector, for a call that names none.
 
-    Only for a call that names nothing: it shall work without a network.
+    Where it cannot be had, a call that names no model either has the model look for one person
+    itself: it shall work without a network.
+
+    Raises:
+        ConfigError: the index has none.
+        WeightsError: it cannot be had, and the call names a model.
     """
     from lib.api import open_detector
 
+    name = args.detector = load_index().detector
+    if not name:
+        raise ConfigError(f"The index names no detector: {INSTEAD}.")
+    logger.info(
+        "people are found by %s; --detector names another, none takes pictures as people", name
+    )
     try:
-        return open_detector(args.detector, estimator.device, args.min_box_score)
+        return open_detector(name, estimator.device, args.min_box_score)
     except WeightsError as error:
+        if args.model or args.cfg:
+            raise WeightsError(
+                f"No boxes were given, and {name} is missing: {error} Or {INSTEAD}."
+            ) from None
         logger.warning("%s", error)
         logger.warning(
             "so the model looks for ONE person per picture by itself, without a detector; several "

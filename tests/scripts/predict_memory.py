@@ -38,7 +38,17 @@ def main():
         torch.manual_seed(0)
         torch.save(build_model(load_config(CONFIG)).state_dict(), folder / "weights.pth")
         command = [sys.executable, "tools/predict.py", folder / "pan.mp4", "--cfg", CONFIG]
-        command += ["--out", folder / "out", "--smooth", "--min-score", "-9", "--threshold", "-9"]
+        command += [
+            "--out",
+            folder / "out",
+            "--detector",
+            "none",
+            "--smooth",
+            "--min-score",
+            "-9",
+            "--threshold",
+            "-9",
+        ]
         command += [f"TEST.MODEL_FILE={folder}/weights.pth"]
         start = time.monotonic()
         process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)

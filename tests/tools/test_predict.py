@@ -30,6 +30,8 @@ def run(tiny_config, tmp_path):
     def call(source, *words):
         flags = ["--cfg", str(tiny_config), "--out", str(tmp_path / "out"), "--min-score", "-9"]
         model = ["TEST.MODEL_FILE", str(tmp_path / "weights.pth")]
+        if not {"--boxes", "--detector"} & set(words):
+            flags += ["--detector", "none"]
         file = predict.main([str(source), *flags, *words, *model])
         return json.loads(file.read_text())
 
@@ -269,6 +271,25 @@ def test_a_model_by_name_finds_people_with_the_zoos_detector(shop, synthpose, tm
     assert all(len(frame["people"]) == 1 for frame in again["frames"])
     assert again["model"]["boxes"] == "none"
     assert len(shop.asked) == 2
+
+
+def test_a_configuration_finds_people_with_the_zoos_detector_too(
+    shop, tiny_config, synthpose, tmp_path, caplog
+):
+    images = str(synthpose / "coco/images/val2017")
+    words = [images, "--cfg", str(tiny_config), "--out", str(tmp_path / "out"), "--limit", "1"]
+    words += ["--min-score", "-9", "--min-box-score", "0.001"]
+    weights = ["TEST.MODEL_FILE", str(tmp_path / "pose.pth")]
+    file = shop.files.pop("find.pth")
+    with pytest.raises(WeightsError, match=r"finder is missing: .*find\.pth.* --detector none"):
+        predict.main([*words, *weights])
+    shop.files["find.pth"] = file
+    shop.asked.clear()
+    with caplog.at_level(logging.INFO):
+        found = json.loads(predict.main([*words, *weights]).read_text())
+    assert "people are found by finder" in caplog.text
+    assert found["model"]["boxes"] == "finder"
+    assert [path for path, _ in shop.asked] == ["find.pth"]
 
 
 def test_a_name_without_network_is_one_sentence(shop, synthpose, tmp_path):
