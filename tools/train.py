@@ -32,6 +32,14 @@ def main(argv: list[str] | None = None) -> FitResult | None:
         const="TRAIN.RESUME=true",
         help="continue the run in the output folder",
     )
+    parser.add_argument(
+        "--profile",
+        dest="keys",
+        action="append",
+        type="PROFILE={}".format,
+        metavar="N",
+        help="trace N steps into trace.json.gz in the run folder, for Perfetto",
+    )
     add_submit_flags(parser)
     cfg, args = parse_config(parser, argv)
     folder, log_folder = run_folders(cfg, args.cfg)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.report.history import timing_section, training_section
+from lib.report.history import resource_section, timing_section, training_section
 from lib.report.mpii import analyse_mpii, mpii_sections
 from lib.report.page import render_page, section
 from lib.report.reliability import reliability_section
@@ -71,7 +71,8 @@ def build_report(run: Run, cases: int = 6) -> str:
     else:
         parts += [error_section(analysis), curve_section(analysis), table_section(analysis)]
         parts += [reliability_section(analysis), case_section(analysis, cases)]
-    parts += [training_section(run.history, primary_metric(run)), timing_section(run.report)]
+    parts.append(training_section({"": run.history}, primary_metric(run)))
+    parts += [resource_section(run.history), timing_section(run.report)]
     return render_page(f"{run.name} report", [*parts, settings_section(run)])
 
 

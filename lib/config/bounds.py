@@ -66,6 +66,7 @@ KEYS: dict[str, Bounds] = {
     "WORKERS": NATURAL,
     "PRINT_FREQ": COUNT,
     "FLIGHT": NATURAL,
+    "PROFILE": NATURAL,
     "SEED": Bounds(0, 2**63 - 1),
     "DIST_TIMEOUT": POSITIVE,
     "FP16.STATIC_LOSS_SCALE": POSITIVE,

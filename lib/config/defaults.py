@@ -40,6 +40,7 @@ def _run() -> CfgNode:
             # Steps between digests of the weights in flight.bin, which has what went into every
             # step: tools/analyse/diverge.py compares those of two runs. 0 records none.
             "FLIGHT": 100,
+            "PROFILE": 0,  # steps to trace into trace.json.gz; as the flag --profile
             "AUTO_RESUME": False,  # continue the run folder's checkpoint if there is one
             "PIN_MEMORY": True,  # batches in page-locked memory, which GPUs copy faster
             "SEED": 1337,  # of weights, sample order and augmentation

@@ -15,6 +15,7 @@
 ``distributed``    processes under torchrun     ``parallel``  wrapping a network for them
 ``hardware``  what a program says about where it runs
 ``device``         GPU or CPU, precision        ``signals``   SIGTERM and SIGINT
+``clock``  where the time goes, ``memory`` peaks, ``advice`` what to turn, ``tracing`` for Perfetto
 ``records``        metrics.jsonl, TensorBoard, progress    ``summary``  the start-up lines
 """
 

@@ -41,6 +41,7 @@ from lib.engine.state import FORMAT, TrainState
 from lib.engine.step import TrainStep, build_scaler
 from lib.engine.stream import TrainStream
 from lib.engine.summary import describe_run
+from lib.engine.tracing import StepTracer
 from lib.engine.trainer import FitResult, Trainer
 from lib.tasks.base import Task
 from lib.tasks.card import build_card, training_data
@@ -136,7 +137,7 @@ def build_trainer(
     records = RunRecords(
         folder, log_folder, total=state.plan.total, step=state.step, active=world.is_main
     )
-    recorded = world.is_main and cfg.FLIGHT
+    recorded, traced = world.is_main and cfg.FLIGHT, world.is_main and cfg.PROFILE
     return Trainer(
         task,
         state,
@@ -148,6 +149,7 @@ def build_trainer(
         accumulate=cfg.TRAIN.ACCUMULATE,
         log_every=cfg.PRINT_FREQ,
         flight=FlightRecorder(folder, state, cfg.FLIGHT) if recorded else None,
+        tracer=StepTracer(folder, cfg.PROFILE, state.device) if traced else None,
     )
 
 

@@ -11,13 +11,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from lib.engine.clock import Pace
 from lib.tasks.base import Metrics
 from lib.utils.numbers import number
 
@@ -65,9 +66,9 @@ class RunRecords:
         values: dict[str, float],
         *,
         lr: float,
-        rate: float,
-        pace: float,
-        waiting: float = 0.0,
+        pace: Pace,
+        memory: Mapping[str, float | list[float]],
+        advice: str = "",
     ) -> None:
         """Record the mean losses of the steps since the last record.
 
@@ -76,29 +77,32 @@ class RunRecords:
             epoch: epoch of the last of them.
             values: ``loss`` and the named ones.
             lr: learning rate of the first group.
-            rate: samples per second over all ranks.
-            pace: seconds per step, for the time left.
-            waiting: share of the time in which this process waited for batches, 0 to 1.
+            pace: samples per second, and where the time went.
+            memory: peaks in GiB, see `lib.engine.memory.peak_memory`.
+            advice: on what to turn, kept for the report.
         """
         if not self.active:
             return
         line = {"kind": "train", "epoch": epoch, "step": step, **values}
-        line |= {"lr": lr, "samples_per_s": round(rate, 3), "waiting": round(waiting, 4)}
-        board = {**values, "lr": lr, "samples_per_s": rate, "waiting": waiting}
+        shares = {name: round(share, 4) for name, share in pace.shares.items()}
+        line |= {"lr": lr, "samples_per_s": round(pace.rate, 3), **shares, **memory}
+        line |= {"advice": advice} if advice else {}
+        peaks = {k: max(v) if isinstance(v, list) else v for k, v in memory.items()}
+        board = {**values, "lr": lr, "samples_per_s": pace.rate, **pace.shares, **peaks}
         self._keep(line, step, board)
         self._bar.set_postfix(epoch=epoch, loss=f"{values['loss']:.4g}", refresh=False)
         if self._bar.disable:
             shown = " ".join(f"{name.lstrip('_')} {value:.4g}" for name, value in values.items())
-            left = timedelta(seconds=round(pace * (self.total - step)))
+            left = timedelta(seconds=round(pace.seconds * (self.total - step)))
             logger.info(
-                "epoch %d step %d/%d %s lr %.3g, %.1f samples/s, %.0f %% waiting for data, %s left",
+                "epoch %d step %d/%d %s lr %.3g, %.1f samples/s, %s, %s left",
                 epoch,
                 step,
                 self.total,
                 shown,
                 lr,
-                rate,
-                100 * waiting,
+                pace.rate,
+                _spent(shares, peaks),
                 left,
             )
 
@@ -175,44 +179,6 @@ class _Board:
         self._file.write_event(Event(wall_time=time.time(), step=step, **content))
 
 
-class RateMeter:
-    """Samples per second and seconds per step since the last reading."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Start a new window; pauses (evaluations, checkpoints) end one."""
-        self._start, self._samples, self._steps = time.perf_counter(), 0, 0
-        self._waited = 0.0
-
-    def add(self, samples: int) -> None:
-        """Count one step of ``samples`` samples over all ranks."""
-        self._samples += samples
-        self._steps += 1
-
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count the time of the block as waiting for batches."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._waited += time.perf_counter() - start
-
-    @property
-    def share_waiting(self) -> float:
-        """Share of the time since the last reading in which this process waited for batches."""
-        return self._waited / max(time.perf_counter() - self._start, 1e-9)
-
-    def read(self) -> tuple[float, float]:
-        """Return (samples per second, seconds per step) and start a new window."""
-        spent = max(time.perf_counter() - self._start, 1e-9)
-        result = self._samples / spent, spent / max(self._steps, 1)
-        self.reset()
-        return result
-
-
 def append_line(path: Path, text: str) -> None:
     """Append ``text`` and a line break to a file: all of it, or nothing.
 
@@ -256,6 +222,15 @@ def _plain(value: Any) -> Any:
     """Return a JSON value; NaN, which JSON lacks, becomes null."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if isinstance(value, (str, int)) or value is None:
         return value
     return float(value) if math.isfinite(value) else None
+
+
+def _spent(shares: dict[str, float], peaks: dict[str, float]) -> str:
+    """Return time and memory in words: what is less than a hundredth is left out."""
+    parts = [f"{100 * share:.0f} % {name}" for name, share in shares.items() if share >= 0.01]
+    sizes = [f"{name.removesuffix('_gib')} {size:.2g}" for name, size in peaks.items()]
+    return ", ".join([*parts, f"peak GiB {' '.join(sizes)}"] if sizes else parts)

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
+from lib.engine.clock import SENDING, StepClock
 from lib.engine.device import Precision, to_device
 from lib.engine.ema import WeightAverage
 from lib.tasks.base import Batch, Task
@@ -58,6 +59,7 @@ class TrainStep:
         self.clip_norm = clip_norm
         self.average = average
         self.wrap_model = wrap_model
+        self.clock = StepClock()  # that takes the time of sending
 
     def rewrap(self) -> None:
         """Take note that other parameters have gradients now."""
@@ -81,7 +83,9 @@ class TrainStep:
         parts = []
         for number, batch in enumerate(batches, start=1):
             with self._gradient_sync(last=number == len(batches)):
-                parts.append(self._backward(to_device(batch, self.device), 1.0 / len(batches)))
+                with self.clock.phase(SENDING):
+                    sent = to_device(batch, self.device)
+                parts.append(self._backward(sent, 1.0 / len(batches)))
         losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
         if self.clip_norm:
             self.scaler.unscale_(self.optimizer)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from lib.datasets.base import Key, TrainData
 from lib.engine.digest import sample_digests
+from lib.engine.memory import peak_of_process
 from lib.engine.sampling import EpochSampler
 from lib.tasks.base import Batch, Task
 from lib.utils.errors import DataError, UserError
@@ -32,6 +33,8 @@ class Fetched:
     samples: list[int]  # indices in the training set
     batch: Batch
     digests: np.ndarray | None = None  # of the samples, if a flight recorder wants them
+    worker: int | None = None  # number of the loader process that made it
+    memory: float | None = None  # its peak so far, in GiB
 
 
 @dataclass
@@ -72,7 +75,11 @@ class _Collate:
             return items
         keys, samples = items
         indices, batch = [index for _, index in keys], self.join(samples)
-        return Fetched(indices, batch, sample_digests(indices, batch) if self.digest else None)
+        digests = sample_digests(indices, batch) if self.digest else None
+        worker = get_worker_info()
+        if worker is None:
+            return Fetched(indices, batch, digests)
+        return Fetched(indices, batch, digests, worker.id, peak_of_process())
 
 
 class TrainStream:
@@ -103,6 +110,7 @@ class TrainStream:
     ) -> None:
         self.sampler = sampler
         self.workers = workers
+        self.memory: dict[int, float] = {}  # peaks of loader processes in GiB, by number
         self._data = data
         self._options: dict[str, Any] = {
             "dataset": _Keyed(data),
@@ -136,6 +144,8 @@ class TrainStream:
                 for item in self._open(epoch, start):
                     if isinstance(item, _Failure):
                         raise item.error
+                    if item.worker is not None and item.memory is not None:
+                        self.memory[item.worker] = item.memory
                     yield item
                     start += 1
                     deaths = 0

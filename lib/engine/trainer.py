@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import torch
 
+from lib.engine import advice
 from lib.engine.checkpointing import BEST, FINAL, CheckpointStore
+from lib.engine.clock import EVALUATING, SAVING, WAITING, Pace
 from lib.engine.distributed import (
     broadcast_buffers,
     broadcast_object,
@@ -25,18 +27,19 @@ from lib.engine.distributed import (
 from lib.engine.flight import FlightRecorder
 from lib.engine.guard import StepGuard
 from lib.engine.inference import Evaluation, Interrupted, evaluate
-from lib.engine.records import RateMeter, RunRecords
+from lib.engine.memory import peak_memory
+from lib.engine.records import RunRecords
 from lib.engine.signals import StopRequest
 from lib.engine.state import TrainState
 from lib.engine.step import Losses, TrainStep
 from lib.engine.stream import Fetched, TrainStream
+from lib.engine.tracing import StepTracer
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
 from lib.utils.seed import preserved_rng
+from lib.utils.workers import core_share
 
 logger = logging.getLogger(__name__)
-
-_MUCH_WAITING = 0.5  # share of the time
 
 
 @dataclass
@@ -72,6 +75,7 @@ class Trainer:
         accumulate: batches per step.
         log_every: steps between records.
         flight: recorder of every step, or None.
+        tracer: of some steps, or None.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Trainer:
         accumulate: int,
         log_every: int,
         flight: FlightRecorder | None = None,
+        tracer: StepTracer | None = None,
     ) -> None:
         self.task = task
         self.state = state
@@ -98,12 +103,14 @@ class Trainer:
         self.accumulate = accumulate
         self.log_every = log_every
         self.flight = flight
+        self.tracer = tracer
         self.guard = StepGuard(state.device, stream.name)
-        self.meter = RateMeter()
+        self.clock = train_step.clock
         self.stop = StopRequest()
         self.evaluation: Evaluation | None = None
         self._window: list[Losses] = []
-        self._told_of_no_score = self._told_of_waiting = False
+        self._told_of_no_score = False
+        self._advised: set[str] = set()
         self._saved_step = state.step if state.step else -1
 
     def run(self) -> FitResult:
@@ -117,6 +124,8 @@ class Trainer:
                 self._close(finished=False)
             finally:
                 self.records.close()
+                if self.tracer is not None:
+                    self.tracer.close()
         state = self.state
         finished = state.plan.is_last(state.step) and state.evaluated
         signal = max(gather_objects_everywhere(self.stop.number))
@@ -125,10 +134,12 @@ class Trainer:
     def _train(self) -> None:
         state = self.state
         state.freezing.train(state.network, state.step)
-        self.meter.reset()
+        self.clock.restart()
         while not state.plan.is_last(state.step):
             for fetched in self._steps_of_pass():
                 self._one_step(fetched)
+                if self.tracer is not None:
+                    self.tracer.after_step()
                 if state.plan.is_last(state.step):
                     break
 
@@ -168,7 +179,7 @@ class Trainer:
         batches = self.stream.batches(number, offset * self.accumulate)
         # A step's batches are all here before it begins: nothing can fail half-way.
         while True:
-            with self.meter.waiting():
+            with self.clock.phase(WAITING):
                 group = list(itertools.islice(batches, self.accumulate))
             if not group:
                 return
@@ -184,7 +195,7 @@ class Trainer:
         if state.evaluated:
             return
         broadcast_buffers(state.scored)
-        with preserved_rng(state.device):
+        with self.clock.phase(EVALUATING), preserved_rng(state.device):
             result = evaluate(
                 self.task,
                 state.scored,
@@ -207,13 +218,12 @@ class Trainer:
             logger.warning(
                 "the evaluation gives no score: there will be no %s, only %s", BEST, FINAL
             )
-        self.meter.reset()
 
     def _note(self, losses: Losses, samples: int) -> None:
         """Record the mean losses every ``log_every`` steps and at the end of a pass."""
         state = self.state
         self.records.advance()
-        self.meter.add(samples * current_world().size)
+        self.clock.add(samples * current_world().size)
         self._window.append(losses)
         ends_pass = state.step % state.plan.steps_per_pass == 0
         if state.step % self.log_every and not ends_pass and not state.plan.is_last(state.step):
@@ -224,31 +234,31 @@ class Trainer:
         self._window = []
         if self.flight is not None:
             self.flight.flush()
-        waiting = self.meter.share_waiting
-        self._advise(waiting)
-        rate, pace = self.meter.read()
+        pace = self.clock.read()
         self.records.train(
             state.step,
             state.plan.epoch(state.step),
             dict(zip(names, values, strict=True)),
             lr=max(group["lr"] for group in state.optimizer.param_groups),
-            rate=rate,
             pace=pace,
-            waiting=waiting,
+            memory=peak_memory(state.device, self.stream.memory),
+            advice=self._advise(pace),
         )
 
-    def _advise(self, waiting: float) -> None:
-        """Say once what to turn if steps wait for batches, after the loaders have started."""
-        late = self.state.step > 2 * self.log_every
-        if waiting < _MUCH_WAITING or not late or self._told_of_waiting:
-            return
-        self._told_of_waiting = True
-        logger.warning(
-            "%.0f %% of the time goes into waiting for data: raise WORKERS (now %d), or put the "
-            "images on a faster disk.",
-            100 * waiting,
-            self.stream.workers,
-        )
+    def _advise(self, pace: Pace) -> str:
+        """Say once what to turn if time is wasted, after the loaders have started; return that."""
+        if self.state.step <= 2 * self.log_every:
+            return ""
+        of_machine = self.stream.workers, core_share(), self.state.device.type
+        found = {
+            "steps": advice.on_steps(pace.shares, *of_machine),
+            "pauses": advice.on_pauses(self.clock.whole),
+        }
+        new = {kind: text for kind, text in found.items() if text and kind not in self._advised}
+        self._advised.update(new)
+        for sentence in new.values():
+            logger.warning("%s", sentence)
+        return " ".join(new.values())
 
     def _save(self, *, must: bool = False) -> None:
         """Write a checkpoint; unless it ``must``, a failure is reported and training goes on."""
@@ -267,7 +277,8 @@ class Trainer:
         written = True
         if current_world().is_main:
             try:
-                write()
+                with self.clock.phase(SAVING):
+                    write()
             except TrainingError as error:
                 if must:
                     raise

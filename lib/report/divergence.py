@@ -18,7 +18,10 @@ from lib.utils.errors import DataError
 Name = Callable[[int], str]
 _SHOWN = 3
 # Keys that decide nothing about the numbers of a run.
-_IDLE = ("OUTPUT_DIR", "LOG_DIR", "PRINT_FREQ", "FLIGHT", "AUTO_RESUME", "TRAIN.RESUME", "WORKERS")
+_IDLE = (
+    *("OUTPUT_DIR", "LOG_DIR", "PRINT_FREQ", "FLIGHT", "PROFILE", "AUTO_RESUME", "TRAIN.RESUME"),
+    "WORKERS",
+)
 _IDLE_PREFIXES = ("TEST.", "TRAIN.KEEP_LAST", "TRAIN.CHECKPOINT", "TRAIN.FORMAT", "DIST_", "PIN_")
 
 

@@ -1,47 +1,71 @@
-"""Training curves from ``metrics.jsonl``, and where the time of a test went."""
+"""Training curves from ``metrics.jsonl`` of one run or several, and where the time went."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html import escape
 from typing import Any
 
+from lib.engine.clock import ASIDE, COMPUTING, OF_STEPS
 from lib.report.charts import Series, bar_chart, line_chart
-from lib.report.page import section
+from lib.report.page import section, table, warning
 
-_NOT_CURVES = {"kind", "epoch", "step", "seconds"}
+History = list[dict[str, Any]]  # lines of metrics.jsonl, oldest first
+
+_SHARES = (*OF_STEPS, COMPUTING, *ASIDE)
+_MEMORY = {"host_gib": "training process", "device_gib": "device", "workers_gib": "largest loader"}
+_NOT_CURVES = {"kind", "epoch", "step", "seconds", "lr", "samples_per_s", *_SHARES, *_MEMORY}
 
 
-def training_section(history: list[dict[str, Any]], primary: str) -> str:
+def training_section(runs: Mapping[str, History], primary: str) -> str:
     """Return loss, score, learning rate and speed over the optimiser's steps.
 
     Args:
-        history: lines of ``metrics.jsonl``.
+        runs: what was recorded, by the names of the runs; one line in each chart per run.
         primary: the metric to draw of the evaluations.
     """
-    trained = [line for line in history if line["kind"] == "train"]
-    tested = [line for line in history if line["kind"] == "val"]
-    charts = []
-    if len(trained) > 1:
-        named = {
-            name
-            for line in trained
-            for name, value in line.items()
-            if name not in _NOT_CURVES and isinstance(value, int | float)
-        }
-        losses = sorted(
-            n for n in named - {"lr", "samples_per_s", "waiting"} if not n.startswith("_")
-        )
-        if len(losses) == 2:  # one named loss and its sum are the same line
-            losses = ["loss"]
-        for name in [*losses, *sorted(n for n in named if n.startswith("_"))]:
-            charts.append(_curve(name.lstrip("_"), trained, name))
-        charts.append(_curve("learning rate", trained, "lr"))
-        charts.append(_curve("samples per second", trained, "samples_per_s"))
-    if len(tested) > 1:
-        charts.insert(0, _curve(f"{primary} on the test split", tested, primary))
+    trained = {name: lines_of(history, "train") for name, history in runs.items()}
+    tested = {name: lines_of(history, "val") for name, history in runs.items()}
+    charts = [_curves(f"{primary} on the test split", tested, primary)]
+    for key in _curve_names(trained):
+        charts.append(_curves(key.lstrip("_"), trained, key))
+    charts.append(_curves("learning rate", trained, "lr"))
+    charts.append(_curves("samples per second", trained, "samples_per_s"))
     charts = [chart for chart in charts if chart]
     if not charts:
         return ""
     return section("Training", f'<div class="charts">{"".join(charts)}</div>')
+
+
+def resource_section(history: History) -> str:
+    """Return where the time of a training went, its peak memory, and what to turn."""
+    trained = lines_of(history, "train")
+    timed = [line for line in trained if COMPUTING in line]
+    if not timed:
+        return ""
+    steps = [line["step"] for line in timed]
+    series = [
+        Series(name, steps, [100 * line.get(name, 0.0) for line in timed])
+        for name in (*OF_STEPS, *ASIDE)
+    ]
+    chart = line_chart(
+        "per cent of the time", series, x_label="optimiser steps", y_range=(0.0, 100.0)
+    )
+    rows = [
+        [name, f"{100 * sum(line.get(name, 0.0) for line in timed) / len(timed):.1f} %"]
+        for name in _SHARES
+    ]
+    rows += [[escape(name), f"{size:.2f} GiB"] for name, size in _peaks(trained).items()]
+    advice = [warning(line["advice"]) for line in trained if line.get("advice")]
+    note = (
+        "Waiting, sending and computing are shares of the steps, evaluating and saving of all time."
+    )
+    return section(
+        "Time and memory",
+        *advice,
+        f'<div class="charts">{chart}{table(("", "mean, or peak"), rows)}</div>',
+        note=note,
+    )
 
 
 def timing_section(report: dict[str, Any]) -> str:
@@ -62,7 +86,46 @@ def timing_section(report: dict[str, Any]) -> str:
     return section("Time of the test", bar_chart("seconds per stage", bars, " s"), note=note)
 
 
-def _curve(title: str, lines: list[dict[str, Any]], name: str) -> str:
-    known = [line for line in lines if isinstance(line.get(name), int | float)]
-    series = Series(name, [line["step"] for line in known], [line[name] for line in known])
-    return line_chart(title, [series], x_label="optimiser steps")
+def lines_of(history: History, kind: str) -> History:
+    """Return the lines of ``train`` steps or ``val`` evaluations."""
+    return [line for line in history if line["kind"] == kind]
+
+
+def _curve_names(trained: Mapping[str, History]) -> list[str]:
+    """Return the losses of all runs, then the other figures."""
+    named = {
+        name
+        for lines in trained.values()
+        for line in lines
+        for name, value in line.items()
+        if name not in _NOT_CURVES and isinstance(value, int | float)
+    }
+    losses = sorted(name for name in named if not name.startswith("_"))
+    if len(losses) == 2:  # one named loss and its sum are the same line
+        losses = ["loss"]
+    return [*losses, *sorted(name for name in named if name.startswith("_"))]
+
+
+def _peaks(trained: History) -> dict[str, float]:
+    """Return the largest of each peak in GiB, by what it is of."""
+    found: dict[str, float] = {}
+    for line in trained:
+        for key, name in _MEMORY.items():
+            value = line.get(key)
+            sizes = value if isinstance(value, list) else [value]
+            for size in sizes:
+                if isinstance(size, int | float):
+                    found[name] = max(found.get(name, 0.0), float(size))
+    return found
+
+
+def _curves(title: str, runs: Mapping[str, History], key: str) -> str:
+    """Return a chart with a line per run; '' where no run has two points."""
+    series = []
+    for name, lines in runs.items():
+        known = [line for line in lines if isinstance(line.get(key), int | float)]
+        steps = [line["step"] for line in known]
+        series.append(Series(name or key, steps, [line[key] for line in known]))
+    if max((len(one.x) for one in series), default=0) < 2:
+        return ""
+    return line_chart(title, series, x_label="optimiser steps")

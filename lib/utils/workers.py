@@ -37,6 +37,11 @@ def available_cpus() -> int:
         return cores
 
 
+def core_share() -> int:
+    """Return the cores for this process, one of those that torchrun started on this machine."""
+    return max(1, available_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
 def limit_workers(requested: int) -> int:
     """Return ``requested`` loader processes, or this process's share of the cores if smaller.
 
@@ -44,7 +49,7 @@ def limit_workers(requested: int) -> int:
         requested: ``WORKERS``; 0 loads in the training process itself. The processes that torchrun
             started on this machine share its cores.
     """
-    share = max(1, available_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    share = core_share()
     if requested > share:
         _warn_of_limit(requested, share)
     return min(requested, share)

@@ -7,7 +7,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from toys.disk import full_disk
 
-from lib.engine.records import RateMeter, RunRecords, append_line, trim_metrics
+from lib.engine.clock import Pace
+from lib.engine.records import RunRecords, append_line, trim_metrics
 
 
 def write(folder, rows, tail=""):
@@ -37,26 +38,31 @@ def test_lines_are_json_and_figures_lose_their_mark_on_screen(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     records = RunRecords(tmp_path, None, total=20, step=0, active=True)
     values = {"loss": 0.5, "_accuracy": math.nan}
-    records.train(10, 3, values, lr=1e-3, rate=12.34567, pace=2.0)
+    pace = Pace(12.34567, 2.0, {"waiting": 0.25, "sending": 0.001, "computing": 0.749})
+    memory = {"host_gib": 1.25, "workers_gib": [0.5, 0.75]}
+    records.train(10, 3, values, lr=1e-3, pace=pace, memory=memory, advice="turn this")
     records.val(10, 3, {"AP": 0.25}, {"load": 1.0, "predict": 2.5})
     records.close()
     train, val = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert train == {
         "kind": "train", "epoch": 3, "step": 10, "loss": 0.5, "_accuracy": None, "lr": 1e-3,
         "samples_per_s": 12.346,
-        "waiting": 0.0,
+        "waiting": 0.25, "sending": 0.001, "computing": 0.749, "host_gib": 1.25,
+        "workers_gib": [0.5, 0.75], "advice": "turn this",
     }  # fmt: skip
     assert val == {
         "kind": "val", "epoch": 3, "step": 10, "AP": 0.25, "seconds": {"load": 1.0, "predict": 2.5}
     }  # fmt: skip
     assert "epoch 3 step 10/20 loss 0.5 accuracy nan lr 0.001, 12.3 samples/s" in caplog.text
-    assert "0:00:20 left" in caplog.text
+    assert (
+        "25 % waiting, 75 % computing, peak GiB host 1.2 workers 0.75, 0:00:20 left" in caplog.text
+    )
     assert "evaluated in 3.5 s: AP 0.2500" in caplog.text
 
 
 def test_other_ranks_write_nothing(tmp_path):
     records = RunRecords(tmp_path / "run", tmp_path / "log", total=2, step=0, active=False)
-    records.train(1, 0, {"loss": 1.0}, lr=1.0, rate=1.0, pace=1.0)
+    records.train(1, 0, {"loss": 1.0}, lr=1.0, pace=Pace(1.0, 1.0), memory={})
     records.val(1, 0, {"AP": 1.0}, {})
     records.close()
     assert not list(tmp_path.iterdir())
@@ -108,16 +114,3 @@ def test_line_that_was_cut_off_is_taken_back(tmp_path):
     with full_disk(limit=7), pytest.raises(OSError, match="No space left"):
         append_line(path, "two and more")
     assert path.read_text() == "one\n"
-
-
-def test_rate_counts_since_the_last_reading(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("time.perf_counter", lambda: now[0])
-    meter = RateMeter()
-    meter.add(6)
-    meter.add(4)
-    now[0] += 5.0
-    assert meter.read() == (2.0, 2.5)
-    meter.add(3)
-    now[0] += 1.0
-    assert meter.read() == (3.0, 1.0)
