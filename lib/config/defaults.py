@@ -174,7 +174,7 @@ def _dataset() -> CfgNode:
 
 
 def _train() -> CfgNode:
-    return CfgNode(
+    node = CfgNode(
         {
             "BATCH_SIZE_PER_GPU": 32,  # per process under torchrun, per GPU with DataParallel
             "SHUFFLE": True,  # another order of samples every epoch, keyed by SEED
@@ -188,7 +188,6 @@ def _train() -> CfgNode:
             "ADAM_WD": 0.0,  # weight decay of adam: the family's Adam ran without
             "WD_NORM": -1.0,  # weight decay of norm layers; -1 = as all others
             "WD_BIAS": -1.0,  # weight decay of other biases; -1 = as all others
-            "LR_MULT": CfgNode(new_allowed=True),  # {pattern of parameter names: factor on LR}
             "LAYER_DECAY": 1.0,  # factor on LR from each layer of the backbone to the one before
             "FREEZE": [],  # patterns of parts that are not trained: backbone, backbone.layer[12]
             "FREEZE_UNTIL": 0,  # epoch (iteration) from which they are; 0 = never
@@ -217,6 +216,8 @@ def _train() -> CfgNode:
             "RESUME": False,  # as the flag --resume
         }
     )
+    node.LR_MULT = CfgNode(new_allowed=True)  # {pattern of parameter names: factor on LR}
+    return node
 
 
 def _test() -> CfgNode:

@@ -98,6 +98,16 @@ def test_overrides_in_both_spellings(write):
     assert cfg.MODEL.EXTRA.FINAL_CONV_KERNEL == 3
 
 
+def test_factors_on_the_learning_rate_have_any_names(write):
+    path = write(
+        "MODEL: {NAME: pose_resnet, EXTRA: {NUM_LAYERS: 50}}\nTRAIN: {LR_MULT: {'layer[12]': 0.1}}"
+    )
+    cfg = load_config(path, ["TRAIN.LR_MULT.final_layer=3", "TRAIN.LR_MULT.layer3.0=0.5"])
+    assert cfg.TRAIN.LR_MULT == {"layer[12]": 0.1, "final_layer": 3, "layer3": {"0": 0.5}}
+    save_config(cfg, path)
+    assert load_config(path) == cfg
+
+
 def test_saved_file_loads_to_the_same_tree(write, tmp_path):
     cfg = load_config(write(HRNET), ["DATA_DIR", "somewhere", "MODEL.PRETRAINED", "w.pth"])
     assert cfg.DATASET.ROOT == "somewhere/data/coco"
