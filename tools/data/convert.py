@@ -7,15 +7,10 @@ decided while reading it, is printed. Ids, boxes, joints and their visibility st
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
-
-if TYPE_CHECKING:
-    from lib.datasets.formats import LabelSet
 
 FORMS = ("coco", "yolo")
 READ = FORMS
@@ -53,7 +48,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     args = parse_args(argv)
     from lib.annotations.decisions import unlogged
     from lib.datasets.formats import ReadSettings, read_labels, write_labels
-    from lib.datasets.formats.registry import WriteSettings
+    from lib.datasets.formats.registry import WriteSettings, describe
     from lib.structures.skeleton import load_skeleton
 
     _check_out(Path(args.out))
@@ -68,23 +63,6 @@ def main(argv: list[str] | None = None) -> list[Path]:
     files = write_labels(labels, args.to, args.out, WriteSettings(args.pictures))
     print("\n".join(f"wrote {file}" for file in files))
     return files
-
-
-def describe(labels: LabelSet) -> str:
-    """Return what was read, in words."""
-    crowds = sum(person["iscrowd"] for person in labels.people)
-    jointed = sum(person["num_keypoints"] > 0 for person in labels.people)
-    marks = Counter(mark for person in labels.people for mark in person["keypoints"][2::3])
-    splits = Counter(image.get("split") or "no split" for image in labels.images)
-    lines = [
-        f"{labels.path} ({labels.kind}): {len(labels.images)} pictures in {labels.folder} "
-        f"({', '.join(f'{count} {name}' for name, count in splits.items())})",
-        f"  {len(labels.people)} annotations ({', '.join(e['name'] for e in labels.categories)}), "
-        f"{jointed} with joints, {crowds} crowds",
-        f"  {labels.skeleton.num_joints} joints: {', '.join(labels.skeleton.joints)}",
-        f"  joints visible {marks[2.0]}, occluded {marks[1.0]}, not labelled {marks[0.0]}",
-    ]
-    return "\n".join([*lines, *(f"  note: {note}" for note in labels.notes)])
 
 
 def _check_out(out: Path) -> None:

@@ -100,7 +100,7 @@ def _write_one(labels: LabelSet, file: Path, images: list[Entry]) -> Path:
     content = {
         "info": {
             "description": f"converted from {labels.kind}",
-            "images": _seen_from(labels.folder, file.parent),
+            "images": seen_from(labels.folder, file.parent),
         },
         "images": images,
         "annotations": [person for person in labels.people if person["image_id"] in ids],
@@ -110,7 +110,7 @@ def _write_one(labels: LabelSet, file: Path, images: list[Entry]) -> Path:
     return file
 
 
-def _seen_from(folder: Path, start: Path) -> str:
+def seen_from(folder: Path, start: Path) -> str:
     """Return a folder's path from another, as a whole path where drives differ."""
     try:
         return Path(os.path.relpath(folder.resolve(), start.resolve())).as_posix()

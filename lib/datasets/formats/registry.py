@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -67,3 +68,20 @@ def write_labels(
         raise ConfigError(f"No form '{kind}' can be written.{did_you_mean(kind, WRITERS)}")
     module = import_module(f"lib.datasets.formats.{WRITERS[kind]}")
     return module.write(labels, Path(out), settings or WriteSettings())
+
+
+def describe(labels: LabelSet) -> str:
+    """Return what was read, in words."""
+    crowds = sum(person["iscrowd"] for person in labels.people)
+    jointed = sum(person["num_keypoints"] > 0 for person in labels.people)
+    marks = Counter(mark for person in labels.people for mark in person["keypoints"][2::3])
+    splits = Counter(image.get("split") or "no split" for image in labels.images)
+    lines = [
+        f"{labels.path} ({labels.kind}): {len(labels.images)} pictures in {labels.folder} "
+        f"({', '.join(f'{count} {name}' for name, count in splits.items())})",
+        f"  {len(labels.people)} annotations ({', '.join(e['name'] for e in labels.categories)}), "
+        f"{jointed} with joints, {crowds} crowds",
+        f"  {labels.skeleton.num_joints} joints: {', '.join(labels.skeleton.joints)}",
+        f"  joints visible {marks[2.0]}, occluded {marks[1.0]}, not labelled {marks[0.0]}",
+    ]
+    return "\n".join([*lines, *(f"  note: {note}" for note in labels.notes)])
