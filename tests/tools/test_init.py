@@ -65,7 +65,6 @@ def test_from_yolo_to_poses(nine_joints, tmp_path, capsys, monkeypatch):
         experiment,
         "--out",
         tmp_path / "poses",
-        "--whole-frame",
     )
     assert list((tmp_path / "poses").iterdir())
 

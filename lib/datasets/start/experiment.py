@@ -75,7 +75,7 @@ def experiment_yaml(
         raise ConfigError(f"There is no experiment {base}{fault_in(base)}; give one by --like.")
     tree: dict[str, Any] = {"_BASE_": seen_from(base, plan.folder)}
     pictures = from_here(labels.folder)
-    tree["DATASET"] = {
+    data: dict[str, Any] = {
         "DATASET": "custom",
         "ROOT": from_here(plan.folder),
         "ANNOTATION": f"{prefix}train.json",
@@ -86,13 +86,14 @@ def experiment_yaml(
         "TEST_SET": "val",
         "SKELETON": from_here(plan.folder / "skeleton.yaml"),
     }
-    tree["MODEL"] = {"NUM_JOINTS": known.skeleton.num_joints}
-    tree["TEST"] = {"USE_GT_BBOX": True, "COCO_BBOX_FILE": ""}
+    model: dict[str, Any] = {"NUM_JOINTS": known.skeleton.num_joints}
+    test: dict[str, Any] = {"USE_GT_BBOX": True, "COCO_BBOX_FILE": ""}
+    tree |= {"DATASET": data, "MODEL": model, "TEST": test}
     if not known.skeleton.flip_pairs and known.skeleton.num_joints > 1:
-        tree["DATASET"]["FLIP"] = 0.0
-        tree["TEST"]["FLIP_TEST"] = False
+        data["FLIP"] = 0.0
+        test["FLIP_TEST"] = False
     if not plan.like:
-        tree["MODEL"] |= _shape(labels)
+        model |= _shape(labels)
         tree["TRAIN"] = _length(people)
     head = f"# {plan.name}: {people} people to train on; written by tools/data/init.py.\n"
     return head + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None)
