@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 QUICK := experiments/synthpose/quickstart.yaml
 RUN := output/coco/pose_hrnet/quickstart
-EXTRAS := dev,fast,export,hub
+EXTRAS := dev,docs,fast,export,hub
 # The tests that need no GPU and no network; PYTEST takes more words, as PYTEST='-m "not gpu"'.
 PYTEST ?=
 # What test-newest and test-oldest install goes here (5 GB); deleted when their tests have passed.
@@ -14,7 +14,9 @@ TRIAL ?= .trial
 OLDEST ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) \
 	$(shell command -v python3.10 || command -v python3.11) $(PYTHON))
 
-.PHONY: help setup fmt lint test test-all test-newest test-oldest constraints quickstart
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: docs help setup fmt lint test test-all test-newest test-oldest constraints quickstart
 
 # $(1): a Python; $(2): words for pip.
 define trial
@@ -67,6 +69,10 @@ test-oldest: ## the tests under the lower bounds of requirements.txt and setup.p
 # Torch and torchvision follow the platform. Older Pythons may have other packages than this one.
 constraints: test ## write constraints.txt: the exact set with which the tests passed just now
 	$(BIN)/python tests/scripts/write_constraints.py constraints.txt
+
+docs: $(STAMP) ## write the pages to site/; they are served by `python -m http.server -d site`
+	$(BIN)/python -m mkdocs build --quiet
+	@echo "Pages: site/index.html"
 
 quickstart: $(STAMP) ## draw a data set, train a small model, score it, look at it
 	$(BIN)/python tools/make_synthetic.py --out data/synthpose_easy --level easy --train 1000 --val 120 --people 1 2

