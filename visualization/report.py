@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.report.history import resource_section, timing_section, training_section
 from lib.report.mpii import analyse_mpii, mpii_sections
 from lib.report.page import render_page, section
 from lib.report.reliability import reliability_section
@@ -62,6 +61,8 @@ def build_report(run: Run, cases: int = 6) -> str:
         run: the run folder's content.
         cases: pictures of each sort.
     """
+    from lib.report.history import resource_section, timing_section, training_section  # torch
+
     analysis, mpii = analyse_poses(run), analyse_mpii(run)
     parts = [head_section(run), score_section(run, analysis)]
     if mpii is not None:
