@@ -183,7 +183,12 @@ def _train() -> CfgNode:
             "END_EPOCH": 140,  # epochs are below this
             "MAX_ITER": 0,  # > 0: train so many iterations instead of epochs
             "OPTIMIZER": "adam",  # adam | adamw | sgd
+            "STRETCH": 1.0,  # factor on the run: its length, LR_STEP, FREEZE_UNTIL, DATASET.STAGES
+            "EARLY_STOP": 0,  # > 0: end after so many evaluations without a better score
+            "STOP_AFTER": 0.0,  # > 0: hours after which the run saves and stops; resume it later
             "LR": 0.001,  # learning rate after warm-up, before any drop
+            "LR_RULE": "none",  # none | linear | sqrt: how LR grows with the batch over LR_BATCH
+            "LR_BATCH": 0,  # samples per step that LR is meant for, all processes together
             "WD": 0.0001,  # weight decay of adamw and sgd
             "ADAM_WD": 0.0,  # weight decay of adam: the family's Adam ran without
             "WD_NORM": -1.0,  # weight decay of norm layers; -1 = as all others

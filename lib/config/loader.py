@@ -17,6 +17,7 @@ from lib.config.document import BAD_YAML, plain, read_document, read_word
 from lib.config.imports import KEY, place_imports, refuse_imports
 from lib.config.legacy import modernise, unflatten, unmet_wish
 from lib.config.merge import merge
+from lib.config.stretch import stretch
 from lib.config.validate import validate
 from lib.config.variants import NodeLists
 from lib.utils.errors import ConfigError, did_you_mean
@@ -102,6 +103,7 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
         logger.warning("%s: keys without effect here: %s", path, ", ".join(dropped))
     _join_data_dir(cfg)
     _derive(cfg)
+    stretch(cfg, path)
     validate(cfg, path)
     cfg.freeze()
     return cfg

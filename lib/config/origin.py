@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from lib.config.legacy import ALIASES, flatten
 from lib.config.loader import config_layers, load_config
+from lib.config.stretch import POINTS
 
 DEFAULT = "default"
 _LISTS = ("DATASET.MIX", "DATASET.STAGES")  # lists of nodes: a tree there changes entries
@@ -21,6 +22,7 @@ _DERIVED = {
     "DATASET.NUM_JOINTS": "DATASET.WITH_CENTER",
     "MODEL.EXTRA.WITH_AE_LOSS": "LOSS.WITH_AE_LOSS",
     "DATASET.DATASET": "DATASET.MIX",
+    **dict.fromkeys((*POINTS, "TRAIN.STRETCH"), "TRAIN.STRETCH"),
     **dict.fromkeys(
         ("DATASET.ROOT", "MODEL.PRETRAINED", "TEST.MODEL_FILE", "DATA_DIR"), "DATA_DIR"
     ),

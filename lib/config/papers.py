@@ -45,6 +45,9 @@ PAPERS = {
     "TRAIN.WARMUP_ITERS": _WARMUP,
     "TRAIN.WARMUP_FACTOR": _WARMUP,
     "TRAIN.LR_MIN": _SGDR,
+    **dict.fromkeys(("TRAIN.FLAT", "TRAIN.EMA_RAMP"), _RTMPOSE),
+    "TRAIN.LAYER_DECAY": "Bao et al. 2022, BEiT",
+    "TRAIN.LR_RULE": f"linear: {_WARMUP}; sqrt: Malladi et al. 2022, SDEs for adaptive methods",
     "TRAIN.OPTIMIZER": (
         "adam: Kingma and Ba 2015; adamw: Loshchilov and Hutter 2019, Decoupled Weight Decay"
     ),

@@ -24,6 +24,7 @@ CHOICES = {
     "DATASET.DRAWS": ("clipped", "truncated"),
     "DATASET.PHOTOMETRIC.PRESET": tuple(PRESETS),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
+    "TRAIN.LR_RULE": ("none", "linear", "sqrt"),
     "TRAIN.FORMAT": ("pth", "safetensors"),
     "TRAIN.SCHEDULER": ("multistep", "cosine", "plateau"),
     "TEST.FLIP_ALIGN": ("", "none", "integer", "exact"),
@@ -89,6 +90,11 @@ def _schedule(cfg: CfgNode) -> str | None:
         return (
             f"TRAIN.END_EPOCH must be above TRAIN.BEGIN_EPOCH {cfg.TRAIN.BEGIN_EPOCH}, "
             f"got {cfg.TRAIN.END_EPOCH}."
+        )
+    if cfg.TRAIN.LR_RULE != "none" and not cfg.TRAIN.LR_BATCH:
+        return (
+            f"TRAIN.LR_RULE {cfg.TRAIN.LR_RULE} needs TRAIN.LR_BATCH, the samples per step that "
+            f"TRAIN.LR {cfg.TRAIN.LR:g} is meant for."
         )
     return None
 

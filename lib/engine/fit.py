@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from lib.engine.distributed import (
 from lib.engine.ema import WeightAverage
 from lib.engine.flight import FlightRecorder
 from lib.engine.freezing import build_freezing
-from lib.engine.optim import build_optimizer
+from lib.engine.optim import build_optimizer, scaled_rate
 from lib.engine.ownership import own_folder
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
 from lib.engine.plan import build_plan
@@ -110,17 +111,12 @@ def build_trainer(
     stream = _build_stream(cfg, task, device, len(gpus))
     steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
     network = _build_network(cfg, task, device, payload, initialise)
-    state, step = _build_state(cfg, task, network, device, gpus, steps_per_pass)
-    if payload is not None:
-        state.restore(payload)
-        if state.freezing.until is not None and not state.freezing.holds(state.step):
-            state.freezing.apply(network, state.step)
-            step.rewrap()
-        if world.is_main:
-            trim_metrics(folder, state.step, evaluated=state.evaluated)
-        logger.info("resumed after %d of %d steps", state.step, state.plan.total)
     batch = stream.sampler.batch_size
-    check_global_batch(cfg.TRAIN.GLOBAL_BATCH, batch * world.size * cfg.TRAIN.ACCUMULATE)
+    effective = batch * world.size * cfg.TRAIN.ACCUMULATE
+    check_global_batch(cfg.TRAIN.GLOBAL_BATCH, effective)
+    state, step = _build_state(cfg, task, network, device, gpus, steps_per_pass, effective)
+    if payload is not None:
+        _resume(state, step, payload, folder)
     summary = describe_run(
         state,
         world,
@@ -148,9 +144,21 @@ def build_trainer(
         fingerprint=fingerprint(cfg),
         accumulate=cfg.TRAIN.ACCUMULATE,
         log_every=cfg.PRINT_FREQ,
+        seconds=3600 * cfg.TRAIN.STOP_AFTER or math.inf,
         flight=FlightRecorder(folder, state, cfg.FLIGHT) if recorded else None,
         tracer=StepTracer(folder, cfg.PROFILE, state.device) if traced else None,
     )
+
+
+def _resume(state: TrainState, step: TrainStep, payload: Payload, folder: Path) -> None:
+    """Put a run where its checkpoint left it."""
+    state.restore(payload)
+    if state.freezing.until is not None and not state.freezing.holds(state.step):
+        state.freezing.apply(state.network, state.step)
+        step.rewrap()
+    if current_world().is_main:
+        trim_metrics(folder, state.step, evaluated=state.evaluated)
+    logger.info("resumed after %d of %d steps", state.step, state.plan.total)
 
 
 def _starting_point(cfg: CfgNode, store: CheckpointStore, device: torch.device) -> Payload | None:
@@ -234,12 +242,14 @@ def _build_state(
     device: torch.device,
     gpus: list[int],
     steps_per_pass: int,
+    batch: int,
 ) -> tuple[TrainState, TrainStep]:
+    """Return the parts of a run at its start; ``batch`` is that of a step, of all processes."""
     plan = build_plan(cfg, steps_per_pass)
     freezing = build_freezing(cfg, network, plan)
     if freezing.until is None:  # else the optimiser holds what will be trained later, too
         freezing.apply(network, 0)
-    optimizer = build_optimizer(cfg, network)
+    optimizer = build_optimizer(cfg, network, scaled_rate(cfg, batch))
     freezing.apply(network, 0)
     precision = build_precision(cfg, device)
     scaler = build_scaler(cfg, precision)
@@ -259,6 +269,7 @@ def _build_state(
         cfg.SEED,
         meta={**build_card(cfg, task), "data": training_data(cfg)},
         freezing=freezing,
+        patience=cfg.TRAIN.EARLY_STOP,
     )
     step = TrainStep(
         task,

@@ -18,13 +18,34 @@ from lib.utils.errors import ConfigError
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-def build_optimizer(cfg: CfgNode, network: nn.Module) -> Optimizer:
+def scaled_rate(cfg: CfgNode, batch: int) -> float:
+    """Return ``TRAIN.LR``, scaled by ``LR_RULE`` from ``LR_BATCH`` to a batch.
+
+    ``linear``: in proportion (Goyal et al. 2017, for SGD); ``sqrt``: with the square root
+    (Krizhevsky 2014; Malladi et al. 2022, for Adam).
+
+    Args:
+        cfg: the complete tree.
+        batch: samples per optimiser step, of all processes.
+    """
+    train = cfg.TRAIN
+    power = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}[train.LR_RULE]
+    return train.LR * (batch / train.LR_BATCH) ** power if power else train.LR
+
+
+def build_optimizer(cfg: CfgNode, network: nn.Module, rate: float | None = None) -> Optimizer:
     """Read ``TRAIN.OPTIMIZER``, ``LR*``, ``LAYER_DECAY`` and ``*WD*``; what is frozen is left out.
 
     The lineage builds Adam with the learning rate only, whatever ``WD`` says; ``ADAM_WD`` keeps
     that. Names that a module lists in ``no_weight_decay()`` (relative to itself) never decay.
+
+    Args:
+        cfg: the complete tree.
+        network: the unwrapped network.
+        rate: base learning rate, see `scaled_rate`; None takes ``TRAIN.LR``.
     """
     train = cfg.TRAIN
+    rate = train.LR if rate is None else rate
     decay = train.ADAM_WD if train.OPTIMIZER == "adam" else train.WD
     groups = parameter_groups(
         network,
@@ -34,15 +55,15 @@ def build_optimizer(cfg: CfgNode, network: nn.Module) -> Optimizer:
         factors=rate_factors(network, train.LR_MULT, train.LAYER_DECAY),
     )
     for group in groups:
-        group["lr"] = train.LR * group.pop("factor")
+        group["lr"] = rate * group.pop("factor")
     fused = True if groups[0]["params"][0].is_cuda else None  # one kernel for all parameters
     if train.OPTIMIZER == "sgd":
         optimizer: Optimizer = SGD(
-            groups, lr=train.LR, momentum=train.MOMENTUM, nesterov=train.NESTEROV, fused=fused
+            groups, lr=rate, momentum=train.MOMENTUM, nesterov=train.NESTEROV, fused=fused
         )
     else:
         kind = AdamW if train.OPTIMIZER == "adamw" else Adam
-        optimizer = kind(groups, lr=train.LR, fused=fused)
+        optimizer = kind(groups, lr=rate, fused=fused)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer

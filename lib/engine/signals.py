@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,23 +18,34 @@ _SIGNALS = tuple(
 class StopRequest:
     """Context in which these signals set ``requested`` instead of ending the process.
 
-    Inside another such context both are told. Outside the main thread signals cannot be caught;
-    there the context changes nothing.
+    The end of the time given sets it, too. Inside another such context both are told. Outside the
+    main thread signals cannot be caught; there only time counts.
+
+    Args:
+        seconds: how long the work may take, from the beginning of the context.
 
     Attributes:
         number: the first signal that came; 0 if none did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = math.inf) -> None:
         self.number = 0
+        self.seconds = seconds
+        self._begun = time.monotonic()
         self._before: dict[int, Any] = {}
 
     @property
     def requested(self) -> bool:
-        """Whether somebody wants to stop."""
-        return self.number != 0
+        """Whether somebody wants to stop, or the time is over."""
+        return self.number != 0 or self.late
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() - self._begun >= self.seconds
 
     def __enter__(self) -> StopRequest:
+        self._begun = time.monotonic()
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.getsignal(number) for number in _SIGNALS}
             for number in _SIGNALS:

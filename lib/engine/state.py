@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +40,11 @@ class TrainState:
         seed: of the run.
         meta: plain values about the run, stored with every weights file.
         freezing: what is not trained.
+        patience: evaluations without a better score after which the run is over; 0 never.
         step: optimiser steps done.
         evaluated: whether the evaluation due after ``step`` has been done.
         best: best score so far; None before the first.
+        stale: evaluations since then.
     """
 
     network: nn.Module
@@ -54,9 +57,29 @@ class TrainState:
     seed: int
     meta: dict[str, Any] = field(default_factory=dict)
     freezing: Freezing = field(default_factory=Freezing)
+    patience: int = 0
     step: int = 0
     evaluated: bool = True
     best: float | None = None
+    stale: int = 0
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the score has not risen for so long that more training would be in vain."""
+        return 0 < self.patience <= self.stale
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no step left to do."""
+        return self.plan.is_last(self.step) or self.gave_up
+
+    def score(self, value: float) -> bool:
+        """Take the score of an evaluation, higher is better; return whether it is the best."""
+        if not math.isfinite(value):
+            return False
+        better = self.best is None or value > self.best
+        self.best, self.stale = (value, 0) if better else (self.best, self.stale + 1)
+        return better
 
     @property
     def scored(self) -> nn.Module:
@@ -91,6 +114,7 @@ class TrainState:
             "steps_per_pass": self.plan.steps_per_pass,
             "evaluated": self.evaluated,
             "best": self.best,
+            "stale": self.stale,
             "rng": gather_objects_everywhere(rng_state(self.device)),
         }
 
@@ -109,6 +133,7 @@ class TrainState:
         if self.average is not None and payload["ema"] is not None:
             self.average.network.load_state_dict(payload["ema"])
         self.best = payload["best"]
+        self.stale = payload.get("stale", 0)
         if "scores" in payload["meta"]:  # of the last evaluation
             self.meta["scores"] = payload["meta"]["scores"]
         self.evaluated = payload["evaluated"]

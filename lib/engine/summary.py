@@ -46,7 +46,7 @@ def describe_run(
         f"batch      {effective} = {batch} x {world.size} process(es) x {accumulate} accumulated",
         f"length     {plan.total} steps, {plan.total / plan.steps_per_pass:.4g} passes",
         f"network    {_parameters(state.network)}",
-        f"frozen     {', '.join(frozen) if frozen else 'nothing'}",
+        f"frozen     {', '.join(frozen) if frozen else 'nothing'}{_until(state)}",
         f"optimiser  {describe_groups(state.optimizer)}",
     ]
     if state.average is not None:
@@ -65,6 +65,11 @@ def frozen_parts(module: nn.Module, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}.{name}".lstrip(".")
     for name, child in module.named_children():
         yield from frozen_parts(child, f"{prefix}.{name}".lstrip("."))
+
+
+def _until(state: TrainState) -> str:
+    freezing = state.freezing
+    return f", until step {freezing.until}" if freezing.until and freezing.holds(state.step) else ""
 
 
 def _parameters(network: nn.Module) -> str:

@@ -74,6 +74,7 @@ class Trainer:
         fingerprint: of the configuration, kept in checkpoints.
         accumulate: batches per step.
         log_every: steps between records.
+        seconds: after which to stop and save; resumed runs have as many again.
         flight: recorder of every step, or None.
         tracer: of some steps, or None.
     """
@@ -90,6 +91,7 @@ class Trainer:
         fingerprint: dict[str, str],
         accumulate: int,
         log_every: int,
+        seconds: float = math.inf,
         flight: FlightRecorder | None = None,
         tracer: StepTracer | None = None,
     ) -> None:
@@ -106,7 +108,7 @@ class Trainer:
         self.tracer = tracer
         self.guard = StepGuard(state.device, stream.name)
         self.clock = train_step.clock
-        self.stop = StopRequest()
+        self.stop = StopRequest(seconds)
         self.evaluation: Evaluation | None = None
         self._window: list[Losses] = []
         self._told_of_no_score = False
@@ -127,7 +129,7 @@ class Trainer:
                 if self.tracer is not None:
                     self.tracer.close()
         state = self.state
-        finished = state.plan.is_last(state.step) and state.evaluated
+        finished = state.over and state.evaluated
         signal = max(gather_objects_everywhere(self.stop.number))
         return FitResult(finished, state.step, state.best, self.evaluation, signal)
 
@@ -135,12 +137,12 @@ class Trainer:
         state = self.state
         state.freezing.train(state.network, state.step)
         self.clock.restart()
-        while not state.plan.is_last(state.step):
+        while not state.over:
             for fetched in self._steps_of_pass():
                 self._one_step(fetched)
                 if self.tracer is not None:
                     self.tracer.after_step()
-                if state.plan.is_last(state.step):
+                if state.over:
                     break
 
     def _one_step(self, fetched: list[Fetched]) -> None:
@@ -210,8 +212,7 @@ class Trainer:
         state.evaluated = True
         self.records.val(state.step, state.plan.epoch(state.step), result.metrics, result.seconds)
         state.meta["scores"] = {"metrics": result.metrics, "boxes": state.meta.get("boxes")}
-        if math.isfinite(result.score) and (state.best is None or result.score > state.best):
-            state.best = result.score
+        if state.score(result.score):
             self._save_weights(BEST)
         if not math.isfinite(result.score) and not self._told_of_no_score:
             self._told_of_no_score = True
@@ -292,8 +293,12 @@ class Trainer:
         if finished:
             self._save(must=True)
             self._save_weights(FINAL, must=True)
+            if state.gave_up:
+                logger.info("no better score in %d evaluations: the run ends early", state.stale)
             logger.info("finished after %d steps, best score %s", state.step, state.best)
             return
         if self._saved_step != state.step:
             self._save(must=True)
+        if self.stop.late:
+            logger.info("the %g hours of TRAIN.STOP_AFTER are over", self.stop.seconds / 3600)
         logger.info("stopped after %d steps; resume with --resume or AUTO_RESUME true", state.step)

@@ -56,6 +56,7 @@ def test_nothing_is_said_of_defaults(load, task):
         ("topdown", ["TRAIN.MAX_ITER=9", "TRAIN.END_EPOCH=5"], "TRAIN.END_EPOCH (TRAIN.MAX_ITER"),
         ("topdown", ["TRAIN.LR_MIN=0.1"], "TRAIN.LR_MIN (for cosine and plateau)"),
         ("topdown", ["TRAIN.FLAT=0.5"], "TRAIN.FLAT (for cosine only)"),
+        ("topdown", ["TRAIN.EARLY_STOP=9", "TRAIN.EVAL_PERIOD=0"], "TRAIN.EARLY_STOP (TRAIN.EVAL"),
         ("topdown", ["TRAIN.EMA_RAMP=9"], "TRAIN.EMA_RAMP (TRAIN.EMA is 0)"),
         ("topdown", ["TRAIN.FREEZE_UNTIL=9"], "TRAIN.FREEZE_UNTIL (nothing is frozen)"),
         ("topdown", ["LOSS.TOPK=3"], "LOSS.TOPK (LOSS.USE_OHKM is false)"),

@@ -7,7 +7,13 @@ from torch import nn
 from toys.toy_task import ToyNet, toy_config
 
 from lib.config import load_config
-from lib.engine.optim import build_optimizer, describe_groups, parameter_groups, rate_factors
+from lib.engine.optim import (
+    build_optimizer,
+    describe_groups,
+    parameter_groups,
+    rate_factors,
+    scaled_rate,
+)
 from lib.models import build_model
 from lib.models.registry import RECIPES
 from lib.utils.errors import ConfigError
@@ -149,3 +155,14 @@ def test_groups_of_newer_recipes_are_the_references(shared, reference, experimen
     assert found.keys() == wanted["parameters"].keys()
     for name, value in wanted["parameters"].items():
         assert found[name] == pytest.approx(value, abs=1e-8), name
+
+
+@pytest.mark.parametrize(
+    ("rule", "batch", "wanted"),
+    [("none", 128, 0.01), ("linear", 128, 0.0025), ("sqrt", 128, 0.005), ("linear", 1024, 0.02)],
+)
+def test_the_rate_grows_with_the_batch_by_the_rule(rule, batch, wanted):
+    cfg = toy_config(LR_RULE=rule, LR_BATCH=512)
+    assert scaled_rate(cfg, batch) == pytest.approx(wanted)
+    optimizer = build_optimizer(cfg, ToyNet(), scaled_rate(cfg, batch))
+    assert optimizer.param_groups[0]["initial_lr"] == pytest.approx(wanted)

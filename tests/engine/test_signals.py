@@ -39,3 +39,18 @@ def test_other_threads_cannot_catch_signals():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_time_that_is_over_is_a_wish_too(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("lib.engine.signals.time.monotonic", lambda: now[0])
+    stop = StopRequest(7.0)
+    now[0] = 200.0
+    with stop:  # counted from here
+        assert not stop.requested
+        now[0] = 206.9
+        assert not stop.requested
+        now[0] = 207.0
+        assert stop.requested
+        assert stop.late
+        assert stop.number == 0
