@@ -1,7 +1,7 @@
 """Convert labelled pictures: ``python tools/data/convert.py IN --to coco --out OUT``.
 
-IN is a file or folder of YOLO-pose, COCO, COCO-WholeBody or Halpe. What it is, and what had to be
-decided while reading it, is printed. Ids, boxes, joints and their visibility stay.
+IN is a file or folder of YOLO-pose, Label Studio, CVAT, COCO, COCO-WholeBody or Halpe. What it is,
+and what had to be decided while reading it, is printed. Ids, boxes, joints and visibility stay.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
 
-FORMS = ("coco", "yolo")
+FORMS = ("coco", "yolo", "cvat", "labelstudio")
 READ = FORMS
 
 

@@ -5,6 +5,9 @@
 ``coco``         COCO's JSON, that of COCO-WholeBody and Halpe, folders of several splits
 ``yolo``         YOLO-pose folders (``data.yaml``, pictures and text files), by ``yolo_yaml`` and
                  ``yolo_writer``
+``labelstudio``  Label Studio's JSON, by ``labelstudio_writer``, too
+``cvat``         CVAT's XML 1.1 for images and for video, by ``cvat_writer``, too
+``grouping``     joints that belong to no person by name -> people
 ``pictures``     where the pictures of a file are
 
 A new form is a file with ``read(path, options) -> RawLabels`` (and perhaps

@@ -16,8 +16,15 @@ from lib.utils.files import fault_in
 READERS = {
     "coco": "coco",
     "yolo": "yolo",
+    "labelstudio": "labelstudio",
+    "cvat": "cvat",
 }
-WRITERS = {"coco": "coco", "yolo": "yolo_writer"}
+WRITERS = {
+    "coco": "coco",
+    "yolo": "yolo_writer",
+    "labelstudio": "labelstudio_writer",
+    "cvat": "cvat_writer",
+}
 
 
 @dataclass(frozen=True)
