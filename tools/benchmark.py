@@ -93,6 +93,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_stage(name: str, task: TopDownTask, size: dict[str, int], device: torch.device) -> Stage:
     """Return what is measured under ``name``, in both forms, at ``size``."""
     from lib.benchmark import data, network, results
+    from lib.datasets.sources import source_content
     from lib.tasks.splits import build_source
 
     makers: dict[str, Callable[[], Stage]] = {
@@ -102,7 +103,7 @@ def build_stage(name: str, task: TopDownTask, size: dict[str, int], device: torc
         "group": lambda: results.group_people(size["groups"], size["cells"], device),
         "nms": lambda: results.suppress(size["many"]),
         "evaluate": lambda: results.score(
-            coco_ground_truth(read_truth_file(build_source(task.cfg, train=False).annotation)),
+            coco_ground_truth(read_truth_file(source_content(build_source(task.cfg, train=False)))),
             size["many"],
         ),
         "forward": lambda: network.forward(task, size["batch"], device),

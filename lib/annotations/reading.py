@@ -5,6 +5,7 @@ What has one meaning is repaired, and said in a line; what has not is refused in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from lib.annotations.skeletons import file_skeleton, unnamed_skeleton
 from lib.annotations.wholebody import JOINTS as WHOLE_BODY_JOINTS
 from lib.annotations.wholebody import join_parts
 from lib.structures.skeleton import Skeleton, load_skeleton
-from lib.utils.errors import DataError
-from lib.utils.files import read_json
+from lib.utils.errors import DataError, UserError
+from lib.utils.files import fault_in, read_json
+from lib.utils.plugins import failure
 
 ADVICE = "check DATASET.ROOT and the set's name"
 
@@ -42,6 +44,7 @@ class ReadOptions:
         advice: what to do if the file is not there.
         images_key: configuration key that leads to the pictures.
         name: of a content that comes without its file, for messages.
+        read: makes the content of a COCO file of a file in another form; None reads JSON.
     """
 
     category: str = ""
@@ -52,6 +55,7 @@ class ReadOptions:
     advice: str = ADVICE
     images_key: str = ""
     name: str = "the ground truth"
+    read: Callable[[Path], dict[str, Any]] | None = None
 
 
 _in_use: WeakValueDictionary[Any, Annotations] = WeakValueDictionary()
@@ -79,9 +83,37 @@ def read_annotations(
     key = _file_key(source, image_folder, skeleton, options)
     found = _in_use.get(key)
     if found is None:
-        content = read_json(source, "annotation", options.advice)
+        content = read_content(source, options.advice, options.read)
         found = _in_use[key] = _read(content, str(source), image_folder, skeleton, options)
     return found
+
+
+def read_content(
+    file: str | Path,
+    advice: str = ADVICE,
+    read: Callable[[Path], dict[str, Any]] | None = None,
+) -> Any:
+    """Return what an annotation file says, in the form of COCO's, unchecked.
+
+    Args:
+        file: the annotation file.
+        advice: what to do if it is not there.
+        read: as that of ``ReadOptions``.
+
+    Raises:
+        DataError: it is missing, or cannot be read.
+    """
+    if read is None:
+        return read_json(file, "annotation", advice)
+    path = Path(file)
+    if not path.is_file():
+        raise DataError(f"No annotation file {path}{fault_in(path)}; {advice}.")
+    try:
+        return read(path)
+    except UserError:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise DataError(f"{path} cannot be read: {failure(error, read)}.") from error
 
 
 def annotation_kind(path: str | Path) -> str:

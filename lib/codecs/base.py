@@ -13,11 +13,12 @@ stays on the tensors' device and never waits for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from yacs.config import CfgNode
 
+from lib.losses.registry import LOSSES, own_loss
 from lib.utils.errors import ConfigError
 from lib.utils.registry import Registry
 
@@ -156,6 +157,22 @@ def build_codec(cfg: CfgNode) -> Codec:
         return kind.build(cfg)
     except ValueError as error:
         raise ConfigError(f"MODEL.TARGET_TYPE '{name}': {error}") from error
+
+
+def build_loss(cfg: CfgNode, codec: Codec) -> Callable[[Output, Any, Tensor], dict[str, Tensor]]:
+    """Return ``LOSS.NAME``, or the codec's own loss; both as `Codec.loss`."""
+    name, use_weights = cfg.LOSS.NAME, cfg.LOSS.USE_TARGET_WEIGHT
+    if not name:
+        return codec.loss
+    compute = LOSSES[name].compute
+    options = {key.lower(): value for key, value in cfg.LOSS.OPTIONS.items()}
+
+    def loss(output: Output, targets: Any, weights: Tensor) -> dict[str, Tensor]:
+        used = weights if use_weights else weights.new_ones(weights.shape)
+        found = own_loss(compute, output, targets, used, **options)
+        return found if isinstance(found, dict) else {name: found}
+
+    return loss
 
 
 def flip_align(cfg: CfgNode) -> FlipAlign:

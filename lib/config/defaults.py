@@ -96,6 +96,8 @@ def _model() -> CfgNode:
 def _loss() -> CfgNode:
     return CfgNode(
         {
+            "NAME": "",  # a loss of one's own (lib.losses.registry); '' = the codec's
+            "OPTIONS": CfgNode(new_allowed=True),  # settings of that loss, each has its own
             "FACTOR": 0.5,  # of the squared error; 1.0 in HRFormer's recipe
             "USE_OHKM": False,  # average the TOPK worst joints of a person only
             "TOPK": 8,  # of USE_OHKM: joints that count
@@ -245,6 +247,8 @@ def _test() -> CfgNode:
             "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
             "SOFT_NMS": False,  # lower the scores of like poses instead of removing them
             "EVALUATOR": "auto",  # auto (own) | own | pycocotools | fast (faster-coco-eval)
+            # More metrics of lib.evaluation.metrics, or of one's own, beside the data set's: [pck]
+            "METRICS": [],
             "BEST": "",  # score that chooses the best weights: AP .75, coco/AP; '' = the main one
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up

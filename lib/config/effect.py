@@ -28,7 +28,7 @@ BOTTOM_UP = (
 # Read by top-down models only.
 TOP_DOWN = (
     *("MODEL.TARGET_TYPE", "MODEL.SIGMA", "TRAIN.WHOLE_IMAGES", "LOSS.FACTOR", "LOSS.USE_OHKM"),
-    *("LOSS.TOPK", "LOSS.USE_TARGET_WEIGHT", "LOSS.USE_DIFFERENT_JOINTS_WEIGHT"),
+    *("LOSS.TOPK", "LOSS.USE_TARGET_WEIGHT", "LOSS.USE_DIFFERENT_JOINTS_WEIGHT", "LOSS.NAME"),
     *("DATASET.SELECT_DATA", "DATASET.SCALE_FACTOR", "DATASET.ROT_FACTOR"),
     *("DATASET.PROB_HALF_BODY", "DATASET.NUM_JOINTS_HALF_BODY", "DATASET.CUTOUT"),
     *("DATASET.SHIFT_FACTOR", "DATASET.PROB_SHIFT", "DATASET.DRAWS"),
@@ -84,6 +84,11 @@ CONDITIONS: tuple[Rule, ...] = (
         "TRAIN.SHUFFLE is false: the order is the file's",
         ("TRAIN.WHOLE_IMAGES",),
         lambda c: not c.TRAIN.SHUFFLE,
+    ),
+    (
+        "of the codec's own loss, and LOSS.NAME is another",
+        ("LOSS.FACTOR", "LOSS.USE_OHKM", "LOSS.TOPK"),
+        lambda c: c.LOSS.NAME != "",
     ),
     ("LOSS.USE_OHKM is false", ("LOSS.TOPK",), lambda c: not c.LOSS.USE_OHKM),
     ("FP16.ENABLED is false", ("FP16.DTYPE",), lambda c: not c.FP16.ENABLED),

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 Layer = tuple[str, dict[str, Any]]  # where it comes from, nested keys as read
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
+OPEN_NODES = ("MODEL.EXTRA", "MODEL.CODEC", "LOSS.OPTIONS")  # what is in them depends, see _schemas
 _PATHS = ("DATASET.ROOT", "MODEL.PRETRAINED", "TEST.MODEL_FILE")
 
 
@@ -81,21 +82,23 @@ def load_config_text(text: str, source: str, overrides: Sequence[str] = ()) -> C
 def _complete(layers: list[Layer], path: str) -> CfgNode:
     """Return the checked, frozen tree that the layers make."""
     cfg = default_config()
-    parts: dict[str, list[Layer]] = {"EXTRA": [], "CODEC": []}
+    parts: dict[str, list[Layer]] = {node: [] for node in OPEN_NODES}
     lists = NodeLists()
     dropped: dict[str, Any] = {}
     for source, raw in layers:
         tree, old = modernise(raw)
         dropped.update(old)
-        model = tree.get("MODEL")
-        for name, part in parts.items():
-            if isinstance(model, dict) and name in model:
-                part.append((source, model.pop(name) or {}))
+        for open_node, part in parts.items():
+            section, _, name = open_node.partition(".")
+            node = tree.get(section)
+            if isinstance(node, dict) and name in node:
+                part.append((source, node.pop(name) or {}))
         lists.take(tree, source)
         merge(cfg, tree, source, "")
     import_parts(cfg.IMPORTS, path)
-    for name, schema in _schemas(cfg.MODEL, path).items():
-        cfg.MODEL[name] = _completed(schema, f"MODEL.{name}", parts[name])
+    for open_node, schema in _schemas(cfg, path).items():
+        section, _, name = open_node.partition(".")
+        cfg[section][name] = _completed(schema, open_node, parts[open_node])
     lists.put(cfg)
     if complaint := unmet_wish(dropped):
         raise ConfigError(f"{path}: {complaint}")
@@ -190,13 +193,18 @@ def _override_layers(words: Sequence[str]) -> list[Layer]:
     return [("command line", tree)] if flat else []
 
 
-def _schemas(model: CfgNode, source: str) -> dict[str, CfgNode]:
-    """Return the schemas of the nodes that depend on which model and which codec it is."""
+def _schemas(cfg: CfgNode, source: str) -> dict[str, CfgNode]:
+    """Return the schemas of the nodes that depend on which model, codec and loss it is."""
     # By name, at call time: they stand above config, a plain import would point upward.
     recipes = import_module("lib.models.recipes").RECIPES
     codecs = import_module("lib.codecs").CODECS
+    losses = import_module("lib.losses.registry").LOSSES
     try:
-        return {"EXTRA": recipes[model.NAME].extra, "CODEC": codecs[model.TARGET_TYPE].options}
+        return {
+            "MODEL.EXTRA": recipes[cfg.MODEL.NAME].extra,
+            "MODEL.CODEC": codecs[cfg.MODEL.TARGET_TYPE].options,
+            "LOSS.OPTIONS": losses[cfg.LOSS.NAME].options if cfg.LOSS.NAME else CfgNode(),
+        }
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
 

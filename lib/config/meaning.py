@@ -202,6 +202,7 @@ def _choices(path: str) -> tuple[str, ...]:
     registered = {
         "MODEL.NAME": ("lib.models.recipes", "RECIPES"),
         "MODEL.TARGET_TYPE": ("lib.codecs", "CODECS"),
+        "DATASET.DATASET": ("lib.datasets.sources", "LAYOUTS"),
     }
     if path in registered:
         return tuple(name for name, _ in _entries(*registered[path]))

@@ -1,17 +1,33 @@
-"""Where a data set keeps its files, and one way to read the people of any of them."""
+"""Where a data set keeps its files, and one way to read the people of any of them.
+
+A data set in a form of its own gets a reader, in a module of the user's (``IMPORTS``)::
+
+    @LAYOUTS.register("joint_table")
+    @reader(annotation="labels/{split}.csv", images="pictures")
+    def joint_table(file: Path) -> dict[str, Any]: ...
+
+It returns what a COCO file of the same people would say; that is checked like any file. Then
+``DATASET.DATASET: joint_table`` is trained on, tested on and looked at like the others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lib.annotations.form import Annotations, join_annotations
 from lib.annotations.mpii import read_mpii
-from lib.annotations.reading import ReadOptions, read_annotations
+from lib.annotations.reading import ReadOptions, read_annotations, read_content
 from lib.annotations.tables import PersonTable
+from lib.annotations.wholebody import join_parts
 from lib.datasets.selection import people_to_train_on
 from lib.structures.skeleton import Skeleton, load_skeleton
-from lib.utils.errors import ConfigError, did_you_mean
+from lib.utils.errors import ConfigError
+from lib.utils.registry import Registry
+
+Read = Callable[[Path], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -22,18 +38,29 @@ class Layout:
         kind: coco, mpii, crowdpose or wholebody: how its files are read and scored.
         annotation: file of the split ``{split}``.
         images: folder of its images.
+        read: annotation file -> what a COCO file would say; None reads files of its kind.
     """
 
     kind: str
     annotation: str
     images: str
+    read: Read | None = None
+
+
+def reader(*, annotation: str, images: str, kind: str = "coco") -> Callable[[Read], Layout]:
+    """Return a decorator that makes a ``Layout`` of a function; arguments as its attributes.
+
+    Both paths stand below ``DATASET.ROOT``, and ``{split}`` in them for the name of the set.
+    """
+    return lambda read: Layout(kind, annotation, images, read)
 
 
 COCO = Layout("coco", "annotations/person_keypoints_{split}.json", "images/{split}")
 CROWDPOSE = Layout("crowdpose", "json/crowdpose_{split}.json", "images")
 # COCO-WholeBody's splits are named as COCO's; its files are not.
 WHOLEBODY = Layout("wholebody", "annotations/coco_wholebody_{part}_v1.0.json", "images/{split}")
-LAYOUTS = {
+LAYOUTS: Registry[Layout] = Registry("DATASET.DATASET")
+for _name, _layout in {
     "coco": COCO,
     "coco_kpt": COCO,
     "custom": COCO,
@@ -49,7 +76,8 @@ LAYOUTS = {
     # Its file names start with the data set's own folder.
     "humanart": Layout("coco", "annotations/{split}_humanart.json", ".."),
     "ap10k": Layout("coco", "annotations/ap10k-{split}.json", "data"),
-}
+}.items():
+    LAYOUTS.register(_name)(_layout)
 
 COCO_TEST_SETS = ("test2017", "test-dev2017")  # their annotation files list images only
 
@@ -66,6 +94,7 @@ class Source:
         category: what people are (``DATASET.CATEGORY``), see ``choose_category``.
         annotation_key: the configuration key that leads to ``annotation``.
         images_key: the one that leads to ``images``.
+        read: as that of ``Layout``.
     """
 
     kind: str
@@ -75,6 +104,20 @@ class Source:
     category: str = ""
     annotation_key: str = "DATASET.ROOT"
     images_key: str = "DATASET.ROOT"
+    read: Read | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The annotation file, or those that are read as one in its place.
+
+        CrowdPose is trained on ``trainval``, which is not published as a file: where there is none,
+        those of ``train`` and ``val`` beside it are joined.
+        """
+        file = self.annotation
+        if self.kind != "crowdpose" or not file.stem.endswith("trainval") or file.is_file():
+            return [file]
+        stem = file.stem.removesuffix("trainval")
+        return [file.with_name(f"{stem}{part}{file.suffix}") for part in ("train", "val")]
 
 
 def locate(
@@ -103,8 +146,6 @@ def locate(
     Raises:
         ConfigError: ``dataset`` is not known.
     """
-    if dataset not in LAYOUTS:
-        raise ConfigError(f"No DATASET.DATASET '{dataset}'.{did_you_mean(dataset, LAYOUTS)}")
     layout, base = LAYOUTS[dataset], Path(root)
     is_test = layout == COCO and split in COCO_TEST_SETS and not annotation
     names = {"split": split, "part": split.removesuffix("2017")}
@@ -121,6 +162,7 @@ def locate(
         category=category,
         annotation_key=f"DATASET.ANNOTATION{ending}" if annotation else "DATASET.ROOT",
         images_key=f"DATASET.IMAGES{ending}" if images else "DATASET.ROOT",
+        read=layout.read,
     )
 
 
@@ -150,10 +192,7 @@ def read_people(source: Source, skeleton: Skeleton | None) -> tuple[PersonTable,
 def read_source(
     source: Source, skeleton: Skeleton | None, *, with_segmentation: bool = False
 ) -> Annotations:
-    """Return all annotations of a split in COCO format.
-
-    CrowdPose is trained on ``trainval``, which is not published as a file: where there is none,
-    those of ``train`` and ``val`` beside it are read as one.
+    """Return all annotations of a split in COCO format, of several files joined.
 
     Raises:
         ConfigError: the data set (MPII) is not in COCO format.
@@ -163,21 +202,27 @@ def read_source(
         raise ConfigError(
             "MPII annotates one person of an image, not all: it cannot train bottom-up models."
         )
-    file = source.annotation
-    files = [file]
-    if source.kind == "crowdpose" and file.stem.endswith("trainval") and not file.is_file():
-        stem = file.stem.removesuffix("trainval")
-        files = [file.with_name(f"{stem}{part}{file.suffix}") for part in ("train", "val")]
     options = ReadOptions(
         category=source.category,
         outlines=with_segmentation,
         images_only=not source.has_truth,
         advice=_advice(source),
         images_key=source.images_key,
+        read=source.read,
     )
     return join_annotations(
-        [read_annotations(part, source.images, skeleton, options) for part in files]
+        [read_annotations(part, source.images, skeleton, options) for part in source.files]
     )
+
+
+def source_content(source: Source) -> Any:
+    """Return what the annotation file of a split says, in the form of COCO's, unchecked.
+
+    Raises:
+        DataError: it is missing, or cannot be read.
+    """
+    content = read_content(source.annotation, _advice(source), source.read)
+    return join_parts(content) if source.kind == "wholebody" else content
 
 
 def _advice(source: Source) -> str:

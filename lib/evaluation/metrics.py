@@ -35,6 +35,8 @@ from lib.evaluation.motion import acceleration_errors, jitter
 from lib.evaluation.people import FoundPeople, found_people, tracks
 from lib.evaluation.table import PoseTable, pose_table
 from lib.evaluation.wholebody import evaluate_wholebody, join_results
+from lib.utils.errors import ConfigError, UserError
+from lib.utils.plugins import failure
 from lib.utils.registry import Registry
 
 PCK_SHARES = (0.05, 0.1, 0.2)  # of the longer side of the box
@@ -254,6 +256,22 @@ def confidence(subject: Subject) -> dict[str, float]:
         "person calibration error": reliability(everybody.scores, everybody.right).error,
         **{f"AUROC ({name})": auroc(visible, values) for name, values in absent.items()},
     }
+
+
+def numbers_of_metric(name: str, subject: Subject) -> dict[str, float]:
+    """Return the numbers of a metric; one of a user's own may fail.
+
+    Raises:
+        ConfigError: it does, or gives something else than numbers by name.
+    """
+    score = METRICS[name].score
+    try:
+        found = {str(key): float(value) for key, value in score(subject).items()}
+    except UserError:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise ConfigError(f"The metric '{name}': {failure(error, score)}.") from error
+    return found
 
 
 def read_subject(

@@ -15,7 +15,13 @@ from lib.evaluation.breakdown import all_matches, joint_table, size_table
 from lib.evaluation.coco_files import read_results
 from lib.evaluation.diagnosis import JOINT_ERRORS, Diagnosis
 from lib.evaluation.matching import average_precision
-from lib.evaluation.metrics import METRICS, Subject, read_subject, usual_metric
+from lib.evaluation.metrics import (
+    METRICS,
+    Subject,
+    numbers_of_metric,
+    read_subject,
+    usual_metric,
+)
 from lib.evaluation.mpii import MpiiTruth, read_mpii_predictions, read_mpii_truth
 from lib.evaluation.pckh import MPII_MEAN, pckh_joints, pckh_numbers, person_hits
 from lib.structures.skeleton import Skeleton, load_skeleton
@@ -118,7 +124,7 @@ def compare(first: Scored, second: Scored, resamples: int = 1000, seed: int = 0)
 
 
 def _score(subject: Subject, name: str, file: str, primary: str) -> Scored:
-    numbers = METRICS[name].score(subject)
+    numbers = numbers_of_metric(name, subject)
     skeleton = replace(subject.truth.skeleton, sigmas=tuple(subject.sigmas.tolist()))
     found = subject.diagnosis
     matches = all_matches(found)

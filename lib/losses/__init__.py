@@ -2,8 +2,6 @@
 
 ``heatmap``  masked mean squared error, hard-keypoint mining
 ``associative``  masked heatmaps, push and pull of tags
+``simcc``, ``integral``  of the codecs with these names
+``registry``  losses of a user's own
 """
-
-from lib.losses.heatmap import HeatmapLoss
-
-__all__ = ["HeatmapLoss"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.annotations.reading import annotation_kind
 from lib.config import load_config
-from lib.datasets.sources import Source, read_source
+from lib.datasets.sources import Source, read_source, source_content
 from lib.evaluation.coco_files import read_truth_file
 from lib.evaluation.crowdpose import with_box_areas
 from lib.evaluation.diagnosis import Diagnosis, diagnose
@@ -99,7 +99,7 @@ def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> R
     if source is None and annotation:
         source = _given_source(annotation, images)
     elif source is not None and images:
-        source = Source(source.kind, source.annotation, f"{images}/", source.has_truth)
+        source = replace(source, images=f"{images}/")
     history = _history(base / "metrics.jsonl") if "metrics.jsonl" in known else []
     report = read_json(base / "metrics.json") if "metrics.json" in known else _last_report(history)
     return Run(
@@ -145,7 +145,7 @@ def _given_source(annotation: str, images: str) -> Source:
 def _skeleton(cfg: Any, source: Source) -> Skeleton | None:
     if not source.annotation.is_file() or source.kind == "mpii":
         return None
-    return task_skeleton(cfg, source, lambda: read_truth_file(source.annotation).skeleton)
+    return task_skeleton(cfg, source, lambda: read_truth_file(source_content(source)).skeleton)
 
 
 def _last_report(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from lib.models.recipes import RECIPES
 from lib.tasks.base import Task
 from lib.tasks.bottomup import BottomUpTask
 from lib.tasks.rcnn import RcnnTask
+from lib.tasks.splits import check_metrics
 from lib.tasks.topdown import TopDownTask
 
 TASKS: dict[str, Callable[[CfgNode], Task]] = {
@@ -21,6 +22,7 @@ TASKS: dict[str, Callable[[CfgNode], Task]] = {
 
 def build_task(cfg: CfgNode) -> Task:
     """Return the task of ``cfg``, see `task_kind`."""
+    check_metrics(cfg)
     return TASKS[task_kind(cfg)](cfg)
 
 

@@ -45,5 +45,6 @@ def portable_config(cfg: CfgNode, skeleton: Skeleton) -> CfgNode:
 
 def training_data(cfg: CfgNode) -> list[dict[str, str]]:
     """Return name and SHA-256 of the training annotations, as far as they are files."""
-    files = [build_source(one, train=True).annotation for one in training_members(cfg)]
+    sources = [build_source(one, train=True) for one in training_members(cfg)]
+    files = [file for source in sources for file in source.files]
     return [{"file": file.name, "sha256": file_hash(file)} for file in files if file.is_file()]

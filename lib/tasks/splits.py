@@ -12,11 +12,11 @@ from yacs.config import CfgNode
 
 from lib.annotations.mpii import read_mpii
 from lib.config.variants import member_configs
-from lib.datasets.sources import Source, locate, read_source, source_skeleton
+from lib.datasets.sources import Source, locate, read_source, source_content, source_skeleton
 from lib.evaluation import CocoEvaluator, CrowdPoseEvaluator, MpiiEvaluator, WholeBodyEvaluator
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.tasks.base import Evaluator
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, did_you_mean
 from lib.utils.files import fault_in
 
 logger = logging.getLogger(__name__)
@@ -62,13 +62,35 @@ def build_evaluator(
             _warn_of_no_truth(truth)
             return MpiiEvaluator(None)
         return MpiiEvaluator(truth, people, str(source.annotation))
-    return EVALUATORS.get(source.kind, CocoEvaluator)(
+    evaluator = EVALUATORS.get(source.kind, CocoEvaluator)(
         read_source(source, source_skeleton(source, cfg.DATASET.SKELETON)),
         skeleton,
         set_name=cfg.DATASET.TEST_SET,
         evaluator="own" if cfg.TEST.EVALUATOR == "auto" else cfg.TEST.EVALUATOR,
         **coco_options,
     )
+    if not cfg.TEST.METRICS:
+        return evaluator
+    from lib.evaluation.more import MoreMetrics
+
+    return MoreMetrics(evaluator, cfg.TEST.METRICS, functools.partial(source_content, source))
+
+
+def check_metrics(cfg: CfgNode) -> None:
+    """Refuse ``TEST.METRICS`` that are not there before anything is trained.
+
+    Raises:
+        ConfigError: a name is unknown, or the people are MPII's, which have one metric.
+    """
+    if not cfg.TEST.METRICS:
+        return
+    from lib.evaluation.metrics import METRICS
+
+    for name in cfg.TEST.METRICS:
+        if name not in METRICS:
+            raise ConfigError(f"TEST.METRICS: no metric '{name}'.{did_you_mean(name, METRICS)}")
+    if any(build_source(one, train=False).kind == "mpii" for one in member_configs(cfg)):
+        raise ConfigError("TEST.METRICS are for files in COCO's form; MPII has PCKh: leave it out.")
 
 
 @functools.cache  # once, not with every evaluation of a training

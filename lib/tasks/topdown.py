@@ -15,7 +15,7 @@ from lib.annotations.categories import COCO_PERSON
 from lib.annotations.detections import read_detections
 from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
-from lib.codecs.base import Output, build_codec, halves
+from lib.codecs.base import Output, build_codec, build_loss, halves
 from lib.datasets.mix import join_sets, place_joints
 from lib.datasets.selection import joints_near_crop_centre, people_to_train_on
 from lib.datasets.sources import Source, read_people, read_source, source_skeleton
@@ -61,6 +61,7 @@ class TopDownTask(Task):
         self.sets = NetworkSets(cfg, skeleton)
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
+        self._loss = build_loss(cfg, self.codec)
         self._step: int = cfg.TEST.BATCH_SIZE_PER_GPU
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
 
@@ -111,7 +112,7 @@ class TopDownTask(Task):
             weights = weights * weights.new_tensor(self.skeleton.joint_weights)
         output = model(images)
         return {
-            **self.codec.loss(output, targets, weights),
+            **self._loss(output, targets, weights),
             "_accuracy": self.codec.accuracy(output, targets, weights),
         }
 

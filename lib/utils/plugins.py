@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -25,7 +25,7 @@ PREFIX = f"{__name__}."
 # where it is given. By name: they stand above this module.
 OURS = (
     *("lib.models.recipes", "lib.models.backbones", "lib.models.necks", "lib.models.heads"),
-    "lib.evaluation.metrics",
+    *("lib.evaluation.metrics", "lib.datasets.sources", "lib.losses.registry", "lib.codecs"),
 )
 
 _imported: dict[str, None] = {}  # names of modules, in order
@@ -114,13 +114,27 @@ def _import(entry: str, name: str, place: str) -> None:
         raise _failed(place, error, file) from error
 
 
+def failure(error: BaseException, part: Callable[..., object]) -> str:
+    """Return what went wrong in a function of a user's, and in which line, without a full stop."""
+    code = getattr(part, "__code__", None)
+    file = Path(code.co_filename) if code else None
+    name = getattr(part, "__name__", repr(part))
+    return f"{name} of {file or 'a module'} fails{_line(error, file)}: {_words(error)}"
+
+
 def _failed(place: str, error: BaseException, file: Path | None) -> ConfigError:
     """Return the error of a module that fails, with the line of it that was last run."""
-    frames = traceback.extract_tb(error.__traceback__)
+    return ConfigError(f"{place} fails{_line(error, file)}: {_words(error)}.")
+
+
+def _line(error: BaseException, file: Path | None) -> str:
+    """Return the line of ``file`` that was last run, or that is no Python; nothing if none was."""
     if isinstance(error, SyntaxError):
-        where = f" in line {error.lineno}" if error.lineno else ""
-    else:
-        lines = [frame.lineno for frame in frames if file and frame.filename == str(file)]
-        where = f" in line {lines[-1]}" if lines else ""
-    words = " ".join(str(error).split()) or "no words"
-    return ConfigError(f"{place} fails{where}: {type(error).__name__}: {words}.")
+        return f" in line {error.lineno}" if error.lineno else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if file and frame.filename == str(file)]
+    return f" in line {lines[-1]}" if lines else ""
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no words'}"

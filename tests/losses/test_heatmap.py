@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.losses import HeatmapLoss
-from lib.losses.heatmap import heatmap_mse, heatmap_ohkm
+from lib.losses.heatmap import HeatmapLoss, heatmap_mse, heatmap_ohkm
 
 
 def case():

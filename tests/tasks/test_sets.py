@@ -187,6 +187,19 @@ def test_weights_can_be_used_away_from_the_data_sets(mix):
     ]
 
 
+def test_the_card_names_the_files_that_are_read_for_trainval(tmp_path):
+    (tmp_path / "json").mkdir()
+    file = tmp_path / "a.yaml"
+    file.write_text(f"DATASET: {{DATASET: crowdpose, ROOT: {tmp_path}, TRAIN_SET: trainval}}")
+    for part in ("train", "val"):
+        (tmp_path / f"json/crowdpose_{part}.json").write_text(part)
+    cfg = load_config(file)
+    names = [row["file"] for row in training_data(cfg)]
+    assert names == ["crowdpose_train.json", "crowdpose_val.json"]
+    (tmp_path / "json/crowdpose_trainval.json").write_text("both")
+    assert [row["file"] for row in training_data(cfg)] == ["crowdpose_trainval.json"]
+
+
 def forms(folder):
     """Return entries of a mix for models of whole images: two forms of synthpose."""
     return [

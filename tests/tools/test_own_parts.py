@@ -1,5 +1,7 @@
 """Parts outside the package through the real tools: ``experiments/own_parts``."""
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from lib.api import PoseEstimator
 from lib.config import ConfigError, load_config
 from lib.export.onnx_network import OnnxNetwork
 from lib.models import read_checkpoint
+from lib.utils.errors import DataError
 
 train, score = load_script("tools/train.py"), load_script("tools/test.py")
 export = load_script("tools/export.py")
@@ -51,6 +54,84 @@ def test_train_test_and_export(words, tmp_path):
     ).IMPORTS
     _, payload = read_checkpoint(folder / "final_state.pth")
     assert "own_parts.py" in payload["meta"]["config"]
+
+
+def write_table(coco, root, split):
+    """Write the people of a COCO file as the table that ``own_data.py`` reads, with pictures."""
+    content = json.loads((coco / f"annotations/person_keypoints_{split}2017.json").read_text())
+    images = {image["id"]: image for image in content["images"]}
+    joints = content["categories"][0]["keypoints"]
+    rows = []
+    for person in content["annotations"]:
+        image, points = images[person["image_id"]], person["keypoints"]
+        if person["iscrowd"] or not person["num_keypoints"]:
+            continue
+        row = {"picture": image["file_name"], "width": image["width"], "height": image["height"]}
+        row |= dict(zip(("left", "top", "box_width", "box_height"), person["bbox"], strict=True))
+        row["area"] = person["area"]
+        names = [f"{joint}_{axis}" for joint in joints for axis in "xyv"]
+        rows.append(row | dict(zip(names, points, strict=True)))
+    (root / "labels").mkdir(parents=True, exist_ok=True)
+    with (root / f"labels/{split}.csv").open("w", newline="") as opened:
+        table = csv.DictWriter(opened, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+    shutil.copytree(coco / f"images/{split}2017", root / f"pictures/{split}")
+    return len(rows)
+
+
+@pytest.fixture
+def own_words(words, synthpose, tmp_path):
+    """Return the words of a command that uses data, loss and metric of one's own."""
+    counts = [write_table(synthpose / "coco", tmp_path / "table", s) for s in ("train", "val")]
+    assert min(counts) > 3
+    changed = [str(tmp_path / "table") if word.endswith("/coco") else word for word in words]
+    return ["--cfg", str(EXAMPLE / "own_data.yaml"), *changed[2:]]
+
+
+def test_data_loss_and_metric_through_train_test_and_export(own_words, synthpose, tmp_path):
+    pytest.importorskip("onnxruntime")
+    assert train.main(own_words).finished
+    folder = next((tmp_path / "output").rglob("own_data"))
+    steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    trained = [line for line in steps if line["kind"] == "train"]
+    assert all(line["smooth"] > 0 and "heatmap" not in line for line in trained)
+    wanted = score.main(own_words)
+    assert {"AP", "left minus right", "PCK@0.2 (<)"} <= wanted.keys()
+    export.main(own_words)
+    file = folder / "model.onnx"
+    found = score.main([*own_words, "TEST.MODEL_FILE", str(file)])
+    assert found == pytest.approx(wanted, nan_ok=True, abs=1e-6)
+    # The same people, in COCO's own form and read by the package, score the same.
+    plain = [word if word != str(tmp_path / "table") else str(synthpose / "coco")
+             for word in own_words]  # fmt: skip
+    plain += ["DATASET.DATASET", "coco", "DATASET.TRAIN_SET", "train2017"]
+    plain += ["DATASET.TEST_SET", "val2017", "TEST.MODEL_FILE", str(file)]
+    again = score.main(plain)
+    shared = {name: value for name, value in wanted.items() if name != "left minus right"}
+    assert {name: again[name] for name in shared} == pytest.approx(shared, nan_ok=True, abs=1e-6)
+
+
+def test_mistakes_in_own_data_are_one_sentence(own_words, tmp_path):
+    table = tmp_path / "table/labels/train.csv"
+    text = table.read_text()
+    table.write_text(text.replace("box_width", "breadth", 1))
+    with pytest.raises(DataError, match=r"train.csv cannot be read: joint_table .* KeyError: 'box"):
+        train.main(own_words)
+    table.write_text(text.replace("nose_x", "nase_x", 1))
+    with pytest.raises(DataError, match=r"joint_table .*own_data.py fails in line \d+"):
+        train.main(own_words)
+    table.unlink()
+    with pytest.raises(DataError, match=r"No annotation file .*train.csv; check DATASET.ROOT"):
+        train.main(own_words)
+    for changed, message in (
+        ("DATASET.DATASET=joint_tabel", "No DATASET.DATASET 'joint_tabel'. Did you mean joint_tab"),
+        ("TEST.METRICS=[left_rigth]", "TEST.METRICS: no metric 'left_rigth'. Did you mean left_r"),
+        ("LOSS.NAME=smoth", "No LOSS.NAME 'smoth'. Did you mean smooth"),
+        ("LOSS.OPTIONS.BETTA=1", "unknown key LOSS.OPTIONS.BETTA"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train.main([*own_words, changed])
 
 
 def test_a_codec_has_settings_of_its_own(words):

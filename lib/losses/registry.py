@@ -1,0 +1,68 @@
+"""Losses that ``LOSS.NAME`` puts in the place of a codec's own, from a user's own modules.
+
+Such a loss takes what the codec's own takes::
+
+    @LOSSES.register("wing")
+    @loss(WIDTH=0.1)
+    def wing(output: Output, targets: Any, weights: Tensor, *, width: float) -> Tensor: ...
+
+``output`` is what the network answers, ``targets`` and ``weights`` (N, K) are what the codec's
+``encode`` made; the result is a scalar, or several by name, which are added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from yacs.config import CfgNode
+
+from lib.utils.errors import ConfigError, UserError
+from lib.utils.plugins import failure
+from lib.utils.registry import Registry
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One way of comparing outputs with targets.
+
+    Attributes:
+        compute: gives the scalar, or scalars by name; its keywords are the options in lower case.
+        options: schema of ``LOSS.OPTIONS``: names, types and defaults.
+    """
+
+    compute: Callable[..., Any]
+    options: CfgNode = field(default_factory=CfgNode)
+
+
+LOSSES: Registry[Loss] = Registry("LOSS.NAME")
+
+
+def own_loss(compute: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return what a user's loss gives: a scalar tensor, or such by name.
+
+    Raises:
+        ConfigError: it fails, or gives something else.
+    """
+    import torch
+
+    try:
+        found = compute(*arguments, **options)
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise ConfigError(f"LOSS.NAME: {failure(error, compute)}.") from error
+    parts = list(found.values()) if isinstance(found, dict) else [found]
+    if not parts or not all(isinstance(part, torch.Tensor) and part.ndim == 0 for part in parts):
+        given = [tuple(p.shape) if isinstance(p, torch.Tensor) else type(p).__name__ for p in parts]
+        raise ConfigError(
+            f"LOSS.NAME: {compute.__name__} must give a scalar tensor, or several by name, got "
+            f"{given}."
+        )
+    return found
+
+
+def loss(**options: Any) -> Callable[[Callable[..., Any]], Loss]:
+    """Return a decorator that makes a ``Loss`` of a function; keywords are its options."""
+    return lambda compute: Loss(compute, CfgNode(options))
