@@ -23,6 +23,7 @@ from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
 from lib.tasks.build import task_kind
+from lib.tasks.confidence import Confidence, build_confidence
 from lib.tasks.exported import open_exported, warn_of_differences
 from lib.utils.errors import ConfigError, DataError
 from lib.video.boxes import Boxes, OwnDetector, TorchvisionDetector
@@ -49,6 +50,7 @@ class PoseEstimator:
         self.network = network.eval()
         self.device = device
         self.precision = precision
+        self.confidence: Confidence | None = None  # set by TEST.CALIBRATE
 
     @classmethod
     def from_pretrained(
@@ -117,7 +119,12 @@ class PoseEstimator:
             )
         runtime = "" if exported is None else exported.runtime
         logger.info("device: %s", describe_device(chosen, precision, runtime=runtime))
-        return cls(task, place(network, chosen), chosen, precision)
+        estimator = cls(task, place(network, chosen), chosen, precision)
+        if cfg.TEST.CALIBRATE:
+            card = exported.card if exported is not None else weights and read_card(weights)
+            estimator.confidence = build_confidence(cfg, task, card or {}, str(weights))
+            task.calibration = estimator.confidence.calibration
+        return estimator
 
     @property
     def skeleton(self) -> Skeleton:
@@ -158,7 +165,8 @@ class PoseEstimator:
         images = [np.require(image, requirements=("C", "W")) for image in images]
         found: list[list[PoseResult]] = [[] for _ in images]
         with self.precision.autocast():
-            for person in self.task.predict_images(self.network, images, given):
+            people = self.task.predict_images(self.network, images, given)
+            for person in people if self.confidence is None else self.confidence(people):
                 found[person.image_id].append(person)
         return found
 

@@ -141,6 +141,7 @@ def describe(
         **estimator.task.describe(),
         "dataset": tested_on(cfg),
         "weights": str(weights or "untrained"),
+        **({"calibrated": True} if cfg.TEST.CALIBRATE else {}),
         "people": evaluation.people,
         "seconds": evaluation.seconds,
     }

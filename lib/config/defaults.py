@@ -246,6 +246,7 @@ def _test() -> CfgNode:
             "RESCORE": True,  # person score = box score x mean joint score
             "OKS_THRE": 0.5,  # OKS-NMS removes poses more alike than this
             "SOFT_NMS": False,  # lower the scores of like poses instead of removing them
+            "CALIBRATE": False,  # map scores by what tools/analyse/calibrate.py left in the weights
             "EVALUATOR": "auto",  # auto (own) | own | pycocotools | fast (faster-coco-eval)
             # More metrics of lib.evaluation.metrics, or of one's own, beside the data set's: [pck]
             "METRICS": [],

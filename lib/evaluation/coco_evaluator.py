@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lib.annotations.form import Annotations
+from lib.evaluation.calibration import Calibration, calibrated_rows
 from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes
 from lib.evaluation.coco_files import Rows, read_truth_file
 from lib.evaluation.oks import nms_by_image, rescore
@@ -47,6 +48,7 @@ class CocoEvaluator:
         score_boxes: add box AP and AR as ``"box AP"`` and so on; needs ``row_extras="box"``.
         evaluator: ``"own"``, ``"pycocotools"`` or ``"fast"``.
         image_ids: score these images only.
+        calibration: maps of joint and person scores for the rows; AP stays what it is.
         submission: the algorithm's name in the archive for the COCO server.
 
     Raises:
@@ -71,6 +73,7 @@ class CocoEvaluator:
         score_boxes: bool = False,
         evaluator: str = "own",
         image_ids: Sequence[int] | None = None,
+        calibration: Calibration | None = None,
         submission: str = "efepose",
     ) -> None:
         if row_extras not in ROW_EXTRAS or (score_boxes and row_extras != "box"):
@@ -81,6 +84,7 @@ class CocoEvaluator:
         self.rescore_poses = rescore_poses
         self.row_extras, self.score_boxes = row_extras, score_boxes
         self.evaluator, self.image_ids = evaluator, image_ids
+        self.calibration = calibration
         if not isinstance(truth, Annotations):
             truth = read_truth_file(truth, skeleton.num_joints)
         self.truth = truth
@@ -161,6 +165,8 @@ class CocoEvaluator:
             self._rows = coco_rows(
                 poses, scores, self.truth.category.id, self.row_extras, self._own_image_ids
             )
+            if self.calibration is not None:
+                self._rows = calibrated_rows(self.calibration, self._rows)
         return self._rows
 
     @property

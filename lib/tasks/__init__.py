@@ -4,6 +4,7 @@
 ``bottomup``  whole images, people grouped by tags (``bottomup_maps``, ``bottomup_options``)
 ``rcnn``      boxes and joints from one network, whole images
 ``splits``    files and evaluators of a data set's splits
+``confidence``  scores that mean what they say, for callers
 ``pictures``  training samples of whole images, painted
 ``pixels``    bytes -> what networks see   ``heat``  maps of crops -> pictures
 ``exported``  model files of others, or of ``tools/export.py``, as networks

@@ -17,6 +17,8 @@ from lib.structures.skeleton import Skeleton
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from lib.evaluation.calibration import Calibration
+
 Batch = dict[str, Any]
 Metrics = dict[str, float]
 
@@ -60,11 +62,13 @@ class Task(ABC):
         num_joints: joints of a person.
         splits_batches: whether ``DataParallel`` could split what ``loss_step`` gives the model,
             which is one tensor of images.
+        calibration: maps of scores for the results of tests; None leaves scores as they come.
         takes_boxes: whether somebody else finds the people, and the task is told their boxes.
         gives_heat: whether `heat` can be shown.
     """
 
     num_joints: int
+    calibration: Calibration | None = None
     splits_batches: ClassVar[bool] = True
     takes_boxes: ClassVar[bool] = False
     gives_heat: ClassVar[bool] = False

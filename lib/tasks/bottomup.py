@@ -189,6 +189,7 @@ class BottomUpTask(Task):
             rescore_poses=False,
             oks_thre=0,
             row_extras="extent",
+            calibration=self.calibration,
         )
         return self.sets.evaluator(evaluator, own)
 

@@ -154,6 +154,7 @@ class RcnnTask(Task):
             rescore_poses=test.RESCORE,
             row_extras="box",
             score_boxes=True,
+            calibration=self.calibration,
         )
         return self.sets.evaluator(evaluator, own)
 

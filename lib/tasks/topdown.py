@@ -213,6 +213,7 @@ class TopDownTask(Task):
             oks_thre=self.cfg.TEST.OKS_THRE,
             soft_nms=self.cfg.TEST.SOFT_NMS,
             rescore_poses=self.cfg.TEST.RESCORE,
+            calibration=self.calibration,
         )
         return self.sets.evaluator(evaluator, own)
 
