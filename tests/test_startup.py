@@ -11,9 +11,9 @@ TOOLS = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 HEAVY = {
-    *("torch", "torchvision", "timm", "scipy", "matplotlib", "pycocotools", "faster_coco_eval"),
-    *("tensorboardX", "onnx", "onnxruntime", "sympy", "pandas"),
-}
+    "torch", "torchvision", "timm", "scipy", "matplotlib", "pycocotools", "faster_coco_eval",
+    "tensorboardX", "onnx", "onnxruntime", "sympy", "pandas",
+}  # fmt: skip
 MOST_MODULES = 550  # after --help of all of them; 430 today, numpy and OpenCV are half of it
 MOST_BESIDE_TORCH = 120  # 70 today: OpenCV, PyYAML, yacs, parts of numpy
 HELP = """

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 DEFAULT_CFG = Path(__file__).parent.parent / "experiments/synthpose/quickstart.yaml"
 LINEAGE = (
-    *("MODEL.TARGET_TYPE=gaussian", "DATASET.CUTOUT=False", "DATASET.SELECT_DATA=False"),
-    *("LOSS.USE_OHKM=False", "LOSS.USE_TARGET_WEIGHT=True", "LOSS.FACTOR=0.5"),
-    *("LOSS.USE_DIFFERENT_JOINTS_WEIGHT=False", "TEST.SOFT_ARGMAX=False", "TEST.BIAS=0.0"),
-    *("TEST.FLIP_TEST=True", "TEST.SHIFT_HEATMAP=True", "TEST.FLIP_ALIGN=''"),
-    *("TEST.POST_PROCESS=True", "TEST.SOFT_NMS=False", "TEST.RESCORE=True", "TEST.OKS_THRE=0.9"),
-    *("TEST.USE_GT_BBOX=True", "WORKERS=0", "FP16.ENABLED=False"),
-)
+    "MODEL.TARGET_TYPE=gaussian", "DATASET.CUTOUT=False", "DATASET.SELECT_DATA=False",
+    "LOSS.USE_OHKM=False", "LOSS.USE_TARGET_WEIGHT=True", "LOSS.FACTOR=0.5",
+    "LOSS.USE_DIFFERENT_JOINTS_WEIGHT=False", "TEST.SOFT_ARGMAX=False", "TEST.BIAS=0.0",
+    "TEST.FLIP_TEST=True", "TEST.SHIFT_HEATMAP=True", "TEST.FLIP_ALIGN=''",
+    "TEST.POST_PROCESS=True", "TEST.SOFT_NMS=False", "TEST.RESCORE=True", "TEST.OKS_THRE=0.9",
+    "TEST.USE_GT_BBOX=True", "WORKERS=0", "FP16.ENABLED=False",
+)  # fmt: skip
 IMAGE_SIZE = (640, 480)  # COCO's
 NOTES = ("over_decode", "whole_images_over_decode", "ratio_without_decode")
 COLUMNS = ("stage", "ours", "textbook", "ratio", "quartiles", "per", "notes")
@@ -69,9 +69,9 @@ SHORT = {
 }
 
 STAGES = (
-    *("train_data", "test_data", "decode", "group", "nms", "evaluate", "forward", "train_step"),
+    "train_data", "test_data", "decode", "group", "nms", "evaluate", "forward", "train_step",
     "end_to_end",
-)
+)  # fmt: skip
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace, root: Path) -> dict[str, Any]:
     task = build_task(cfg)
     if not isinstance(task, TopDownTask) or build_source(cfg, train=False).kind != "coco":
         raise ConfigError(f"{args.cfg}: the benchmark wants a top-down model on a COCO data set.")
-    size = {**(SHORT if args.short else FULL)}
+    size = dict(SHORT if args.short else FULL)
     size["rounds"] = args.rounds or size["rounds"]
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -32,9 +32,9 @@ from lib.zoo.resolve import is_reference
 GOOD, NOTE, BAD = "ok", "note", "FIX"
 Finding = tuple[str, str]  # one of the three, and a sentence
 NEEDED = (
-    *("torch", "torchvision", "yacs", "numpy", "opencv-python", "pycocotools", "json_tricks"),
-    *("scipy", "tensorboardX", "timm", "tqdm", "matplotlib"),
-)
+    "torch", "torchvision", "yacs", "numpy", "opencv-python", "pycocotools", "json_tricks",
+    "scipy", "tensorboardX", "timm", "tqdm", "matplotlib",
+)  # fmt: skip
 OPTIONAL = {
     "faster-coco-eval": "TEST.EVALUATOR fast cannot be chosen: pip install -e '.[fast]'",
     "onnx": "tools/export.py cannot write ONNX: pip install -e '.[export]'",

@@ -57,7 +57,10 @@ def read_detections(
     if not good.any():
         logger.warning(
             "%s: none of its %d rows is a person in %s, scored at least %g",
-            *(path, len(content), where, min_score),
+            path,
+            len(content),
+            where,
+            min_score,
         )
     chosen = np.flatnonzero(keep)[good]
     order = np.argsort(places[chosen], kind="stable")

@@ -136,7 +136,10 @@ def _plain_test(task: TopDownTask, model: nn.Module, device: torch.device) -> tu
             [
                 loader.to_float(
                     loader.cut(
-                        *(loader.read(people.image_path(row)), crops[row], 0, size),
+                        loader.read(people.image_path(row)),
+                        crops[row],
+                        0,
+                        size,
                         cfg.DATASET.COLOR_RGB,
                     )[0]
                 )

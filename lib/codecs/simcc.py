@@ -88,7 +88,8 @@ def read_peaks(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def peak_probabilities(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return (N, K, 2) first maxima and (N, K) the smaller of the two peaks of a softmax."""
     bins = torch.stack([first_maximum(row.float())[0] for row in (x, y)], dim=-1).float()
-    return bins, torch.minimum(*(row.float().softmax(-1).amax(-1) for row in (x, y)))
+    peak_x, peak_y = (row.float().softmax(-1).amax(-1) for row in (x, y))
+    return bins, torch.minimum(peak_x, peak_y)
 
 
 def visibility(x: Tensor, y: Tensor, sigma: tuple[float, float]) -> Tensor:

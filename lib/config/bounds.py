@@ -158,10 +158,10 @@ EXTRA = {
     **dict.fromkeys(("NUM_BASIC_BLOCKS", "NUM_DECONVS", "NECK_CHANNELS", "NECK_REPEATS"), NATURAL),
 }
 EXTRA_COUNTS = (  # what layers are made of: endings of names
-    *("CHANNELS", "BLOCKS", "MODULES", "HEADS", "SIZES", "SIZE", "FILTERS", "KERNELS", "KERNEL"),
-    *("DIMS", "DIM", "DEPTHS", "DEPTH", "POOL", "WIDTH", "WINDOW", "REPEATS", "CONVS", "EVERY"),
-    *("BATCH", "_TRAIN", "_TEST", "MAX", "DETECTIONS", "STRIDE"),
-)
+    "CHANNELS", "BLOCKS", "MODULES", "HEADS", "SIZES", "SIZE", "FILTERS", "KERNELS", "KERNEL",
+    "DIMS", "DIM", "DEPTHS", "DEPTH", "POOL", "WIDTH", "WINDOW", "REPEATS", "CONVS", "EVERY",
+    "BATCH", "_TRAIN", "_TEST", "MAX", "DETECTIONS", "STRIDE",
+)  # fmt: skip
 ODD = ("FINAL_CONV_KERNEL", "FINAL_KERNEL", "KERNEL")  # an even one would change a map's size
 
 

@@ -23,26 +23,26 @@ Layered = list[tuple[str, Any]]  # an entry as read, and what later files change
 
 # Keys of an entry of MIX that it does not take from the DATASET around it: whose files these are.
 PLACES = (
-    *("NAME", "DATASET", "DATASET_TEST", "ROOT", "TRAIN_SET", "TEST_SET", "ANNOTATION"),
-    *("ANNOTATION_TEST", "IMAGES", "IMAGES_TEST", "SKELETON", "CATEGORY"),
-)
+    "NAME", "DATASET", "DATASET_TEST", "ROOT", "TRAIN_SET", "TEST_SET", "ANNOTATION",
+    "ANNOTATION_TEST", "IMAGES", "IMAGES_TEST", "SKELETON", "CATEGORY",
+)  # fmt: skip
 # Keys that all sets of a mix have in common: the network's input and targets.
 SHARED = (
-    *("MIX", "COLOR_RGB", "MAX_BAD_IMAGES", "NUM_JOINTS", "MAX_NUM_PEOPLE", "INPUT_SIZE"),
-    *("OUTPUT_SIZE", "SIGMA", "SCALE_AWARE_SIGMA", "BASE_SIZE", "BASE_SIGMA", "INT_SIGMA"),
+    "MIX", "COLOR_RGB", "MAX_BAD_IMAGES", "NUM_JOINTS", "MAX_NUM_PEOPLE", "INPUT_SIZE",
+    "OUTPUT_SIZE", "SIGMA", "SCALE_AWARE_SIGMA", "BASE_SIZE", "BASE_SIGMA", "INT_SIGMA",
     "WITH_CENTER",
-)
+)  # fmt: skip
 # Keys of TEST that an entry of MIX may set for itself.
 TEST_KEYS = (
-    *("USE_GT_BBOX", "COCO_BBOX_FILE", "IMAGE_THRE", "IN_VIS_THRE", "OKS_THRE", "SOFT_NMS"),
+    "USE_GT_BBOX", "COCO_BBOX_FILE", "IMAGE_THRE", "IN_VIS_THRE", "OKS_THRE", "SOFT_NMS",
     "RESCORE",
-)
+)  # fmt: skip
 # Keys that an entry of STAGES may set.
 AUGMENTATION = (
-    *("FLIP", "SCALE_FACTOR", "ROT_FACTOR", "PROB_HALF_BODY", "NUM_JOINTS_HALF_BODY", "CUTOUT"),
-    *("SHIFT_FACTOR", "PROB_SHIFT", "DRAWS", "PHOTOMETRIC", "MAX_ROTATION", "MIN_SCALE"),
-    *("MAX_SCALE", "SCALE_TYPE", "MAX_TRANSLATE"),
-)
+    "FLIP", "SCALE_FACTOR", "ROT_FACTOR", "PROB_HALF_BODY", "NUM_JOINTS_HALF_BODY", "CUTOUT",
+    "SHIFT_FACTOR", "PROB_SHIFT", "DRAWS", "PHOTOMETRIC", "MAX_ROTATION", "MIN_SCALE",
+    "MAX_SCALE", "SCALE_TYPE", "MAX_TRANSLATE",
+)  # fmt: skip
 
 
 class NodeLists:

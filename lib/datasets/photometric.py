@@ -26,9 +26,9 @@ HUES = 180  # of them
 
 # In the order in which they are drawn; a new one goes to the end, so that the others keep theirs.
 OPERATIONS = (
-    *("HUE", "SATURATION", "SATURATION_SHIFT", "VALUE_SHIFT", "BRIGHTNESS", "CONTRAST", "GREY"),
-    *("LOW_RESOLUTION", "BLUR", "BOX_BLUR", "MEDIAN_BLUR", "NOISE", "JPEG", "DROPOUT"),
-)
+    "HUE", "SATURATION", "SATURATION_SHIFT", "VALUE_SHIFT", "BRIGHTNESS", "CONTRAST", "GREY",
+    "LOW_RESOLUTION", "BLUR", "BOX_BLUR", "MEDIAN_BLUR", "NOISE", "JPEG", "DROPOUT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

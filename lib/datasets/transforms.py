@@ -240,7 +240,11 @@ def show_person(
         visible: (K,), swapped left for right if mirrored.
     """
     matrices, points, shown = map_people(
-        *(crop[None], keypoints[None], visible[None], [view], flip_index),
+        crop[None],
+        keypoints[None],
+        visible[None],
+        [view],
+        flip_index,
         input_size=input_size,
         unbiased=unbiased,
     )

@@ -23,9 +23,9 @@ from lib.utils.errors import DataError
 
 SUBSETS = {"easy": (0.0, 0.2), "medium": (0.2, 0.8), "hard": (0.8, np.inf)}
 CROWDPOSE_METRICS = (
-    *("AP", "AP .5", "AP .75", "AR", "AR .5", "AR .75"),
-    *("AP (easy)", "AP (medium)", "AP (hard)"),
-)
+    "AP", "AP .5", "AP .75", "AR", "AR .5", "AR .75",
+    "AP (easy)", "AP (medium)", "AP (hard)",
+)  # fmt: skip
 
 
 def evaluate_crowdpose(

@@ -15,13 +15,13 @@ from lib.evaluation.matching import (
 
 SMALL, MEDIUM, LARGE = (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10)  # square pixels
 POSE_METRICS = (
-    *("AP", "AP .5", "AP .75", "AP (M)", "AP (L)"),
-    *("AR", "AR .5", "AR .75", "AR (M)", "AR (L)"),
-)
+    "AP", "AP .5", "AP .75", "AP (M)", "AP (L)",
+    "AR", "AR .5", "AR .75", "AR (M)", "AR (L)",
+)  # fmt: skip
 BOX_METRICS = (
-    *("AP", "AP .5", "AP .75", "AP (S)", "AP (M)", "AP (L)"),
-    *("AR 1", "AR 10", "AR 100", "AR (S)", "AR (M)", "AR (L)"),
-)
+    "AP", "AP .5", "AP .75", "AP (S)", "AP (M)", "AP (L)",
+    "AR 1", "AR 10", "AR 100", "AR (S)", "AR (M)", "AR (L)",
+)  # fmt: skip
 POSE_SIZES = (ALL_SIZES, MEDIUM, LARGE)
 BOX_SIZES = (ALL_SIZES, SMALL, MEDIUM, LARGE)
 HALF, THREE_QUARTERS = 0, 5  # places among THRESHOLDS

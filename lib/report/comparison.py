@@ -93,8 +93,11 @@ def comparison_joint_section(pair: Pair) -> str:
     rows = [
         [
             escape(a["joint"].replace("_", " ")),
-            *(number(a["AP"]), number(b["AP"]), number(b["AP"] - a["AP"], sign=True)),
-            *(number(100 * a["PCK"], 1), number(100 * b["PCK"], 1)),
+            number(a["AP"]),
+            number(b["AP"]),
+            number(b["AP"] - a["AP"], sign=True),
+            number(100 * a["PCK"], 1),
+            number(100 * b["PCK"], 1),
         ]
         for a, b in zip(*tables, strict=True)
     ]

@@ -78,7 +78,8 @@ def mpii_sections(analysis: MpiiAnalysis, count: int) -> list[str]:
         [
             name.replace("_", " "),
             str(int(visible[:, k].sum())),
-            *(number(half[k], 1), number(tenth[k], 1)),
+            number(half[k], 1),
+            number(tenth[k], 1),
         ]
         for k, name in enumerate(joints)
     ]

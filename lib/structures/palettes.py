@@ -51,10 +51,10 @@ _PART_WORDS = {
     "torso": ("neck", "head", "thorax", "pelvis", "spine", "chest"),
 }
 _OPENPOSE_ORDER = (
-    *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist"),
-    *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle"),
-    *("left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear"),
-)
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist",
+    "left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle",
+    "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+)  # fmt: skip
 
 
 def skeleton_colors(skeleton: Skeleton, palette: str) -> tuple[list[Color], list[Color]]:

@@ -16,23 +16,10 @@ from lib.utils.files import fault_in
 
 # Endings of the formats that OpenCV reads, in lower case.
 IMAGE_ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".png", ".webp", ".avif", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
-    *(
-        ".jp2",
-        ".pbm",
-        ".pgm",
-        ".ppm",
-        ".pnm",
-        ".pxm",
-        ".pam",
-        ".pfm",
-        ".sr",
-        ".ras",
-        ".hdr",
-        ".pic",
-        ".exr",
-    ),
-)
+    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".avif", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+    ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pxm", ".pam", ".pfm", ".sr", ".ras", ".hdr", ".pic",
+    ".exr",
+)  # fmt: skip
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _STAND_ALONE = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length

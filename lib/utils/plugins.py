@@ -24,8 +24,14 @@ PREFIX = f"{__name__}."
 # Parts of ours that register themselves; they come first, so that a name that is taken is refused
 # where it is given. By name: they stand above this module.
 OURS = (
-    *("lib.models.recipes", "lib.models.backbones", "lib.models.necks", "lib.models.heads"),
-    *("lib.evaluation.metrics", "lib.datasets.sources", "lib.losses.registry", "lib.codecs"),
+    "lib.models.recipes",
+    "lib.models.backbones",
+    "lib.models.necks",
+    "lib.models.heads",
+    "lib.evaluation.metrics",
+    "lib.datasets.sources",
+    "lib.losses.registry",
+    "lib.codecs",
 )
 
 _imported: dict[str, None] = {}  # names of modules, in order

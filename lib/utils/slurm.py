@@ -105,7 +105,8 @@ def requeue() -> bool:
         logger.error(
             "Slurm did not take the job back (%s: %s); submit it again with AUTO_RESUME true, and "
             "it goes on where it stopped.",
-            *(" ".join(command), refusal),
+            " ".join(command),
+            refusal,
         )
         return False
     logger.info("job %s waits in Slurm's queue again, and will go on where it stopped", _job())

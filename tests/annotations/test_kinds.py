@@ -191,8 +191,13 @@ def test_outlines_have_one_meaning(value, wanted):
 @pytest.mark.parametrize(
     "value",
     [
-        *("none", 5, [1, 2, 3], [["a", "b"] * 3], {"counts": [3, 4], "size": [70, 90]}),
-        *({"counts": "PPP", "size": [70, 90]}, {"counts": [6300], "size": [7, 9]}),
+        "none",
+        5,
+        [1, 2, 3],
+        [["a", "b"] * 3],
+        {"counts": [3, 4], "size": [70, 90]},
+        {"counts": "PPP", "size": [70, 90]},
+        {"counts": [6300], "size": [7, 9]},
     ],
 )
 def test_other_outlines_are_refused(value):
@@ -223,7 +228,10 @@ def test_pictures_are_found_by_id_name_stem_and_path():
     keys = PictureKeys({7: 0, 8: 1, 9: 2, 10: 3}, names)
     assert [keys.find(k) for k in (8, "a/1.jpg", "b/two", "two", 139)] == [1, 0, 2, 2, 3]
     assert [keys.find(k) for k in ("/data/b/1.jpg", "C:\\x\\a\\1.jpg", "c/1.jpg", None)] == [
-        *(1, 0, None, None)
+        1,
+        0,
+        None,
+        None,
     ]
     with pytest.raises(DataError, match=r"'1.jpg' may be a/1.jpg, b/1.jpg"):
         keys.find("1.jpg")

@@ -275,34 +275,34 @@ def test_the_evaluators_own_tables_are_for_debugging(caplog, capsys, evaluator, 
 FIVE = "coco_fake100/person_keypoints_val2014_"
 KNOWN_SCORES = [
     (
-        *(f"units/{FIVE}first100_rebuilt", f"units/{FIVE}fakekeypoints100_results"),
+        f"units/{FIVE}first100_rebuilt", f"units/{FIVE}fakekeypoints100_results",
         [0.37216, 0.63632, 0.34809, 0.38377, 0.38618, 0.51439, 0.73381, 0.50360, 0.50811, 0.52154],
         5e-6,
     ),
     (
-        *("units/fce_kp_gt", "units/fce_kp_dt"),
+        "units/fce_kp_gt", "units/fce_kp_dt",
         [
-            *(0.5048844884, 0.7227722772, 0.6336633663, 0.4663366337, 0.7504950495),
-            *(0.5181818182, 0.7272727273, 0.6363636364, 0.4666666667, 0.75),
+            0.5048844884, 0.7227722772, 0.6336633663, 0.4663366337, 0.7504950495,
+            0.5181818182, 0.7272727273, 0.6363636364, 0.4666666667, 0.75,
         ],
         1e-9,
     ),
     (
-        *("units/example_coco_val", "units/example_coco_preds"),
+        "units/example_coco_val", "units/example_coco_preds",
         [0.8609, 0.9931, 0.9109, 0.7756, 0.9373, 0.875, 1.0, 0.9167, 0.78, 0.9429],
         5e-5,
     ),
     (
-        *("units/example_crowdpose_val", "units/example_crowdpose_preds"),
+        "units/example_crowdpose_val", "units/example_crowdpose_preds",
         [0.7877, 0.9881, 0.7314, 0.3, 0.8804, 0.8222, 1.0, 0.7778, 0.3, 0.8875],
         5e-5,
     ),
     (
-        *("coco/annotations/person_keypoints_val2017", "peers/pred_simplepose_gtbox_noflip"),
+        "coco/annotations/person_keypoints_val2017", "peers/pred_simplepose_gtbox_noflip",
         [0.5335, 0.8070, 0.5915, 0.5091, 0.5517, 0.5749, 0.8230, 0.6361, 0.5504, 0.5947],
         5.1e-5,
     ),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)

@@ -56,8 +56,8 @@ def test_thresholds_in_head_sizes(truth, pixels, mean, lineage_tenth, tenth):
     wanted = (0, 0, 0) if pixels == 15.1 else (mean, lineage_tenth, tenth)
     assert (found["Mean"], found["Mean@0.1"], found["Mean@0.10"]) == wanted
     assert list(found)[:8] == [
-        *("Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean"),
-    ]
+        "Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean",
+    ]  # fmt: skip
 
 
 def test_missing_joints_pelvis_and_thorax_do_not_count(truth):

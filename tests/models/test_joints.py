@@ -20,8 +20,8 @@ from lib.utils.errors import WeightsError
 COCO = load_skeleton("coco").joints
 # Nine joints in an order of their own: seven of COCO's, two spelled differently, and two new ones.
 NINE = (
-    *("tail", "right_wrist", "nose", "left_hip", "LAnkle"),
-    *("antler", "right_shoulder", "shoulder_l", "left_eye"),
+    "tail", "right_wrist", "nose", "left_hip", "LAnkle",
+    "antler", "right_shoulder", "shoulder_l", "left_eye",
 )  # fmt: skip
 OF_COCO = [-1, 10, 0, 11, 15, -1, 6, 5, 1]
 KEPT = [k for k, old in enumerate(OF_COCO) if old >= 0]

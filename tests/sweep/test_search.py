@@ -59,8 +59,8 @@ def test_every_trial_is_trained_once_with_every_seed(world, tmp_path):
     assert {call["A"] for call in world.calls} == {"1"}
     rows = rows_of(store, sweep.seeds)
     assert [(row["trial"], row["score"]) for row in rows] == [
-        *((1, pytest.approx(0.44)), (2, pytest.approx(0.24)), (0, pytest.approx(0.14)))
-    ]
+        (1, pytest.approx(0.44)), (2, pytest.approx(0.24)), (0, pytest.approx(0.14))
+    ]  # fmt: skip
     assert search(sweep, store) == 0
     assert len(world.calls) == 6
     assert search(sweep_of(tmp_path, seeds=(3, 5, 6)), store) == 0

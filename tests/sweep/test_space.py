@@ -7,10 +7,10 @@ from lib.utils.errors import ConfigError
 def test_words_give_values_and_ranges():
     space = read_words(
         [
-            *("TRAIN.LR=1e-3,3e-4", "MODEL.IMAGE_SIZE=[192,256],(256, 256)", "A.B='x,y',z"),
-            *("TRAIN.WD", "0.5", "LOSS.TOPK=3..8", "TRAIN.LR_MIN=1e-7..1e-5:log", "X=-0.5..0.5"),
+            "TRAIN.LR=1e-3,3e-4", "MODEL.IMAGE_SIZE=[192,256],(256, 256)", "A.B='x,y',z",
+            "TRAIN.WD", "0.5", "LOSS.TOPK=3..8", "TRAIN.LR_MIN=1e-7..1e-5:log", "X=-0.5..0.5",
         ]
-    )
+    )  # fmt: skip
     assert space == {
         "TRAIN.LR": Choice(("1e-3", "3e-4")),
         "MODEL.IMAGE_SIZE": Choice(("[192,256]", "(256, 256)")),
@@ -31,10 +31,10 @@ def test_a_file_says_the_same_as_words(tmp_path):
         "LOSS.TOPK: {low: 3, high: 8}\nTEST.FLIP_TEST: [on, off]\n"
     )
     words = [
-        *("TRAIN.LR=1e-3,3e-4", "TRAIN.WD=1e-5..1e-2:log", "LOSS.TOPK=3..8"),
-        *("MODEL.IMAGE_SIZE=[192, 256],[256, 256]", "TRAIN.OPTIMIZER=adamw"),
+        "TRAIN.LR=1e-3,3e-4", "TRAIN.WD=1e-5..1e-2:log", "LOSS.TOPK=3..8",
+        "MODEL.IMAGE_SIZE=[192, 256],[256, 256]", "TRAIN.OPTIMIZER=adamw",
         "TEST.FLIP_TEST=on,off",
-    ]
+    ]  # fmt: skip
     assert describe(read_file(file)) == describe(read_words(words))
 
 

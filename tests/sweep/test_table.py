@@ -12,8 +12,8 @@ def test_the_best_comes_first_and_failures_last(tmp_path):
     store.note(Run(2, 2, 0.9))
     rows = rows_of(store, [1, 2])
     assert [(row["trial"], row["score"]) for row in rows] == [
-        *((2, 0.8), (0, 0.5), (1, None), (3, None))
-    ]
+        (2, 0.8), (0, 0.5), (1, None), (3, None)
+    ]  # fmt: skip
     lines = [line.split() for line in text_of(rows).splitlines()]
     assert lines == [
         ["trial", "TRAIN.LR", "A", "score", "seeds"],

@@ -120,10 +120,10 @@ def test_an_unknown_best_score_is_named(mix, tmp_path):
 @pytest.mark.parametrize("together", [False, True])
 def test_workers_and_resuming_do_not_change_a_sample(mix, together):
     words = [
-        *("DATASET.MIX.coco.WEIGHT=3", "DATASET.MIX.mpii.WEIGHT=1", "DATASET.MIX.crowd.WEIGHT=2"),
+        "DATASET.MIX.coco.WEIGHT=3", "DATASET.MIX.mpii.WEIGHT=1", "DATASET.MIX.crowd.WEIGHT=2",
         "DATASET.PHOTOMETRIC.PRESET=strong",
         "DATASET.STAGES=[{EPOCH: 1, PHOTOMETRIC: {PRESET: light}}]",
-    ]
+    ]  # fmt: skip
     task = build_task(mix(*words))
 
     def batches(workers, epoch, start=0):

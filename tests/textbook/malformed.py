@@ -6,23 +6,23 @@ import json
 import numpy as np
 
 COCO17 = [
-    *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder"),
-    *("right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip"),
-    *("right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
-]
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
+    "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+]  # fmt: skip
 VALUES = [
-    *(None, True, False, 0, 1, -1, 2, 3, 0.5, -0.0, 1e9, 1e308, 10**30, float("nan")),
-    *(float("inf"), "", "0", "1", "x", "7", "1.5", [], {}, [[]], [None], [1, 2], [1, 2, 3, 4]),
-    *([1, 2, 30, 40], ["1", "2", "30", "40"], {"x": 1}, "none", [[1, 2, 30, 2, 30, 40]]),
-]
+    None, True, False, 0, 1, -1, 2, 3, 0.5, -0.0, 1e9, 1e308, 10**30, float("nan"),
+    float("inf"), "", "0", "1", "x", "7", "1.5", [], {}, [[]], [None], [1, 2], [1, 2, 3, 4],
+    [1, 2, 30, 40], ["1", "2", "30", "40"], {"x": 1}, "none", [[1, 2, 30, 2, 30, 40]],
+]  # fmt: skip
 ENTRIES = {
     "images": ["id", "file_name", "width", "height", "crowdIndex"],
     "categories": ["id", "name", "keypoints", "skeleton", "sigmas"],
     "annotations": [
-        *("id", "image_id", "category_id", "bbox", "area", "iscrowd", "num_keypoints"),
-        *("keypoints", "segmentation"),
+        "id", "image_id", "category_id", "bbox", "area", "iscrowd", "num_keypoints",
+        "keypoints", "segmentation",
     ],
-}
+}  # fmt: skip
 
 
 def coco_content(rng, joints=17, names=COCO17, crowd_index=False):

@@ -33,12 +33,12 @@ def test_maps_go_into_the_card_and_the_results(files, capsys):
     tool = load_script("tools/analyse/calibrate.py")
     judged = tool.main(
         [
-            *(str(folder / "gt.json"), str(folder / "pred.json")),
-            *("--out", str(folder / "maps.json"), "--apply", str(folder / "mapped.json")),
-            *("--weights", str(folder / "w.safetensors")),
-            *("--weights-out", str(folder / "new/w.safetensors")),
+            str(folder / "gt.json"), str(folder / "pred.json"),
+            "--out", str(folder / "maps.json"), "--apply", str(folder / "mapped.json"),
+            "--weights", str(folder / "w.safetensors"),
+            "--weights-out", str(folder / "new/w.safetensors"),
         ]
-    )
+    )  # fmt: skip
     assert judged.joint[1] < judged.joint[0]
     assert "left_ankle" in capsys.readouterr().out
     state, card = read_safetensors(folder / "new/w.safetensors")

@@ -15,10 +15,10 @@ def test_simplepose_on_annotated_boxes(shared, tmp_path, flip, wanted):
         pytest.skip(f"no real images in {data}")
     found = score.main(
         [
-            *("--cfg", "experiments/coco/hrnet/w32_256x192_adam_lr1e-3.yaml"),
-            *("TEST.MODEL_FILE", str(data / "peers/ultralight_nano_simplepose_256x192.onnx")),
-            *("DATASET.ROOT", str(data / "coco"), "TEST.USE_GT_BBOX", "true", "GPUS", "()"),
-            *("TEST.FLIP_TEST", str(flip), "WORKERS", "0", "OUTPUT_DIR", str(tmp_path)),
+            "--cfg", "experiments/coco/hrnet/w32_256x192_adam_lr1e-3.yaml",
+            "TEST.MODEL_FILE", str(data / "peers/ultralight_nano_simplepose_256x192.onnx"),
+            "DATASET.ROOT", str(data / "coco"), "TEST.USE_GT_BBOX", "true", "GPUS", "()",
+            "TEST.FLIP_TEST", str(flip), "WORKERS", "0", "OUTPUT_DIR", str(tmp_path),
         ]
-    )
+    )  # fmt: skip
     assert found["AP"] == pytest.approx(wanted, abs=0.003)

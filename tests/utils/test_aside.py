@@ -14,7 +14,9 @@ def test_what_was_there_is_numbered_and_the_rest_stays(tmp_path):
         assert (tmp_path / f"earlier-{number}/a.txt").read_text() == f"a{number}"
         assert (tmp_path / f"earlier-{number}/b/c.txt").read_text() == f"c{number}"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("earlier-1", "earlier-2", "stays.txt")
+        "earlier-1",
+        "earlier-2",
+        "stays.txt",
     ]
 
 

@@ -24,8 +24,19 @@ def options(text):
 
 def test_the_job_says_what_was_asked_for(tmp_path):
     args = flags(
-        *("--partition", "gpu", "--time=1-02:00:00", "--nodes", "3", "--gpus", "2"),
-        *("--signal", "term@300", "--sbatch", "account=ours", "--sbatch", "exclusive"),
+        "--partition",
+        "gpu",
+        "--time=1-02:00:00",
+        "--nodes",
+        "3",
+        "--gpus",
+        "2",
+        "--signal",
+        "term@300",
+        "--sbatch",
+        "account=ours",
+        "--sbatch",
+        "exclusive",
     )
     text = job_script(args, ["train.py"], tmp_path / "50% of it", gpus=1, cpus=5)
     assert text.startswith("#!/bin/bash\n#SBATCH")

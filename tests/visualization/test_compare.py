@@ -22,10 +22,10 @@ def runs(tmp_path):
     def call(*flags):
         return compare.main(
             [
-                *(str(first), str(second), "--gt-anno", str(annotation)),
-                *("--image-path", str(images), "--resamples", "50", *flags),
+                str(first), str(second), "--gt-anno", str(annotation),
+                "--image-path", str(images), "--resamples", "50", *flags,
             ]
-        )
+        )  # fmt: skip
 
     return tmp_path, call
 
@@ -43,9 +43,9 @@ def test_screen_and_page(runs, capsys):
     assert "flip test: A has 'no', B has 'yes'" in shown
     page = (folder / "page/compare.html").read_text()
     assert re.findall(r"<h2>(.*?)</h2>", page) == [
-        *("Scores", "What each kind of error costs, in AP", "By joint"),
+        "Scores", "What each kind of error costs, in AP", "By joint",
         "Where they differ most",
-    ]
+    ]  # fmt: skip
     assert "data:image/jpeg" in page
     assert "Not the same conditions" in page
 

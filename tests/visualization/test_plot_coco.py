@@ -44,10 +44,10 @@ def run(tmp_path):
     def call(*flags):
         plot.main(
             [
-                *("--prediction", f"{tmp_path}/rows.json", "--gt-anno", f"{tmp_path}/gt.json"),
-                *("--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags),
+                "--prediction", f"{tmp_path}/rows.json", "--gt-anno", f"{tmp_path}/gt.json",
+                "--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags,
             ]
-        )
+        )  # fmt: skip
         return sorted((tmp_path / "out").iterdir())
 
     return tmp_path, call

@@ -29,10 +29,10 @@ def run(tmp_path):
     def call(*flags):
         plot.main(
             [
-                *("--prediction", f"{tmp_path}/pred.mat", "--gt-anno", f"{tmp_path}/valid.json"),
-                *("--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags),
+                "--prediction", f"{tmp_path}/pred.mat", "--gt-anno", f"{tmp_path}/valid.json",
+                "--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags,
             ]
-        )
+        )  # fmt: skip
         return sorted((tmp_path / "out").iterdir())
 
     return tmp_path, call, points

@@ -36,10 +36,10 @@ ROOT = Path(__file__).parent.parent.parent
 COCO, SYNTHPOSE = ROOT / "experiments/coco", ROOT / "experiments/synthpose"
 FIRST = COCO / "hrnet/w32_256x192_adam_lr1e-3.yaml"  # also the model of all checks after training
 MODELS = (
-    *(FIRST, COCO / "resnet/res50_256x192_d256x3_adam_lr1e-3.yaml"),
-    *(COCO / "lpn/lpn50_256x192_gd256x2_gc.yaml", COCO / "hrformer/s_256x192_adamw_lr5e-4.yaml"),
-    *(COCO / "efenet/s_256x192_adamw_lr5e-4.yaml", COCO / "vitpose/vitpose_b_256x192.yaml"),
-    *(COCO / "rtmpose/rtmpose_m_256x192.yaml", COCO / "simcc/simcc_resnet50_256x192.yaml"),
+    FIRST, COCO / "resnet/res50_256x192_d256x3_adam_lr1e-3.yaml",
+    COCO / "lpn/lpn50_256x192_gd256x2_gc.yaml", COCO / "hrformer/s_256x192_adamw_lr5e-4.yaml",
+    COCO / "efenet/s_256x192_adamw_lr5e-4.yaml", COCO / "vitpose/vitpose_b_256x192.yaml",
+    COCO / "rtmpose/rtmpose_m_256x192.yaml", COCO / "simcc/simcc_resnet50_256x192.yaml",
     COCO / "eeffpose/eeffposep0_256x192_adam_lr1e-3.yaml",
     COCO / "posenet/convnext_tiny_efem_256x192.yaml",
     COCO / "posenet/mobilenetv3_lpn_256x192.yaml",
@@ -47,7 +47,7 @@ MODELS = (
     COCO / "higher_hrnet_davit/w32_512_adam_lr1e-3.yaml",
     COCO / "hrnet_ae/w32_512_adam_lr1e-3.yaml",
     COCO / "keypoint_rcnn/r50_fpn_3x.yaml",
-)
+)  # fmt: skip
 SMALL = (SYNTHPOSE / "quickstart.yaml", SYNTHPOSE / "higher_hrnet.yaml")
 DETECTIONS = 104125  # boxes of the usual detector file of COCO val2017
 FULL = {"boxes": DETECTIONS, "images": 5000, "drawn": 400, "ahead": 4000, "steps": 10, "rounds": 9}

@@ -18,7 +18,9 @@ def crop_affine(crop, rotation, output_size, inverse=False):
     for points in (source, output):
         arm = points[0] - points[1]
         points[2] = points[1] + [-arm[1], arm[0]]
-    return cv2.getAffineTransform(*((output, source) if inverse else (source, output)))
+    if inverse:
+        return cv2.getAffineTransform(output, source)
+    return cv2.getAffineTransform(source, output)
 
 
 def map_points(points, matrix):

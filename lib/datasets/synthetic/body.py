@@ -17,12 +17,12 @@ SIDES = ("left", "right")
 # Points of a body, by row of ``Body.points``: COCO joints, then those of MPII and CrowdPose, then
 # helpers of the painter.
 POINTS = (
-    *("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
     *(f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist") for side in SIDES),
     *(f"{side}_{joint}" for joint in ("hip", "knee", "ankle") for side in SIDES),
-    *("pelvis", "thorax", "neck", "upper_neck", "head_top", "head", "waist"),
+    "pelvis", "thorax", "neck", "upper_neck", "head_top", "head", "waist",
     *(f"{side}_{joint}" for joint in ("hand", "thumb", "heel", "toe") for side in SIDES),
-)
+)  # fmt: skip
 POINT = {name: row for row, name in enumerate(POINTS)}
 
 HEAD_AXES = (0.049, 0.070, 0.058)  # half width, half height, half depth of the skull

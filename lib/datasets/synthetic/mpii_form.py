@@ -27,9 +27,9 @@ BOX_SHAPE = np.array([0.6, 0.8])  # sides of a head box over its diagonal
 CENTRE_LIFT = 0.032
 # Names in ``gt_valid.mat``.
 MAT_JOINTS = (
-    *("rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor"),
-    *("neck", "head", "rwri", "relb", "rsho", "lsho", "lelb", "lwri"),
-)
+    "rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor",
+    "neck", "head", "rwri", "relb", "rsho", "lsho", "lelb", "lwri",
+)  # fmt: skip
 MAT_HEADER = b"MATLAB 5.0 MAT-file, synthpose"  # instead of scipy's, which holds the time of day
 HEADER_SIZE = 116  # bytes of text at the start of a MATLAB 5 file
 

@@ -11,10 +11,10 @@ from lib.datasets.synthetic.canvas import Shape
 from lib.datasets.synthetic.outfit import Colour
 
 PARTS = (
-    *("torso", "hips", "neck", "head", "hair", "hat", "bag", "skirt"),
+    "torso", "hips", "neck", "head", "hair", "hat", "bag", "skirt",
     *(f"{side}_{part}" for part in ("upper_arm", "forearm", "hand") for side in SIDES),
     *(f"{side}_{part}" for part in ("thigh", "shin", "foot") for side in SIDES),
-)
+)  # fmt: skip
 PART = {name: number for number, name in enumerate(PARTS)}
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 # First components of official key names that an ImageNet file may fill.
 TRUNK_LAYERS = [
-    *("conv1", "bn1", "conv2", "bn2", "layer1", "transition1", "stage2"),
-    *("transition2", "stage3", "transition3", "stage4"),
-]
+    "conv1", "bn1", "conv2", "bn2", "layer1", "transition1", "stage2",
+    "transition2", "stage3", "transition3", "stage4",
+]  # fmt: skip
 
 
 def stage1_schema(blocks: int) -> CfgNode:

@@ -147,8 +147,14 @@ def build(**settings):
 @pytest.mark.parametrize(
     ("ratio", "align", "drift"),
     [
-        *((1.0, "exact", 0), (2.0, "exact", 0), (1.5, "exact", 0), (3.0, "exact", 0)),
-        *((2.0, "integer", 0), (2.0, "none", 0.25), (3.0, "none", 1 / 3), (1.0, "none", 0)),
+        (1.0, "exact", 0),
+        (2.0, "exact", 0),
+        (1.5, "exact", 0),
+        (3.0, "exact", 0),
+        (2.0, "integer", 0),
+        (2.0, "none", 0.25),
+        (3.0, "none", 1 / 3),
+        (1.0, "none", 0),
     ],
 )
 def test_mirrored_answers_lie_on_the_direct_ones(ratio, align, drift):

@@ -18,9 +18,9 @@ def test_entries_are_complete_coco():
     ]
     for entry in entries:
         assert entry.keys() == {
-            *("segmentation", "num_keypoints", "area", "iscrowd"),
-            *("keypoints", "image_id", "bbox", "category_id"),
-        }
+            "segmentation", "num_keypoints", "area", "iscrowd",
+            "keypoints", "image_id", "bbox", "category_id",
+        }  # fmt: skip
         assert len(entry["keypoints"]) == 51
         assert entry["num_keypoints"] == sum(v > 0 for v in entry["keypoints"][2::3])
         assert all(len(piece) >= 6 and len(piece) % 2 == 0 for piece in entry["segmentation"])
