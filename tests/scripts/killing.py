@@ -1,5 +1,7 @@
-"""Training runs that are killed at random moments and compared with runs left in peace."""
+"""Training runs that are killed and compared with runs left in peace."""
 
+import io
+import itertools
 import json
 import os
 import signal
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import torch
 import yaml
+
+from lib.engine import checkpointing, records, step, trainer
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -100,8 +104,10 @@ def compare(task, folder, moments, rng, **train):
         task: a key of ``CONFIGS``.
         folder: holds the data set, gets the runs.
         moments: of each kill: ``start`` (within a second), ``step`` (some time after a checkpoint),
-            ``save`` (while a checkpoint is being written); ``stop`` sends SIGTERM, not SIGKILL.
-        rng: draws the times.
+            ``save`` (while a checkpoint is being written); ``stop`` sends SIGTERM, not SIGKILL. Or
+            a place and a number, as ``record 3``: the run ends itself when it comes to one of
+            ``PLACES`` for the third time, on a machine of any speed.
+        rng: draws the times of those without a number.
         train: TRAIN keys of both runs.
     """
     whole, parts = (write_config(task, folder, name, **train) for name in ("whole", "parts"))
@@ -109,7 +115,7 @@ def compare(task, folder, moments, rng, **train):
         raise SystemExit(f"{task}: the run in peace failed")
     total = steps(whole)
     print(f"\n{task}: {total} steps", flush=True)
-    print(f"{'kill':>4} {'at':>8} {'after':>8}  {'steps saved':>11}  {'half-written file':>17}")
+    print(f"{'kill':>4} {'at':>12} {'after':>8}  {'steps saved':>11}  {'half-written file':>17}")
     count = 0
     for left in range(len(moments), 0, -1):
         # So far that the kills to come find steps as well.
@@ -118,7 +124,7 @@ def compare(task, folder, moments, rng, **train):
         if done is None:
             break
         count += 1
-        print(f"{count:>4} {done[0]:>8} {done[1]:7.2f}s  {done[2]:>11}  {done[3]:>17}", flush=True)
+        print(f"{count:>4} {done[0]:>12} {done[1]:7.2f}s  {done[2]:>11}  {done[3]:>17}", flush=True)
     code = finish(begin(parts))
     differing = differences(whole, parts)
     print(f"{count} kills, then the run ended with exit code {code}; ", end="")
@@ -152,21 +158,66 @@ def run_folder(config):
     return next((config.parent / "output").glob(f"*/*/{config.stem}"), None)
 
 
-def begin(config):
+def half_a_file(payload, file):
+    whole = io.BytesIO()
+    checkpointing.torch.save(payload, whole)
+    file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+    file.flush()
+
+
+def half_a_line(path, text):
+    with path.open("a") as file:
+        file.write(text[: len(text) // 2])
+
+
+# Where a run may end itself: whose attribute is called there, and what is still done.
+PLACES = {
+    "step": (step.TrainStep, "__call__", None),
+    "stop": (step.TrainStep, "__call__", None),
+    "save": (checkpointing.torch, "save", half_a_file),
+    "evaluation": (trainer, "evaluate", None),
+    "record": (records, "append_line", half_a_line),
+}
+
+
+def signal_of(moment):
+    return signal.SIGTERM if moment.startswith("stop") else signal.SIGKILL
+
+
+def end_at(moment):
+    """Let this process and its loaders get the signal of ``moment`` when they come to its place."""
+    place, count = moment.split()
+    owner, name, last_deed = PLACES[place]
+    plain, calls = getattr(owner, name), itertools.count(1)
+
+    def counting(*args, **kwargs):
+        if next(calls) == int(count):
+            if last_deed is not None:
+                setattr(owner, name, plain)
+                last_deed(*args, **kwargs)
+            os.killpg(0, signal_of(moment))
+        return plain(*args, **kwargs)
+
+    setattr(owner, name, counting)
+
+
+def begin(config, moment=None):
     # The server does not take over the import path, and would silently preload nothing.
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (HERE, HERE.parent, ROOT)))
-    process = FORK.Process(target=train, args=(str(config),))
+    process = FORK.Process(target=train, args=(str(config), moment))
     process.start()
     return process
 
 
-def train(config):
-    """Run tools/train.py in this process, which leads a group of its own."""
+def train(config, moment=None):
+    """Run tools/train.py in this process, which leads a group of its own, until ``moment``."""
     os.setsid()
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     torch.set_num_threads(1)
+    if moment is not None:
+        end_at(moment)
     TOOL.main(["--cfg", config])
 
 
@@ -177,8 +228,12 @@ def finish(process):
 
 def kill_once(config, moment, reach, rng):
     """Start the run and kill it after ``reach`` steps; return what was seen, None if it ended."""
-    process = begin(config)
+    named = " " in moment
+    process = begin(config, moment if named else None)
     start = time.monotonic()
+    if named:
+        process.join()
+        return _seen(config, process, moment, start)
     if moment == "start":
         time.sleep(rng.uniform(0.0, 1.0))
     elif wait(process, lambda: steps(config) > reach) and moment in ("step", "stop"):
@@ -187,11 +242,15 @@ def kill_once(config, moment, reach, rng):
         wait(process, lambda: half_written(config))
     if not process.is_alive():
         return None
-    number = signal.SIGTERM if moment == "stop" else signal.SIGKILL
+    number = signal_of(moment)
     os.killpg(process.pid, number) if moved(process) else process.kill()
-    seconds = time.monotonic() - start
-    if finish(process) != (0 if moment == "stop" else -signal.SIGKILL):
-        raise SystemExit(f"{config}: exit code {process.exitcode} after {number.name}")
+    return _seen(config, process, moment, start)
+
+
+def _seen(config, process, moment, start):
+    seconds, number = time.monotonic() - start, signal_of(moment)
+    if finish(process) != (0 if number == signal.SIGTERM else -signal.SIGKILL):
+        raise SystemExit(f"{config}: exit code {process.exitcode} after {number.name}, {moment}")
     return moment, seconds, steps(config), "yes" if half_written(config) else "no"
 
 
