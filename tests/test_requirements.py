@@ -20,7 +20,7 @@ IMPORT_NAMES = {
     "faster-coco-eval": "faster_coco_eval",
 }
 OWN = {"lib"}
-NOT_IMPORTED = ("dev", "docs", "photos")  # extras: commands, and weights in a package
+NOT_IMPORTED = ("dev", "docs", "notebooks", "photos")  # extras: commands, and weights in a package
 FREE = re.compile(r"\b(MIT|(Free|0)?BSD|Apache|PSF|Python Software Foundation|ISC|HPND)\b")
 BOUND = re.compile(r"\b[AL]?GPL|General Public", re.IGNORECASE)  # what they ask of others' code
 NAMED = {  # packages whose licence is another, or not in their metadata
