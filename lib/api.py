@@ -16,7 +16,7 @@ from lib.config.pretrained import find_model
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.hardware import describe_device
 from lib.engine.inference import Evaluation, evaluate
-from lib.export import ExportedNetwork, is_exported
+from lib.export import FileNetwork, is_exported
 from lib.export.opening import is_onnx
 from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
@@ -100,7 +100,7 @@ class PoseEstimator:
         if idle := describe_idle(idle_keys(cfg, task_kind(cfg), FOR_TESTS)):
             logger.warning("%s", idle)
         if weights is not None and is_exported(weights):
-            network = open_exported(task, cfg, weights)
+            network = open_exported(task, weights)
         else:
             network = task.build_model()
             if weights is not None:
@@ -111,7 +111,7 @@ class PoseEstimator:
                 fold_batch_norm(network.eval())
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
         precision = build_precision(cfg, chosen)
-        exported = network if isinstance(network, ExportedNetwork) else None
+        exported = network if isinstance(network, FileNetwork) else None
         if device is None and cfg.REQUIRE_GPU and exported is not None and exported.on_cpu:
             raise ConfigError(
                 f"REQUIRE_GPU is true, but {exported.runtime} runs {weights} on the CPU: for ONNX "

@@ -16,11 +16,12 @@ from yacs.config import CfgNode
 
 from lib.config.cli import config_parser, find_weights, parse_config, run_folders
 from lib.utils.cli import run_tool
-from lib.utils.errors import ConfigError, ExportError
+from lib.utils.errors import ConfigError
 from lib.utils.logging import setup_logging
 
 if TYPE_CHECKING:
     from lib.api import PoseEstimator
+    from lib.export.graph import Graph
 
 logger = logging.getLogger(__name__)
 ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt", "program": ".pt2"}
@@ -50,49 +51,33 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     if cfg.REQUIRE_GPU:  # traced and compared on the CPU, but asked for is asked for
         setup_device(cfg)
     estimator = PoseEstimator.from_config(cfg, weights, device="cpu")
-    card = export_card(cfg, estimator, weights)
+    graph = estimator.task.graph(estimator.network)
+    card = export_card(cfg, estimator, weights, graph)
     base = args.out or str(folder / "model")
     tolerance = TOLERANCE if args.tolerance is None else args.tolerance
     writers = {"onnx": export_onnx, "torchscript": export_torchscript, "program": export_program}
     differences = {}
     for name in args.format:
         path = Path(base.removesuffix(ENDINGS[name]) + ENDINGS[name])
-        sizes = image_sizes(cfg, card["task"])
-        differences[name] = writers[name](estimator.network, sizes, path, card, tolerance)
+        differences[name] = writers[name](graph, path, card, tolerance)
         size = path.stat().st_size / 2**20
         print(f"{path}: {size:.1f} MB, largest difference {differences[name]:.1e} of the spread")
     return differences
 
 
-def export_card(cfg: CfgNode, estimator: PoseEstimator, weights: Path | None) -> dict[str, Any]:
-    """Return what the file says about itself.
-
-    Raises:
-        ExportError: the model is of a kind that is not exported.
-    """
+def export_card(
+    cfg: CfgNode, estimator: PoseEstimator, weights: Path | None, graph: Graph
+) -> dict[str, Any]:
+    """Return what the file says about itself."""
     from lib.tasks.card import build_card
 
-    card = build_card(cfg, estimator.task)
-    if card["task"] == "rcnn":
-        raise ExportError(
-            f"{cfg.MODEL.NAME} is not exported: what it computes depends on the boxes it finds on "
-            "the way, which neither format records. Top-down and bottom-up models are."
-        )
     return {
-        **card,
+        **build_card(cfg, estimator.task),
         "name": cfg.MODEL.NAME,
         "weights": str(weights.name if weights else "untrained"),
-        "input_size": list(image_sizes(cfg, card["task"])[0]),
+        "input_size": list(graph.sizes[0]),
+        **graph.card,
     }
-
-
-def image_sizes(cfg: CfgNode, task: str) -> list[tuple[int, int]]:
-    """Return ``(width, height)`` of a crop; two sizes of whole images, which differ in size."""
-    if task == "topdown":
-        width, height = cfg.MODEL.IMAGE_SIZE
-        return [(width, height)]
-    side = cfg.DATASET.INPUT_SIZE
-    return [(side, side), (side + 64, side)]
 
 
 if __name__ == "__main__":

@@ -15,26 +15,34 @@ from lib.utils.precision import without_autocast
 Shape = Sequence[Any]  # numbers, or something else for a side that is free
 
 
-class ExportedNetwork(nn.Module, ABC):
-    """A model file with one input, images (B, 3, H, W), that answers as a network of ours.
+class FileNetwork(nn.Module):
+    """A network that another runtime computes.
 
     Attributes:
         card: what the file says about itself; empty for most files of others.
         runtime: what computes it, in words.
         on_cpu: whether that is the processor.
-        fixed: number of images that the file takes at a time; None if any. It is called as often
-            as it takes.
     """
 
     card: dict[str, Any]
     runtime: str
     on_cpu: bool = True
-    fixed: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
         # Tasks ask a network's first parameter where it wants its input.
         self._place = nn.Parameter(torch.zeros(0), requires_grad=False)
+
+
+class ExportedNetwork(FileNetwork, ABC):
+    """A model file with one input, images (B, 3, H, W), that answers as a network of ours.
+
+    Attributes:
+        fixed: number of images that the file takes at a time; None if any. It is called as often
+            as it takes.
+    """
+
+    fixed: int | None = None
 
     @abstractmethod
     def run(self, images: Tensor) -> list[Tensor]:

@@ -59,9 +59,11 @@ class TorchNetwork(ExportedNetwork):
             raise WeightsError(f"No weight file {path}{fault_in(path)}.")
         script = _is_script(path)
         try:
-            # In a tuple: a module's own modules would be moved to other devices and formats.
-            self._held = ((_load_script if script else _load_program)(path),)
+            # _held is a tuple: a module's own modules would be moved to other devices and formats.
             self.card = archived_card(path) or {}
+            if self.card.get("task") == "rcnn":
+                import torchvision  # noqa: F401 - has operators that the file names
+            self._held = ((_load_script if script else _load_program)(path),)
         except WeightsError:
             raise
         except Exception as error:  # torch has an exception class for every kind of damage

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lib.export.graph import Graph
 from lib.export.onnx_network import OnnxNetwork
 from lib.export.torch_network import TorchNetwork
 from lib.utils.errors import ConfigError, ExportError
@@ -30,30 +31,21 @@ logger = logging.getLogger(__name__)
 
 OPSET = 17
 TOLERANCE = 1e-4  # of the spread of the network's own output
-# Heat is of order 1. A trained network sees nobody in noise: its maps are nearly zero there, and a
-# share of their spread would be a share of the rounding.
-LEAST_SPREAD = 0.01
 RECORDED = 2  # images in the recorded run; a dimension of one could be taken for a constant
 COMPARED = (1, 3)  # images in the runs that are compared
 Forward = Callable[[Tensor], Tensor | list[Tensor]]
 
 
 def export_onnx(
-    network: nn.Module,
-    sizes: Sequence[tuple[int, int]],
-    path: Path,
-    card: Mapping[str, Any],
-    tolerance: float = TOLERANCE,
+    graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float = TOLERANCE
 ) -> float:
-    """Write an ONNX file for any number of images; return its `largest_difference`.
+    """Write an ONNX file for any number of images; return how far it is from the network.
 
     Args:
-        network: on the CPU; is put into evaluation mode.
-        sizes: ``(width, height)`` of images to record and to compare; more than one makes the
-            file's image size free.
+        graph: what the file is to compute; its network is put into evaluation mode.
         path: the file; whatever was there stays unless the new one passes.
-        card: is kept in the file, see ``lib.zoo.card``; its ``outputs`` name the file's.
-        tolerance: largest accepted difference.
+        card: is kept in the file, see ``lib.zoo.card``.
+        tolerance: largest accepted difference, see `Graph`.
 
     Raises:
         ExportError: the network has a part that ONNX cannot express, or the file computes
@@ -61,20 +53,18 @@ def export_onnx(
         ConfigError: a package of the extra ``export`` is missing.
     """
     onnx = _import_onnx()
-    network.eval()
-    sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
+    sample = _sample(graph)
     with torch.no_grad():
-        names = list(card.get("outputs", ())) or _output_names(network(sample))
-    free = {0: "batch", 2: "height", 3: "width"} if len(sizes) > 1 else {0: "batch"}
+        names = list(graph.names) or _output_names(graph.network(sample))
     buffer = io.BytesIO()
     with _recording("ONNX"):
         torch.onnx.export(
-            network,
+            graph.network,
             (sample,),
             buffer,  # type: ignore[arg-type]  # the recording exporter takes files, too
             input_names=["images"],
             output_names=names,
-            dynamic_axes=dict.fromkeys(["images", *names], free),
+            dynamic_axes=_free_axes(graph, names),
             opset_version=OPSET,
             dynamo=False,  # the other exporter takes one more package
         )
@@ -82,50 +72,39 @@ def export_onnx(
     onnx.helper.set_model_props(model, pack_card(card))
     with _kept_if_right(path) as draft:
         onnx.save(model, str(draft))
-        return compare(network, OnnxNetwork(draft, threads=1), sizes, tolerance)
+        return compare(graph, OnnxNetwork(draft, threads=1), tolerance)
 
 
 def export_torchscript(
-    network: nn.Module,
-    sizes: Sequence[tuple[int, int]],
-    path: Path,
-    card: Mapping[str, Any],
-    tolerance: float = TOLERANCE,
+    graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float = TOLERANCE
 ) -> float:
     """Write a TorchScript file; as `export_onnx`, with the card as extra file ``card.json``."""
-    network.eval()
-    sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
+    sample = _sample(graph)
     with _recording("TorchScript"):
-        script = torch.jit.trace(network, sample, check_trace=False, strict=False)
+        script = torch.jit.trace(graph.network, sample, check_trace=False, strict=False)
     text = json.dumps(dict(card))
     with _kept_if_right(path) as draft:
         torch.jit.save(script, str(draft), _extra_files={CARD_FILE: text.encode()})
-        return compare(network, TorchNetwork(draft), sizes, tolerance)
+        return compare(graph, TorchNetwork(draft), tolerance)
 
 
 def export_program(
-    network: nn.Module,
-    sizes: Sequence[tuple[int, int]],
-    path: Path,
-    card: Mapping[str, Any],
-    tolerance: float = TOLERANCE,
+    graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float = TOLERANCE
 ) -> float:
     """Write a ``torch.export`` file (.pt2); as `export_torchscript`."""
-    network.eval()
-    sample = torch.randn(RECORDED, 3, sizes[0][1], sizes[0][0])
-    free = (0, 2, 3) if len(sizes) > 1 else (0,)
-    shapes = dict.fromkeys(free, torch.export.Dim.AUTO)  # the comparison finds frozen ones
-    with _recording("a torch.export program"):
-        program = torch.export.export(network, (sample,), dynamic_shapes=(shapes,), strict=False)
+    sample = _sample(graph)
+    shapes = dict.fromkeys(_free_axes(graph, [])["images"], torch.export.Dim.AUTO)
+    with _recording("a torch.export file"):  # the comparison finds sizes that were frozen
+        program = torch.export.export(
+            graph.network, (sample,), dynamic_shapes=(shapes,), strict=False
+        )
     with _kept_if_right(path) as draft:
         with _recording("a torch.export file"):
             torch.export.save(program, str(draft), extra_files={CARD_FILE: json.dumps(dict(card))})
-        return compare(network, TorchNetwork(draft), sizes, tolerance)
+        return compare(graph, TorchNetwork(draft), tolerance)
 
 
-def compare(
-    network: nn.Module, exported: Forward, sizes: Sequence[tuple[int, int]], tolerance: float
-) -> float:
+def compare(graph: Graph, exported: Forward, tolerance: float) -> float:
     """Return the largest difference over several numbers and sizes of random images.
 
     Raises:
@@ -133,8 +112,8 @@ def compare(
     """
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
-    for width, height in sizes:
-        for count in COMPARED:
+    for width, height in graph.sizes:
+        for count in (1,) if graph.one_image else COMPARED:
             images = torch.randn(count, 3, height, width, generator=generator)
             where = f"{count} images of {width} x {height}"
             with torch.no_grad():
@@ -144,7 +123,7 @@ def compare(
                     raise ExportError(
                         f"The exported model cannot take {where}: {_last_line(error)}"
                     ) from None
-                difference = largest_difference(network(images), found)
+                difference = graph.difference(graph.network(images), found)
             worst = max(worst, difference)
             if not difference <= tolerance:  # NaN, too
                 raise ExportError(
@@ -154,30 +133,25 @@ def compare(
     return worst
 
 
-def largest_difference(
-    wanted: Tensor | Sequence[Tensor], found: Tensor | Sequence[Tensor]
-) -> float:
-    """Return the largest absolute difference of maps, in standard deviations of the wanted ones.
+def _sample(graph: Graph) -> Tensor:
+    """Return images to record, and put the network into evaluation mode."""
+    graph.network.eval()
+    width, height = graph.sizes[0]
+    return torch.randn(1 if graph.one_image else RECORDED, 3, height, width)
 
-    A deviation below ``LEAST_SPREAD`` counts as that. NaN if either holds NaN; infinite if their
-    number or shapes differ.
-    """
-    pairs = list(zip(_as_list(wanted), _as_list(found), strict=False))
-    same_number = len(_as_list(wanted)) == len(_as_list(found))
-    if not same_number or any(a.shape != b.shape for a, b in pairs):
-        return float("inf")
-    ratios = [(a - b).abs().max() / a.std().clamp_min(LEAST_SPREAD) for a, b in pairs]
-    return float(torch.stack(ratios).max())
+
+def _free_axes(graph: Graph, names: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Return the axes of the input and of outputs whose length may change, by name."""
+    sides = {2: "height", 3: "width"} if len(graph.sizes) > 1 else {}
+    if graph.one_image:
+        return {"images": sides, **{name: {0: "people"} for name in names}}
+    return {name: {0: "batch", **sides} for name in ("images", *names)}
 
 
 def _output_names(output: Tensor | Sequence[Tensor]) -> list[str]:
     if isinstance(output, Tensor):
         return ["heatmaps"]
     return [f"maps_{stage}" for stage in range(len(output))]
-
-
-def _as_list(maps: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    return [maps] if isinstance(maps, Tensor) else list(maps)
 
 
 @contextmanager

@@ -13,11 +13,14 @@ import numpy as np
 from lib.datasets.base import TrainData
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
+from lib.utils.errors import ExportError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lib.evaluation.calibration import Calibration
+    from lib.export import ExportedNetwork, FileNetwork
+    from lib.export.graph import Graph
 
 Batch = dict[str, Any]
 Metrics = dict[str, float]
@@ -174,6 +177,27 @@ class Task(ABC):
             NotImplementedError: the task has no maps of pictures (``gives_heat`` is false).
         """
         raise NotImplementedError(f"{type(self).__name__} has no maps of whole pictures")
+
+    def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
+        """Return what a file of the network is to compute, for an exporter.
+
+        Args:
+            model: the network, in evaluation mode, on the CPU.
+            decode: put the reading of joints into the file, too.
+
+        Raises:
+            ExportError: this kind of network has no such file.
+        """
+        raise ExportError(f"{type(self).__name__} has no networks that can be exported.")
+
+    def adopt(self, file: ExportedNetwork) -> FileNetwork:
+        """Return a file as the network that the task works with; see `graph`.
+
+        Raises:
+            WeightsError: it answers otherwise than the configuration says.
+            ConfigError: it was made for another use.
+        """
+        return file
 
     @abstractmethod
     def build_evaluator(self) -> Evaluator:

@@ -25,6 +25,7 @@ from lib.datasets.image_people import ImagePeople, join_image_people, people_of_
 from lib.datasets.mix import labelled_joints, place_annotations
 from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.datasets.stages import PartStages
+from lib.export.graph import Graph
 from lib.losses.associative import masked_heatmap_loss, tag_loss
 from lib.models import build_model, trunk_pixels
 from lib.structures.results import Poses
@@ -49,7 +50,7 @@ from lib.tasks.splits import (
     task_skeleton,
     warn_of_no_pairs,
 )
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, ExportError
 
 
 class BottomUpTask(Task):
@@ -192,6 +193,20 @@ class BottomUpTask(Task):
             calibration=self.calibration,
         )
         return self.sets.evaluator(evaluator, own)
+
+    def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
+        """Return the network itself, for images of any sizes that it can take.
+
+        Raises:
+            ExportError: people are to be found in the file, too.
+        """
+        if decode:
+            raise ExportError(
+                f"{self.cfg.MODEL.NAME}: people are grouped one by one, which no file can record; "
+                "leave out --joints."
+            )
+        side = self.cfg.DATASET.INPUT_SIZE
+        return Graph(model, [(side, side), (side + 64, side)])
 
     def describe(self) -> dict[str, Any]:
         """Return what a weights file remembers, and how a test was made."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from yacs.config import CfgNode
 
-from lib.export import ExportedNetwork, open_network
-from lib.utils.errors import ConfigError, WeightsError
+from lib.export import FileNetwork, open_network
+from lib.utils.errors import WeightsError
 
 if TYPE_CHECKING:
     from lib.tasks.base import Task
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> ExportedNetwork:
+def open_exported(task: Task, path: str | Path) -> FileNetwork:
     """Return a model file as the network of ``task``.
 
     The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives what the task
@@ -27,17 +26,13 @@ def open_exported(task: Task, cfg: CfgNode, path: str | Path) -> ExportedNetwork
     it.
 
     Raises:
-        WeightsError: the file is missing, damaged, or of other sizes than ``cfg``.
-        ConfigError: the package that runs it is not installed, or the task has no such files.
+        WeightsError: the file is missing, damaged, or of other sizes than the configuration.
+        ConfigError: the package that runs it is not installed, or it was made for another use.
     """
-    current = task.describe()
-    if current["task"] == "rcnn":
-        raise ConfigError(f"{cfg.MODEL.NAME} cannot run from {path}: it is never exported.")
-    network = open_network(path, threads=torch.get_num_threads())
-    if "outputs" in current:  # of known sizes: those of a crop
-        network.check_sizes(cfg.MODEL.IMAGE_SIZE, current["outputs"])
-    check_pixels(network.card, current, str(path))
-    warn_of_differences(network.card, current, str(path))
+    file, current = open_network(path, threads=torch.get_num_threads()), task.describe()
+    network = task.adopt(file)
+    check_pixels(file.card, current, str(path))
+    warn_of_differences(file.card, current, str(path))
     return network
 
 

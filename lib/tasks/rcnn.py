@@ -28,6 +28,8 @@ from lib.datasets.detection import (
 from lib.datasets.mix import place_annotations
 from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.datasets.stages import PartStages
+from lib.export import ExportedNetwork, FileNetwork
+from lib.export.graph import Graph, difference_of_people
 from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.pixels import Pixels
@@ -40,7 +42,7 @@ from lib.tasks.pixels import unit_planes
 from lib.tasks.sets import NetworkSets, training_members
 from lib.tasks.splits import build_evaluator, build_source, task_skeleton
 from lib.tasks.transfer import index_on
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, ExportError
 
 Found = list[dict[str, Tensor]]
 
@@ -129,6 +131,47 @@ class RcnnTask(Task):
         pixels = torch.from_numpy(image).to(next(model.parameters()).device)
         nought = np.zeros(1, np.int64)
         return self._poses(self._find(model, [pixels]), nought, nought)
+
+    def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
+        """Return the network for one resized image; see `DetectionGraph`.
+
+        Raises:
+            ExportError: joints are to be read in the file, but bicubically.
+        """
+        extra, joints = self.cfg.MODEL.EXTRA, self.num_joints
+        if decode and (extra.TEST.DECODE != "fast" or extra.TEST.CLIP):
+            raise ExportError(
+                "--joints: a file cannot enlarge the map of each person to its own size, as "
+                "MODEL.EXTRA.TEST.DECODE bicubic does, nor clip; set DECODE fast and CLIP false."
+            )
+        from lib.models.rcnn.graph import DetectionGraph
+
+        flip = index_on(torch.device("cpu"), self.skeleton.flip_index)
+        network = DetectionGraph(model, flip if self.cfg.TEST.FLIP_TEST else None, decode=decode)
+        short, long = extra.INPUT.MIN_TEST, extra.INPUT.MAX
+        sizes = [(min(short * 4 // 3, long), short), (short, min(short * 5 // 4, long))]
+        names = ("boxes", "scores", "joints" if decode else "logits")
+        outputs = {"boxes": [4], "scores": [], names[2]: [joints, 3] if decode else [joints]}
+        return Graph(
+            network,
+            sizes,
+            names,
+            one_image=True,
+            difference=difference_of_people,
+            card={"outputs": outputs, "decoded": decode, "short_side": short, "long_side": long},
+        )
+
+    def adopt(self, file: ExportedNetwork) -> FileNetwork:
+        """Return the file with the call of the network; see `DetectorFile`."""
+        from lib.tasks.rcnn_file import DetectorFile
+
+        network: Any = self.build_model()  # for its parts without weights
+        return DetectorFile(
+            file,
+            network.eval().transform,
+            network.roi_heads.options,
+            flip=self.cfg.TEST.FLIP_TEST,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return decoder, colour order and joints, as a weights file remembers them."""

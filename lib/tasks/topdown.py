@@ -26,6 +26,8 @@ from lib.datasets.topdown import (
     crop_loader,
     person_crops,
 )
+from lib.export import ExportedNetwork, FileNetwork
+from lib.export.graph import Graph
 from lib.models import build_model, trunk_pixels
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.results import Poses
@@ -43,7 +45,7 @@ from lib.tasks.splits import (
     task_skeleton,
     uses_truth,
 )
-from lib.tasks.topdown_crops import PictureCrops
+from lib.tasks.topdown_crops import PictureCrops, join_poses
 from lib.tasks.topdown_options import build_augmentation
 from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
@@ -123,7 +125,7 @@ class TopDownTask(Task):
 
         def people() -> Poses:
             table = self.people
-            return _poses(
+            return join_poses(
                 [joints],
                 table.scores[rows],
                 image_ids=table.images.ids[table.image_index[rows]],
@@ -159,7 +161,7 @@ class TopDownTask(Task):
             self.predict_crops(model, torch.from_numpy(pixels).to(device), crops[rows].to(device))
             for rows, pixels in people
         ]
-        return _poses(
+        return join_poses(
             joints,
             image_ids=people.owners,
             boxes=people.boxes,
@@ -184,6 +186,16 @@ class TopDownTask(Task):
             maps = self.codec.maps(answer)[:, chosen].amax(dim=1).float().cpu().numpy()
             paste_maps(picture, maps, people.crops[rows], unbiased=self.codec.unbiased)
         return picture
+
+    def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
+        """Return the network itself, for crops."""
+        names = tuple(self.codec.output_shapes(self.num_joints))
+        return Graph(model, [self.codec.input_size], names)
+
+    def adopt(self, file: ExportedNetwork) -> FileNetwork:
+        """Return the file, if its sizes are those of the configuration."""
+        file.check_sizes(self.cfg.MODEL.IMAGE_SIZE, self.codec.output_shapes(self.num_joints))
+        return file
 
     def describe(self) -> dict[str, Any]:
         """Return codec, colour order, joints and boxes, as a weights file remembers them.
@@ -216,8 +228,6 @@ class TopDownTask(Task):
             calibration=self.calibration,
         )
         return self.sets.evaluator(evaluator, own)
-
-    # --- the one way to predict ---------------------------------------------------------------
 
     def predict_crops(self, model: nn.Module, images: Tensor, crops: Tensor) -> HostCopy:
         """Return (N, K, 3) ``x, y, score`` to come; nothing here waits for the device.
@@ -320,11 +330,3 @@ class TopDownTask(Task):
 
     def _source(self, train: bool) -> Source:
         return build_source(self.cfg, train=train)
-
-
-def _poses(joints: list[HostCopy], scores: np.ndarray | None = None, **who: np.ndarray) -> Poses:
-    """Wait for joints; without ``scores`` of the people those are the means of their joints'."""
-    found = np.concatenate([part.numpy() for part in joints])
-    values = found[..., 2]
-    people = values.mean(axis=1) if scores is None else scores
-    return Poses(keypoints=found[..., :2], keypoint_scores=values, scores=people, **who)

@@ -9,6 +9,8 @@ import numpy as np
 from lib.codecs.base import Codec
 from lib.datasets.topdown import cut_crops
 from lib.structures.geometry import box_to_crop, xyxy_to_xywh
+from lib.structures.results import Poses
+from lib.tasks.transfer import HostCopy
 
 
 class PictureCrops:
@@ -58,3 +60,13 @@ def _boxes_of(image: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:
     if boxes is None:
         boxes = np.array([[0, 0, image.shape[1], image.shape[0]]])
     return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+
+def join_poses(
+    joints: list[HostCopy], scores: np.ndarray | None = None, **who: np.ndarray
+) -> Poses:
+    """Wait for joints; without ``scores`` of the people those are the means of their joints'."""
+    found = np.concatenate([part.numpy() for part in joints])
+    values = found[..., 2]
+    people = values.mean(axis=1) if scores is None else scores
+    return Poses(keypoints=found[..., :2], keypoint_scores=values, scores=people, **who)

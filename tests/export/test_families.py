@@ -5,6 +5,7 @@ import torch
 from modelcfg import model_cfg
 from tool_loader import load_script
 
+from lib.export.graph import Graph
 from lib.export.writer import TOLERANCE, export_onnx, export_program, export_torchscript
 from lib.models import build_model
 from lib.models.recipes import RECIPES
@@ -90,5 +91,5 @@ def test_files_compute_what_the_network_computes(network, tmp_path):
         (export_program, ".pt2"),
     ):
         path = tmp_path / f"model{ending}"
-        assert write(built, sizes, path, {"name": name}) <= TOLERANCE
+        assert write(Graph(built, sizes), path, {"name": name}) <= TOLERANCE
         assert path.is_file()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lib.export import is_exported, open_network
+from lib.export.graph import Graph
 from lib.export.torch_network import TorchNetwork, is_torch_file
 from lib.export.writer import export_program, export_torchscript
 from lib.utils.errors import WeightsError
@@ -19,7 +20,7 @@ SIZE = (12, 20)
 @pytest.fixture
 def program(tmp_path):
     path = tmp_path / "model.pt2"
-    export_program(nn.Conv2d(3, 5, 3, 2, 1), [SIZE], path, {"name": "tiny"})
+    export_program(Graph(nn.Conv2d(3, 5, 3, 2, 1), [SIZE]), path, {"name": "tiny"})
     return path
 
 
@@ -31,7 +32,7 @@ def test_checkpoints_are_no_networks_whatever_they_are_called(tmp_path):
     assert not is_torch_file(tmp_path / "old.pt")
     assert not is_torch_file(tmp_path / "none.pt")
     assert not is_exported(tmp_path / "w.safetensors")
-    export_torchscript(nn.Conv2d(3, 5, 3), [SIZE], tmp_path / "model.pth", {})
+    export_torchscript(Graph(nn.Conv2d(3, 5, 3), [SIZE]), tmp_path / "model.pth", {})
     assert is_exported(tmp_path / "model.pth")
     for name in ("none.pt2", "none.onnx"):
         assert is_exported(tmp_path / name)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lib.export.graph import Graph, largest_difference
 from lib.export.onnx_network import OnnxNetwork
 from lib.export.torch_network import TorchNetwork
 from lib.export.writer import (
@@ -12,7 +13,6 @@ from lib.export.writer import (
     export_onnx,
     export_program,
     export_torchscript,
-    largest_difference,
 )
 from lib.models.layers.transformer import WindowAttention
 from lib.utils.errors import ExportError
@@ -36,7 +36,7 @@ def network():
 
 def test_onnx_takes_any_number_of_images_and_keeps_its_card(tmp_path):
     path = tmp_path / "below" / "model.onnx"
-    assert export_onnx(network(), [(12, 20)], path, CARD) < 1e-5
+    assert export_onnx(Graph(network(), [(12, 20)]), path, CARD) < 1e-5
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     loaded = OnnxNetwork(path)
     assert loaded.card == CARD
@@ -44,18 +44,18 @@ def test_onnx_takes_any_number_of_images_and_keeps_its_card(tmp_path):
 
 
 def test_a_free_size(tmp_path):
-    export_onnx(network(), [(12, 20), (16, 8)], tmp_path / "model.onnx", CARD)
+    export_onnx(Graph(network(), [(12, 20), (16, 8)]), tmp_path / "model.onnx", CARD)
     assert OnnxNetwork(tmp_path / "model.onnx")(torch.zeros(1, 3, 6, 10)).shape == (1, 2, 3, 5)
 
 
 @pytest.mark.parametrize("write", [export_torchscript, export_program])
 def test_files_of_torch_take_any_number_and_keep_their_card(tmp_path, write):
     path = tmp_path / ("model.pt2" if write is export_program else "model.pt")
-    assert write(network(), [(12, 20)], path, CARD) < 1e-5
+    assert write(Graph(network(), [(12, 20)]), path, CARD) < 1e-5
     loaded = TorchNetwork(path)
     assert loaded.card == CARD
     assert loaded(torch.zeros(7, 3, 20, 12)).shape == (7, 2, 10, 6)
-    assert write(network(), [(12, 20), (16, 8)], path, CARD) < 1e-5
+    assert write(Graph(network(), [(12, 20), (16, 8)]), path, CARD) < 1e-5
     assert TorchNetwork(path)(torch.zeros(1, 3, 6, 10)).shape == (1, 2, 3, 5)
 
 
@@ -64,7 +64,7 @@ def test_what_computes_something_else_leaves_no_file(tmp_path, write):
     path = tmp_path / "model.pt2"
     path.write_text("the one before")
     with pytest.raises(ExportError, match=r"differs from the network|cannot take 1 images"):
-        write(FreezesBatch(), [(12, 20)], path, CARD)
+        write(Graph(FreezesBatch(), [(12, 20)]), path, CARD)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["the one before"]
 
 
@@ -74,7 +74,7 @@ def test_what_onnx_lacks_is_a_sentence(tmp_path):
             return torch.linalg.eigvals(images @ images.mT).real
 
     with pytest.raises(ExportError, match="cannot be written as ONNX"):
-        export_onnx(Strange(), [(4, 4)], tmp_path / "model.onnx", CARD)
+        export_onnx(Graph(Strange(), [(4, 4)]), tmp_path / "model.onnx", CARD)
 
 
 def test_rounding_of_maps_without_anybody_is_no_difference():
@@ -93,7 +93,7 @@ def test_difference_in_spreads():
     assert largest_difference(wanted, wanted[:2]) == float("inf")
     assert largest_difference([wanted, wanted], wanted) == float("inf")
     with pytest.raises(ExportError):  # NaN must not pass either
-        compare(nn.Identity(), lambda images: images * float("nan"), [(4, 4)], 1.0)
+        compare(Graph(nn.Identity(), [(4, 4)]), lambda images: images * float("nan"), 1.0)
 
 
 def test_other_exporters_metadata_stays_text():
@@ -113,4 +113,4 @@ def test_window_attention_takes_any_number_of_images(tmp_path):
             tokens = images.repeat(1, 3, 1, 1)[:, :8].permute(0, 2, 3, 1)
             return self.attention(tokens).permute(0, 3, 1, 2)
 
-    assert export_onnx(Windows(), [(12, 16)], tmp_path / "model.onnx", CARD) < 1e-5
+    assert export_onnx(Graph(Windows(), [(12, 16)]), tmp_path / "model.onnx", CARD) < 1e-5

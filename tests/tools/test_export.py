@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from tinyrcnn import write_config
 from tool_loader import load_script
 
 from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.export.onnx_network import OnnxNetwork
-from lib.utils.errors import ConfigError, ExportError, WeightsError
+from lib.tasks import build_task
+from lib.utils.errors import ConfigError, WeightsError
 
 export, score = load_script("tools/export.py"), load_script("tools/test.py")
 pytest.importorskip("onnxruntime")
@@ -79,7 +81,69 @@ def test_a_file_of_torch_of_another_size_is_refused(tiny_config, tmp_path):
         score.main([*run, "MODEL.IMAGE_SIZE", "[96,128]", "MODEL.HEATMAP_SIZE", "[24,32]"])
 
 
-def test_rcnn_says_why_not(synthpose):
-    words = ["DATASET.ROOT", str(synthpose / "coco"), "--untrained"]
-    with pytest.raises(ExportError, match="depends on the boxes"):
-        export.main(["--cfg", "experiments/synthpose/keypoint_rcnn_r18.yaml", *words])
+@pytest.fixture
+def detector(synthpose, tmp_path):
+    """A Keypoint R-CNN that finds people in drawn pictures, if not well: YAML and weights."""
+    config = write_config(tmp_path, synthpose)
+    torch.manual_seed(0)
+    task = build_task(load_config(config))
+    network = task.build_model()
+    with torch.no_grad():  # outputs of their usual size, so that people and joints differ
+        for name, weight in network.named_parameters():
+            if any(part in name for part in ("cls_score", "bbox_pred", "rpn.head", "kps_score")):
+                weight.add_(torch.randn_like(weight) * 0.05)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    return config, tmp_path / "w.pth"
+
+
+def people(folder):
+    rows = json.loads((folder / "results/keypoints_val2017_results_0.json").read_text())
+    return sorted(
+        ([row["image_id"], row["score"], *row["keypoints"]] for row in rows),
+        key=lambda row: [round(value, 2) for value in row],
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], pytest.param(["TEST.FLIP_TEST=true"], marks=pytest.mark.slow)],
+    ids=["plain", "flipped"],
+)
+def test_keypoint_rcnn_scores_the_same_from_its_file(detector, tmp_path, words):
+    config, weights = detector
+    run = ["--cfg", str(config), "TEST.BATCH_SIZE_PER_GPU=1", *words]
+    folder = tmp_path / "output/coco/keypoint_rcnn/tiny"
+    wanted = score.main([*run, f"TEST.MODEL_FILE={weights}"])
+    rows = people(folder)
+    assert len(rows) > 20
+    out = ["--out", str(tmp_path / "m"), "--format", "onnx", "torchscript"]
+    assert max(export.main([*run, f"TEST.MODEL_FILE={weights}", *out]).values()) < 1e-3
+    for ending in (".onnx", ".torchscript.pt"):
+        file = tmp_path / f"m{ending}"
+        found = score.main([*run, f"TEST.MODEL_FILE={file}"])
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            assert found[name] == pytest.approx(value, abs=1e-6, nan_ok=True)
+        again = people(folder)
+        assert len(again) == len(rows)
+        difference = np.abs(np.array(again) - rows)
+        assert (difference[:, :2] < 1e-3).all()
+        assert np.quantile(difference, 0.99) < 0.01  # equal peaks of noise may change places
+    with pytest.raises(ConfigError, match=f"set TEST.FLIP_TEST {bool(words)}"):
+        score.main([*run, f"TEST.MODEL_FILE={file}", f"TEST.FLIP_TEST={not words}"])
+
+
+def test_a_file_of_keypoint_rcnn_alone_is_a_model(detector, tmp_path):
+    config, weights = detector
+    out = ["--out", str(tmp_path / "m"), f"TEST.MODEL_FILE={weights}"]
+    export.main(["--cfg", str(config), *out])
+    found = PoseEstimator.from_pretrained(tmp_path / "m.onnx", device="cpu")
+    there = PoseEstimator.from_config(load_config(config), weights, "cpu")
+    for size in ((100, 140), (131, 77)):
+        image = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+        wanted, people = there.predict(image), found.predict(image)
+        assert len(people) == len(wanted) > 0
+        np.testing.assert_allclose(people[0].box, wanted[0].box, atol=0.01)
+    nobody = ["MODEL.EXTRA.TEST.SCORE_THRESH=0.9999", *out]
+    export.main(["--cfg", str(config), *nobody])
+    assert PoseEstimator.from_pretrained(tmp_path / "m.onnx", device="cpu").predict(image) == []

@@ -104,7 +104,7 @@ class RelativeSelfAttention(nn.Module):
             places = places.flatten(4).flatten(2, 3).flatten(0, 1)
             logits = torch.baddbmm(places, query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2))
             # Backward keeps one map per module, that of the softmax: 150 MiB at 256 RoIs.
-            return logits.softmax(dim=-1).unflatten(0, query.shape[:2])
+            return logits.softmax(dim=-1).unflatten(0, (-1, self.heads))
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, heads * d, S, S) -> (N, heads, S*S, d), head-major."""

@@ -55,14 +55,15 @@ class FixedStridePooler(nn.Module):
         the boxes: corners in half precision would be pixels off.
         """
         rois = torch.cat(
-            [torch.cat((b.new_full((len(b), 1), i), b), dim=1) for i, b in enumerate(boxes)]
+            [torch.cat((torch.full_like(b[:, :1], i), b), dim=1) for i, b in enumerate(boxes)]
         )
         if len(self.levels) == 1:
             return self._pool(features[self.levels[0]], rois, int(self.levels[0]))
         finest, coarsest = int(self.levels[0]), int(self.levels[-1])
         level = box_levels(rois[:, 1:], finest, coarsest)
         channels = features[self.levels[0]].shape[1]
-        pooled = rois.new_zeros(len(rois), channels, self.output_size, self.output_size)
+        # shape, not len(): a recording of this (ONNX) takes any number of boxes.
+        pooled = rois.new_zeros(rois.shape[0], channels, self.output_size, self.output_size)
         for name in self.levels:
             chosen = torch.where(level == int(name))[0]
             pooled[chosen] = self._pool(features[name], rois[chosen], int(name))

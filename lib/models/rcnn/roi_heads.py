@@ -209,26 +209,45 @@ class KeypointRoIHeads(RoIHeads):
             return joined.new_zeros(0, joints, 3), joined.new_zeros(0, joints)
         logits = self.keypoint_logits(features, regions)
         if mirror is not None:
-            logits = (logits + self._mirrored_logits(mirror, regions, image_shapes)) / 2
-        keypoints, peaks = DECODERS[self.options.decode](logits, joined)
-        if self.options.clip:
-            limits = [
-                joined.new_tensor([w, h]).expand(len(r), 1, 2)
-                for r, (h, w) in zip(regions, image_shapes, strict=True)
-            ]
-            points = keypoints[..., :2].clamp(min=0).minimum(torch.cat(limits))
-            keypoints = torch.cat((points, keypoints[..., 2:]), dim=-1)
-        return keypoints, peaks
+            logits = (logits + self.mirrored_logits(mirror, regions, image_shapes)) / 2
+        return read_joints(logits, regions, image_shapes, self.options)
 
-    def _mirrored_logits(
+    def mirrored_logits(
         self, mirror: Mirror, regions: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
+        """Return the logits (N, K, S, S) of the mirrored images, mirrored back."""
         flipped = [
             torch.stack((w - r[:, 2], r[:, 1], w - r[:, 0], r[:, 3]), dim=1)
             for r, (_, w) in zip(regions, image_shapes, strict=True)
         ]
         logits = self.keypoint_logits(mirror.features, flipped)
         return logits.flip(-1)[:, mirror.flip_index]
+
+
+def read_joints(
+    logits: Tensor,
+    regions: list[Tensor],
+    image_shapes: list[tuple[int, int]],
+    options: KeypointOptions,
+) -> tuple[Tensor, Tensor]:
+    """Return joints (N, K, 3) and their logits (N, K).
+
+    Args:
+        logits: (N, K, S, S) of all images' people.
+        regions: per image the boxes (N_i, 4) that the maps cover.
+        image_shapes: per image (height, width).
+        options: how to read them.
+    """
+    joined = torch.cat(regions)
+    keypoints, peaks = DECODERS[options.decode](logits, joined)
+    if options.clip:
+        limits = [
+            joined.new_tensor([w, h]).expand(len(r), 1, 2)
+            for r, (h, w) in zip(regions, image_shapes, strict=True)
+        ]
+        points = keypoints[..., :2].clamp(min=0).minimum(torch.cat(limits))
+        keypoints = torch.cat((points, keypoints[..., 2:]), dim=-1)
+    return keypoints, peaks
 
 
 def has_joint_inside(keypoints: Tensor, boxes: Tensor) -> Tensor:
