@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +77,8 @@ class Graph:
         names: of the outputs; empty takes ``heatmaps``, or ``maps_0``, ``maps_1`` ...
         one_image: the file takes one image at a time, and gives as many rows as it finds people.
         difference: of the network's answer and the file's, to hold against the tolerance.
+        recorded: buffers of the network, by name, that have this value while it is recorded, and
+            their own in the file. With nobody found there would be nothing to record.
         card: what the file's card says of it beside the usual.
     """
 
@@ -84,4 +87,18 @@ class Graph:
     names: Sequence[str] = ()
     one_image: bool = False
     difference: Callable[[Output, Output], float] = largest_difference
+    recorded: Mapping[str, float] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def recording(self) -> Iterator[dict[str, Tensor]]:
+        """Give the buffers of ``recorded`` their values for the block; yield their own ones."""
+        buffers = {name: self.network.get_buffer(name) for name in self.recorded}
+        own = {name: buffer.clone() for name, buffer in buffers.items()}
+        try:
+            for name, buffer in buffers.items():
+                buffer.fill_(self.recorded[name])
+            yield own
+        finally:
+            for name, buffer in buffers.items():
+                buffer.copy_(own[name])

@@ -57,7 +57,7 @@ def export_onnx(
     with torch.no_grad():
         names = list(graph.names) or _output_names(graph.network(sample))
     buffer = io.BytesIO()
-    with _recording("ONNX"):
+    with _recording("ONNX"), graph.recording():
         torch.onnx.export(
             graph.network,
             (sample,),
@@ -71,8 +71,16 @@ def export_onnx(
     model = onnx.load_from_string(buffer.getvalue())
     onnx.helper.set_model_props(model, pack_card(card))
     with _kept_if_right(path) as draft:
+        with graph.recording() as own:
+            onnx.save(model, str(draft))
+            found = compare(graph, OnnxNetwork(draft, threads=1), tolerance)
+        if not own:
+            return found
+        for value in model.graph.initializer:
+            if value.name in own:
+                value.CopyFrom(onnx.numpy_helper.from_array(own[value.name].numpy(), value.name))
         onnx.save(model, str(draft))
-        return compare(graph, OnnxNetwork(draft, threads=1), tolerance)
+        return max(found, compare(graph, OnnxNetwork(draft, threads=1), tolerance))
 
 
 def export_torchscript(
@@ -80,12 +88,15 @@ def export_torchscript(
 ) -> float:
     """Write a TorchScript file; as `export_onnx`, with the card as extra file ``card.json``."""
     sample = _sample(graph)
-    with _recording("TorchScript"):
-        script = torch.jit.trace(graph.network, sample, check_trace=False, strict=False)
+    with _recording("TorchScript"), graph.recording():
+        script: Any = torch.jit.trace(graph.network, sample, check_trace=False, strict=False)
+    with graph.recording() as own:
+        found = compare(graph, script, tolerance) if own else 0.0
+    script.load_state_dict(own, strict=False)
     text = json.dumps(dict(card))
     with _kept_if_right(path) as draft:
         torch.jit.save(script, str(draft), _extra_files={CARD_FILE: text.encode()})
-        return compare(graph, TorchNetwork(draft), tolerance)
+        return max(found, compare(graph, TorchNetwork(draft), tolerance))
 
 
 def export_program(
@@ -183,6 +194,7 @@ def _import_onnx() -> Any:
     try:
         import onnx  # an optional package
         import onnx.helper
+        import onnx.numpy_helper
     except ImportError:
         raise ConfigError(
             "Writing ONNX takes the package onnx: pip install -e '.[export]'."

@@ -158,6 +158,7 @@ class RcnnTask(Task):
             names,
             one_image=True,
             difference=difference_of_people,
+            recorded={"score_thresh": -1.0},
             card={"outputs": outputs, "decoded": decode, "short_side": short, "long_side": long},
         )
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import clip_boxes_to_image, nms
 
 from lib.codecs.roi_heatmap import decode_fast, enlarge_boxes
 from lib.models.rcnn.roi_heads import Mirror
+
+LEAST_SIDE = 1e-2  # pixels of a box; torchvision's number
 
 
 class DetectionGraph(nn.Module):
@@ -29,6 +33,8 @@ class DetectionGraph(nn.Module):
         self.network: Any = network
         self.decode = decode
         self.flip_index: Tensor | None
+        self.score_thresh: Tensor  # a buffer: exporters must be able to find people while recording
+        self.register_buffer("score_thresh", torch.tensor(self.network.roi_heads.score_thresh))
         self.register_buffer("flip_index", flip_index)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,8 +58,10 @@ class DetectionGraph(nn.Module):
         proposals, _ = net.rpn(ImageList(padded, [size]), features, None)
         pooled = heads.box_head(heads.box_roi_pool(features, proposals))
         classes, deltas = heads.box_predictor(pooled)
-        (boxes,), (scores,), _ = heads.postprocess_detections(classes, deltas, proposals, [size])
-        regions = enlarge_boxes(boxes, heads.options.enlarge)
+        boxes, scores = self._choose(classes, deltas, proposals, size)
+        # One region more than people: runtimes cannot reshape what is empty.
+        blank = boxes.new_tensor([[0.0, 0.0, 32.0, 32.0]])
+        regions = enlarge_boxes(torch.cat([boxes, blank]), heads.options.enlarge)
         logits = heads.keypoint_logits(features, [regions])
         if self.flip_index is not None:
             mirrored = pad_to_multiple(images.flip(3), net.transform.size_divisible)
@@ -61,7 +69,21 @@ class DetectionGraph(nn.Module):
             logits = (logits + heads.mirrored_logits(mirror, [regions], [size])) / 2
         if self.decode:
             logits, _ = decode_fast(logits, regions)
-        return boxes, scores, logits
+        return boxes, scores, logits[:-1]
+
+    def _choose(
+        self, classes: Tensor, deltas: Tensor, proposals: list[Tensor], size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return boxes and scores of people; as torchvision chooses them, for one class."""
+        heads = self.network.roi_heads
+        scores = classes.softmax(dim=1)[:, 1]
+        boxes = heads.box_coder.decode(deltas, proposals)[:, 1]
+        boxes = clip_boxes_to_image(boxes, size)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        keep = torch.where((scores > self.score_thresh) & (sides >= LEAST_SIDE).all(dim=1))[0]
+        boxes, scores = boxes[keep], scores[keep]
+        keep = nms(boxes, scores, heads.nms_thresh)[: heads.detections_per_img]
+        return boxes[keep], scores[keep]
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
