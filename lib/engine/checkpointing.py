@@ -42,9 +42,9 @@ _RECORDS = ("metrics.jsonl", "flight.bin", "flight.jsonl", "trace.json.gz")
 _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
 _LEARNED = ("running_mean", "running_var")
 _NOT_PART_OF_A_RUN = (
-    "MODEL.PRETRAINED", "DATASET.ROOT", "DATASET.ANNOTATION", "DATASET.ANNOTATION_TEST",
-    "DATASET.DATA_FORMAT", "DATASET.IMAGES", "DATASET.IMAGES_TEST", "DATASET.TEST_SET",
-    "DATASET.DATASET_TEST",
+    "MODEL.PRETRAINED", "MODEL.EXTRA.PRETRAINED_LAYERS", "DATASET.ROOT", "DATASET.ANNOTATION",
+    "DATASET.ANNOTATION_TEST", "DATASET.DATA_FORMAT", "DATASET.IMAGES", "DATASET.IMAGES_TEST",
+    "DATASET.TEST_SET", "DATASET.DATASET_TEST",
 )  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def check_fingerprint(stored: dict[str, str], current: dict[str, str], folder: P
 
 def _spread(flat: dict[str, str]) -> dict[str, str]:
     """Return a fingerprint with a key for each key of each set of a mix, without its files."""
-    flat = dict(flat)
+    flat = {key: value for key, value in flat.items() if key not in _NOT_PART_OF_A_RUN}
     entries = ast.literal_eval(flat.pop("DATASET.MIX", "[]"))
     for entry in entries:
         for key, value in flatten(entry).items():

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lib.models.joints import transfer_joints
+from lib.models.joints import same_head, transfer_joints
 from lib.models.layers.position import resize_bias
 from lib.models.registry import RECIPES, KeyMap, StateDict
 from lib.models.weights_file import Payload, read_checkpoint, strip_wrappers, unwrap
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 ENOUGH = 0.95  # of the parameters; a file that fills less belongs to another model
 DERIVED = ("num_batches_tracked", "relative_position_index")  # no harm if absent or different
+SAME_HEAD = "same_head"
 NAMED_AT_START = 24  # of each kind: enough for a new head and for modules of ours
 FROM_SCRATCH = "put it there, or train from scratch with MODEL.PRETRAINED ''"
 BIAS_TABLE = "relative_position_bias_table"
@@ -127,7 +128,8 @@ def load_pretrained(
         model: a network of ``build_model``.
         path_or_dict: what ``resolve_weights`` takes, or a state dict.
         layers: first components of the names to take (``conv1``, ``stage2``, or our
-            ``backbone``); ``*``, or none, takes all.
+            ``backbone``); ``*``, or none, takes all; ``same_head`` the head, if the file has one
+            of the same kind (a weights file of poses has, a classifier's has not).
         joints: names of the network's joints. If the file has others, what predicts joints of the
             same names is kept, and the rest of the head starts as the network was built.
 
@@ -145,6 +147,8 @@ def load_pretrained(
     state, content = _read(path_or_dict)
     translated = _translate(model, state)
     transfer = transfer_joints(model, translated, joints, content) if joints else None
+    if SAME_HEAD in chosen and same_head(model, translated):
+        chosen = (*chosen, "head")
     moved = transfer.tensors if transfer else {}
     report = _fill(model, {**translated, **moved}, chosen)
     if not CLASSIFIERS.isdisjoint(state):

@@ -87,6 +87,26 @@ def joint_channels(network: nn.Module, joints: Sequence[str]) -> Channels:
     return found
 
 
+def same_head(network: nn.Module, state: StateDict) -> bool:
+    """Return whether a file has the network's head, perhaps for other joints.
+
+    Args:
+        network: of ``build_model``; its head is ``head``.
+        state: of the file, under our names.
+    """
+    own = {name: value for name, value in network.state_dict().items() if name.startswith("head.")}
+    axes = {name: axis for name, (axis, _) in joint_channels(network, ("any",)).items()}
+    return bool(own) and all(
+        name in state and _shape(state[name], axes.get(name)) == _shape(value, axes.get(name))
+        for name, value in own.items()
+    )
+
+
+def _shape(tensor: Tensor, axis: int | None) -> tuple[int, ...]:
+    """Return the size of a tensor along all axes but one."""
+    return tuple(size for number, size in enumerate(tensor.shape) if number != axis)
+
+
 def transfer_joints(
     network: nn.Module, state: StateDict, joints: Sequence[str], content: Mapping[str, Any]
 ) -> Transfer | None:

@@ -187,6 +187,8 @@ def test_fingerprint_ignores_where_files_lie():
     one = fingerprint(cfg)
     cfg.DATASET.ROOT, cfg.MODEL.PRETRAINED, cfg.TRAIN.LR = "elsewhere", "file.pth", 0.5
     check_fingerprint(one, fingerprint(cfg), "folder")
+    older = {**one, "MODEL.EXTRA.PRETRAINED_LAYERS": "['backbone']"}  # it was part of a run once
+    check_fingerprint(older, fingerprint(cfg), "folder")
     cfg.MODEL.SIGMA = 3.0
     with pytest.raises(ConfigError, match=r"MODEL.SIGMA was 2.0, is 3.0"):
         check_fingerprint(one, fingerprint(cfg), "folder")

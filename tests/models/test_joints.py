@@ -12,7 +12,7 @@ from lib.models.heads.rtmcc import RTMCCHead
 from lib.models.heads.simcc import simcc_head
 from lib.models.heads.subpixel import SubPixelHead
 from lib.models.heads.upsample import UpsampleHead
-from lib.models.joints import joint_channels, named_joints, transfer_joints
+from lib.models.joints import joint_channels, named_joints, same_head, transfer_joints
 from lib.models.registry import PrefixMap
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import WeightsError
@@ -188,6 +188,28 @@ def test_layers_that_are_not_asked_for_are_left_alone(caplog):
         load_pretrained(new, old.state_dict(), ["backbone"], NINE)
     assert torch.equal(new.head.final_layer.weight, start)
     assert "keep their outputs" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_of_the_same_kind_goes_with_the_trunk_where_that_is_asked_for(kind):
+    old, new = network(kind, 17, 1), network(kind, 9, 2)
+    assert same_head(new, old.state_dict())
+    load_pretrained(new, old.state_dict(), ["backbone", "same_head"], NINE)
+    for name, (axis, labels) in joint_channels(new, NINE).items():
+        if "nose" in labels:
+            there = joint_channels(old, COCO)[name][1].index("nose")
+            now, before = (s.state_dict()[name].movedim(axis, 0) for s in (new, old))
+            assert torch.equal(now[labels.index("nose")], before[there])
+
+
+def test_another_head_stays_behind_with_the_trunk_alone():
+    old, new = network("heatmap", 17, 1), network("rtmcc", 17, 2)
+    assert not same_head(new, old.state_dict())
+    start = new.head.final_layer.bias.detach().clone()
+    state = {**old.state_dict(), "backbone.x": torch.zeros(1)}
+    with pytest.raises(WeightsError, match="nothing in it fits"):
+        load_pretrained(new, state, ["backbone", "same_head"], COCO)
+    assert torch.equal(new.head.final_layer.bias, start)
 
 
 def test_a_centre_is_one_more_joint():

@@ -34,7 +34,10 @@ def _stage(modules: int, branches: int) -> CfgNode:
 
 TRUNK_EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": list(TRUNK_LAYERS),  # what MODEL.PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": [
+            *TRUNK_LAYERS,
+            "same_head",
+        ],  # what PRETRAINED may fill; '*' is all
         "STAGE1": stage1_schema(2),
         "STAGE2": _stage(1, 2),
         "STAGE3": _stage(4, 3),

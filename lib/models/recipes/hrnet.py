@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": list(TRUNK_LAYERS),  # what MODEL.PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": [
+            *TRUNK_LAYERS,
+            "same_head",
+        ],  # what PRETRAINED may fill; '*' is all
         "FINAL_CONV_KERNEL": 1,
         "STAGE1": stage1_schema(4),
         "STAGE2": stage_schema(1, 4, (32, 64), "BASIC"),
