@@ -18,6 +18,7 @@ IMPORT_NAMES = {
     "json-tricks": "json_tricks",
     "tensorboardx": "tensorboardX",
     "faster-coco-eval": "faster_coco_eval",
+    "mlflow-skinny": "mlflow",
 }
 OWN = {"lib"}
 NOT_IMPORTED = ("dev", "docs", "notebooks", "photos")  # extras: commands, and weights in a package

@@ -29,7 +29,7 @@ def _run() -> CfgNode:
     return CfgNode(
         {
             "OUTPUT_DIR": "output",  # run folders: OUTPUT_DIR/<dataset>/<model>/<name of the YAML>
-            "LOG_DIR": "log",  # TensorBoard files, same sub-folders
+            "LOG_DIR": "log",  # TensorBoard files, same sub-folders; mlflow's
             "DATA_DIR": "",  # put before DATASET.ROOT, MODEL.PRETRAINED, TEST.MODEL_FILE
             # Own parts, which register themselves: modules, or .py files (from this YAML's folder).
             "IMPORTS": [],
@@ -40,6 +40,13 @@ def _run() -> CfgNode:
             # Steps between digests of the weights in flight.bin, which has what went into every
             # step: tools/analyse/diverge.py compares those of two runs. 0 records none.
             "FLIGHT": 100,
+            # What keeps records beside metrics.jsonl: tensorboard, wandb, mlflow, or one's own.
+            "LOGGERS": ["tensorboard"],
+            "TRACKING": {
+                "PROJECT": "efepose",  # of wandb, experiment of mlflow
+                "OFFLINE": True,  # nothing leaves this machine: wandb sync sends it later
+                "URI": "",  # of an mlflow server; '' = files in LOG_DIR/mlruns
+            },
             "PROFILE": 0,  # steps to trace into trace.json.gz; as the flag --profile
             "AUTO_RESUME": False,  # continue the run folder's checkpoint if there is one
             "PIN_MEMORY": True,  # batches in page-locked memory, which GPUs copy faster

@@ -16,7 +16,8 @@
 ``hardware``  what a program says about where it runs
 ``device``         GPU or CPU, precision        ``signals``   SIGTERM and SIGINT
 ``clock``  where the time goes, ``memory`` peaks, ``advice`` what to turn, ``tracing`` for Perfetto
-``records``        metrics.jsonl, TensorBoard, progress    ``summary``  the start-up lines
+``records``        metrics.jsonl, progress    ``summary``  the start-up lines
+``trackers``       TensorBoard, wandb, mlflow
 """
 
 from lib.engine.fit import FitResult, fit

@@ -37,7 +37,7 @@ Payload = dict[str, Any]
 LATEST = "checkpoint.pth"
 BEST = "model_best.pth"
 FINAL = "final_state.pth"
-_RECORDS = ("metrics.jsonl", "flight.bin", "flight.jsonl", "trace.json.gz")
+_RECORDS = ("metrics.jsonl", "flight.bin", "flight.jsonl", "trace.json.gz", "trackers.json")
 
 _OLDER = re.compile(r"checkpoint_(\d+)\.pth")
 _LEARNED = ("running_mean", "running_var")

@@ -43,6 +43,7 @@ from lib.engine.step import TrainStep, build_scaler
 from lib.engine.stream import TrainStream
 from lib.engine.summary import describe_run
 from lib.engine.tracing import StepTracer
+from lib.engine.trackers.build import build_trackers, check_trackers
 from lib.engine.trainer import FitResult, Trainer
 from lib.tasks.base import Task
 from lib.tasks.card import build_card, training_data
@@ -100,6 +101,7 @@ def build_trainer(
     if idle := describe_idle(idle_keys(cfg, task.describe()["task"], FOR_TRAINING)):
         logger.warning("%s", idle)
     device, gpus = setup_device(cfg)
+    check_trackers(cfg)
     check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED + world.rank)
     keep, form = cfg.TRAIN.KEEP_LAST, cfg.TRAIN.FORMAT
@@ -130,8 +132,11 @@ def build_trainer(
     logger.info("%s\n%s", folder, summary)
     if world.is_main:
         _prepare_folder(cfg, store, fresh=payload is None)
+    live, followers = [], []
+    if world.is_main:
+        live, followers = build_trackers(cfg, folder, log_folder, state.step)
     records = RunRecords(
-        folder, log_folder, total=state.plan.total, step=state.step, active=world.is_main
+        folder, live, followers, total=state.plan.total, step=state.step, active=world.is_main
     )
     recorded, traced = world.is_main and cfg.FLIGHT, world.is_main and cfg.PROFILE
     return Trainer(

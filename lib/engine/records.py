@@ -1,17 +1,14 @@
-"""What a run leaves to read: ``metrics.jsonl``, TensorBoard files, log lines, a progress bar."""
+"""What a run leaves to read: ``metrics.jsonl``, what trackers keep, log lines, a progress bar."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import logging
 import math
 import os
-import re
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from lib.engine.clock import Pace
+from lib.engine.trackers.base import Tracker
+from lib.engine.trackers.follower import Follower, hand_over
 from lib.tasks.base import Metrics
 from lib.utils.numbers import number
 
@@ -34,26 +33,34 @@ class RunRecords:
 
     Args:
         folder: run folder; ``metrics.jsonl`` gets one JSON object per line.
-        log_folder: TensorBoard files; None writes none.
+        live: trackers that take each line at once.
+        followers: those of the others.
         total: optimiser steps in the run.
         step: steps done before, when resuming.
         active: False on ranks other than 0.
     """
 
     def __init__(
-        self, folder: Path, log_folder: Path | None, *, total: int, step: int, active: bool
+        self,
+        folder: Path,
+        live: Sequence[Tracker] = (),
+        followers: Sequence[Follower] = (),
+        *,
+        total: int,
+        step: int,
+        active: bool,
     ) -> None:
         self.active = active
         self.total = total
         self._path = folder / METRICS
-        self._board: _Board | None = None
+        self._live = live
+        self._followers = followers
         self._bar = tqdm(
             total=total, initial=step, unit="step", disable=not (active and sys.stderr.isatty())
         )
         if active:
             folder.mkdir(parents=True, exist_ok=True)
-            if log_folder is not None:
-                self._board = _Board(log_folder, step)
+            self.settle(step, evaluated=True)  # what an earlier process did not come to send
 
     def advance(self) -> None:
         """Count one step on the bar."""
@@ -88,8 +95,7 @@ class RunRecords:
         line |= {"lr": lr, "samples_per_s": round(pace.rate, 3), **shares, **memory}
         line |= {"advice": advice} if advice else {}
         peaks = {k: max(v) if isinstance(v, list) else v for k, v in memory.items()}
-        board = {**values, "lr": lr, "samples_per_s": pace.rate, **pace.shares, **peaks}
-        self._keep(line, step, board)
+        self._keep(line)
         self._bar.set_postfix(epoch=epoch, loss=f"{values['loss']:.4g}", refresh=False)
         if self._bar.disable:
             shown = " ".join(f"{name.lstrip('_')} {value:.4g}" for name, value in values.items())
@@ -111,72 +117,51 @@ class RunRecords:
         if not self.active:
             return
         line = {"kind": "val", "epoch": epoch, "step": step, **metrics, "seconds": seconds}
-        self._keep(line, step, metrics)
+        self._keep(line)
         shown = ", ".join(f"{name} {number(value, 4)}" for name, value in metrics.items())
         logger.info(
             "epoch %d evaluated in %.1f s: %s", epoch, sum(seconds.values()), shown or "no metrics"
         )
 
+    def pictures(self, step: int, epoch: int, files: dict[str, str]) -> None:
+        """Record pictures.
+
+        Args:
+            step: optimiser steps done.
+            epoch: as that of the evaluation they belong to.
+            files: their paths in the run folder, by name.
+        """
+        if self.active and files:
+            self._keep({"kind": "pictures", "epoch": epoch, "step": step, "pictures": files})
+
+    def settle(self, step: int, *, evaluated: bool) -> None:
+        """Let trackers have what a checkpoint is behind: a resumed run will not repeat it.
+
+        Args:
+            step: optimiser steps in the checkpoint.
+            evaluated: whether the evaluation that follows ``step`` is in it, too.
+        """
+        for follower in self._followers if self.active else ():
+            follower.send(lambda line: is_behind(line, step, evaluated=evaluated))
+
     def close(self) -> None:
         """Close the bar and the files."""
         self._bar.close()
-        if self._board is not None:
-            self._board.close()
+        for tracker in (*self._live, *self._followers) if self.active else ():
+            tracker.close()
 
-    def _keep(self, line: dict[str, Any], step: int, values: dict[str, float]) -> None:
+    def _keep(self, line: dict[str, Any]) -> None:
+        step = line["step"]
         try:
-            append_line(self._path, json.dumps({k: _plain(v) for k, v in line.items()}))
-            if self._board is not None:
-                self._board.add(line["kind"], values, step)
+            append_line(self._path, json.dumps(_plain(line)))
+            for tracker in self._live:
+                hand_over(tracker, line, self._path.parent)
         except OSError as error:
             logger.warning(
                 "The records of step %d are not complete (%s); training goes on.",
                 step,
                 error.strerror,
             )
-
-
-class _Board:
-    """TensorBoard scalars, written when they come.
-
-    ``tensorboardX.SummaryWriter`` writes in a thread, which a full disk ends; its queue would then
-    fill up and hold the training for ever.
-    """
-
-    def __init__(self, folder: Path, step: int) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import SessionLog  # pyright: ignore[reportAttributeAccessIssue]
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = EventsWriter(str(folder / "events"))
-        if step:  # TensorBoard forgets what an earlier process wrote about the steps to come
-            self._put(step, session_log=SessionLog(status=SessionLog.START))
-        self._file.flush()
-
-    def add(self, prefix: str, values: dict[str, float], step: int) -> None:
-        """Write ``values`` by name.
-
-        Raises:
-            OSError: the disk takes no more.
-        """
-        from tensorboardX.summary import scalar
-
-        for name, value in values.items():
-            if not math.isfinite(value):
-                continue
-            tag = re.sub(r"[^\w.]+", "_", name).strip("_")  # TensorBoard takes no spaces
-            self._put(step, summary=scalar(f"{prefix}/{tag}", value))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        with contextlib.suppress(OSError):  # said before
-            self._file.close()
-
-    def _put(self, step: int, **content: Any) -> None:
-        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-
-        self._file.write_event(Event(wall_time=time.time(), step=step, **content))
 
 
 def append_line(path: Path, text: str) -> None:
@@ -210,12 +195,17 @@ def trim_metrics(folder: Path, step: int, *, evaluated: bool) -> None:
             line = json.loads(text)
         except json.JSONDecodeError:  # cut off by a kill
             continue
-        limit = step if line["kind"] == "train" or evaluated else step - 1
-        if line["step"] <= limit:
+        if is_behind(line, step, evaluated=evaluated):
             kept.append(text)
     part = path.with_name(path.name + ".part")
     part.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
     part.replace(path)
+
+
+def is_behind(line: dict[str, Any], step: int, *, evaluated: bool) -> bool:
+    """Return whether a run resumed after ``step`` will not write a line again."""
+    limit = step if line["kind"] == "train" or evaluated else step - 1
+    return line["step"] <= limit
 
 
 def _plain(value: Any) -> Any:

@@ -269,6 +269,7 @@ class Trainer:
         payload = {**self.state.payload(), "fingerprint": self.fingerprint}
         if self._write(lambda: self.store.save(payload, step), must=must):
             self._saved_step = step
+            self.records.settle(step, evaluated=self.state.evaluated)
 
     def _save_weights(self, name: str, *, must: bool = False) -> None:
         self._write(lambda: self.store.save_weights(self.state.weights(), name), must=must)

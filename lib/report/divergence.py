@@ -20,9 +20,17 @@ _SHOWN = 3
 # Keys that decide nothing about the numbers of a run.
 _IDLE = (
     *("OUTPUT_DIR", "LOG_DIR", "PRINT_FREQ", "FLIGHT", "PROFILE", "AUTO_RESUME", "TRAIN.RESUME"),
-    "WORKERS",
+    *("WORKERS", "LOGGERS"),
 )
-_IDLE_PREFIXES = ("TEST.", "TRAIN.KEEP_LAST", "TRAIN.CHECKPOINT", "TRAIN.FORMAT", "DIST_", "PIN_")
+_IDLE_PREFIXES = (
+    "TRACKING.",
+    "TEST.",
+    "TRAIN.KEEP_LAST",
+    "TRAIN.CHECKPOINT",
+    "TRAIN.FORMAT",
+    "DIST_",
+    "PIN_",
+)
 
 
 @dataclass(frozen=True)

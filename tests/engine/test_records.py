@@ -9,11 +9,18 @@ from toys.disk import full_disk
 
 from lib.engine.clock import Pace
 from lib.engine.records import RunRecords, append_line, trim_metrics
+from lib.engine.trackers.base import Place
+from lib.engine.trackers.board import Board
 
 
 def write(folder, rows, tail=""):
     text = "".join(json.dumps({"kind": kind, "step": step}) + "\n" for kind, step in rows)
     (folder / "metrics.jsonl").write_text(text + tail)
+
+
+def board(folder, step=0):
+    place = Place(folder, folder / "log", folder, "project", "name", {}, step=step)
+    return Board(place)
 
 
 def steps(folder):
@@ -36,7 +43,7 @@ def test_nothing_to_trim(tmp_path):
 
 def test_lines_are_json_and_figures_lose_their_mark_on_screen(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    records = RunRecords(tmp_path, None, total=20, step=0, active=True)
+    records = RunRecords(tmp_path, total=20, step=0, active=True)
     values = {"loss": 0.5, "_accuracy": math.nan}
     pace = Pace(12.34567, 2.0, {"waiting": 0.25, "sending": 0.001, "computing": 0.749})
     memory = {"host_gib": 1.25, "workers_gib": [0.5, 0.75]}
@@ -61,7 +68,7 @@ def test_lines_are_json_and_figures_lose_their_mark_on_screen(tmp_path, caplog):
 
 
 def test_other_ranks_write_nothing(tmp_path):
-    records = RunRecords(tmp_path / "run", tmp_path / "log", total=2, step=0, active=False)
+    records = RunRecords(tmp_path / "run", total=2, step=0, active=False)
     records.train(1, 0, {"loss": 1.0}, lr=1.0, pace=Pace(1.0, 1.0), memory={})
     records.val(1, 0, {"AP": 1.0}, {})
     records.close()
@@ -69,14 +76,14 @@ def test_other_ranks_write_nothing(tmp_path):
 
 
 def test_tensorboard_files_only_with_a_folder(tmp_path):
-    records = RunRecords(tmp_path / "run", tmp_path / "log", total=2, step=0, active=True)
+    records = RunRecords(tmp_path / "run", [board(tmp_path)], total=2, step=0, active=True)
     records.val(1, 0, {"AP (M)": 0.25, "AP (L)": math.nan}, {})
     records.close()
-    assert scalars(tmp_path / "log") == [("val/AP_M", 1, 0.25)]
+    assert scalars(tmp_path / "log") == [("val/epoch", 1, 0.0), ("val/AP_M", 1, 0.25)]
 
 
 def test_tensorboard_forgets_the_steps_that_a_resumed_run_repeats(tmp_path):
-    records = RunRecords(tmp_path / "run", tmp_path / "log", total=9, step=4, active=True)
+    records = RunRecords(tmp_path / "run", [board(tmp_path, 4)], total=9, step=4, active=True)
     records.close()
     starts = [e.step for e in events(tmp_path / "log") if e.session_log.status == SessionLog.START]
     assert starts == [4]
@@ -99,7 +106,7 @@ def scalars(folder):
 
 
 def test_full_disk_costs_records_only_and_leaves_no_half_lines(tmp_path, caplog):
-    records = RunRecords(tmp_path, tmp_path / "log", total=9, step=0, active=True)
+    records = RunRecords(tmp_path, [board(tmp_path)], total=9, step=0, active=True)
     for step in (1, 2, 3):
         with full_disk() if step == 2 else contextlib.nullcontext():
             records.val(step, 0, {"AP": 0.5}, {})
