@@ -21,6 +21,7 @@ from lib.report.sections import (
     primary_metric,
     score_section,
     settings_section,
+    sigma_section,
     table_section,
 )
 from lib.utils.cli import run_tool
@@ -71,7 +72,11 @@ def build_report(run: Run, cases: int = 6) -> str:
         parts.append(section("Errors", note=_why_no_errors(run)))
     else:
         parts += [error_section(analysis), curve_section(analysis), table_section(analysis)]
-        parts += [reliability_section(analysis), case_section(analysis, cases)]
+        parts += [
+            sigma_section(analysis),
+            reliability_section(analysis),
+            case_section(analysis, cases),
+        ]
     parts.append(training_section({"": run.history}, primary_metric(run)))
     parts += [resource_section(run.history), timing_section(run.report)]
     return render_page(f"{run.name} report", [*parts, settings_section(run)])

@@ -16,6 +16,7 @@ from lib.evaluation.calibration import Calibration, calibrated_rows
 from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes
 from lib.evaluation.coco_files import Rows, read_truth_file
 from lib.evaluation.oks import nms_by_image, rescore
+from lib.evaluation.sensitivity import warn_of_assumed
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.utils.errors import DataError
@@ -116,6 +117,7 @@ class CocoEvaluator:
 
     def score(self, rows: Rows) -> dict[str, float]:
         """Return the scores of result rows."""
+        warn_of_assumed(self.skeleton)
         metrics = evaluate_coco(
             self.truth,
             rows,

@@ -24,6 +24,7 @@ from lib.evaluation.metrics import (
 )
 from lib.evaluation.mpii import MpiiTruth, read_mpii_predictions, read_mpii_truth
 from lib.evaluation.pckh import MPII_MEAN, pckh_joints, pckh_numbers, person_hits
+from lib.evaluation.sensitivity import warn_of_assumed
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.utils.errors import ConfigError, DataError
 from lib.utils.files import read_json
@@ -126,6 +127,7 @@ def compare(first: Scored, second: Scored, resamples: int = 1000, seed: int = 0)
 def _score(subject: Subject, name: str, file: str, primary: str) -> Scored:
     numbers = numbers_of_metric(name, subject)
     skeleton = replace(subject.truth.skeleton, sigmas=tuple(subject.sigmas.tolist()))
+    warn_of_assumed(skeleton)
     found = subject.diagnosis
     matches = all_matches(found)
     return Scored(

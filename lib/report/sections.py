@@ -10,6 +10,7 @@ import numpy as np
 from lib.evaluation.breakdown import all_matches, joint_table, size_table
 from lib.evaluation.diagnosis import JOINT_ERRORS
 from lib.evaluation.matching import RECALLS, THRESHOLDS, precision_curves
+from lib.evaluation.sensitivity import ap_at_sigmas, assumed_joints
 from lib.report.cases import (
     RING_COLORS,
     background_cases,
@@ -167,6 +168,24 @@ def table_section(analysis: PoseAnalysis) -> str:
         "the person's size (the square root of its area).</p>",
         "<h3>By size of the person, in pixels</h3>",
         table(("size", "people", "AP", "AP .5", "AR"), sizes),
+    )
+
+
+def sigma_section(analysis: PoseAnalysis) -> str:
+    """Return how much AP hangs on the sigmas that it is computed with."""
+    values = ap_at_sigmas(analysis.diagnosis, analysis.skeleton)
+    names = ("AP at half sigmas", "AP", "AP at double sigmas")
+    shown = tiles({name: number(value) for name, value in zip(names, values, strict=True)})
+    assumed = assumed_joints(analysis.skeleton)
+    doubts = warning(f"Nobody has measured the sigmas of {', '.join(assumed)}.") if assumed else ""
+    return section(
+        "How much hangs on the sigmas",
+        shown,
+        doubts,
+        note=(
+            "Sigmas say how exact annotators are, joint by joint. Between half and double of them "
+            "lies what a wrong guess would make of the score."
+        ),
     )
 
 

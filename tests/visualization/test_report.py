@@ -64,7 +64,7 @@ def test_the_page_has_all_parts_and_no_outside_resource(run):
     page = call("--cases", "2")
     assert headings(page) == [
         "Scores", "Why the score is not higher", "Precision and recall",
-        "By joint and by size", "Does a score mean what it says?",
+        "By joint and by size", "How much hangs on the sigmas", "Does a score mean what it says?",
         "Cases", "Training", "Time of the test",
     ]  # fmt: skip
     metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
