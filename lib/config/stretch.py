@@ -10,8 +10,12 @@ from lib.utils.errors import ConfigError
 
 # Points in time, in epochs or iterations; warm-up and periods stay as they are.
 POINTS = (
-    *("TRAIN.BEGIN_EPOCH", "TRAIN.END_EPOCH", "TRAIN.MAX_ITER", "TRAIN.LR_STEP"),
-    *("TRAIN.FREEZE_UNTIL", "DATASET.STAGES"),
+    "TRAIN.BEGIN_EPOCH",
+    "TRAIN.END_EPOCH",
+    "TRAIN.MAX_ITER",
+    "TRAIN.LR_STEP",
+    "TRAIN.FREEZE_UNTIL",
+    "DATASET.STAGES",
 )
 
 

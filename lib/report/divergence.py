@@ -19,8 +19,15 @@ Name = Callable[[int], str]
 _SHOWN = 3
 # Keys that decide nothing about the numbers of a run.
 _IDLE = (
-    *("OUTPUT_DIR", "LOG_DIR", "PRINT_FREQ", "FLIGHT", "PROFILE", "AUTO_RESUME", "TRAIN.RESUME"),
-    *("WORKERS", "LOGGERS"),
+    "OUTPUT_DIR",
+    "LOG_DIR",
+    "PRINT_FREQ",
+    "FLIGHT",
+    "PROFILE",
+    "AUTO_RESUME",
+    "TRAIN.RESUME",
+    "WORKERS",
+    "LOGGERS",
 )
 _IDLE_PREFIXES = (
     "TRACKING.",

@@ -27,9 +27,9 @@ BLOCK = 2_000  # rows of a comparison, to keep memory small
 LARGEST = 0.9  # share of all pictures: names that put more into one group tell little
 # Words that cameras and tools put in front of numbers, which tell neither video nor person.
 PLAIN = {
-    *("", "img", "image", "images", "dsc", "dscn", "dscf", "frame", "frames", "pic", "picture"),
-    *("photo", "pxl", "im", "screenshot", "train", "val", "valid", "test", "data", "labels"),
-}
+    "", "img", "image", "images", "dsc", "dscn", "dscf", "frame", "frames", "pic", "picture",
+    "photo", "pxl", "im", "screenshot", "train", "val", "valid", "test", "data", "labels",
+}  # fmt: skip
 PEOPLE = "subject|subj|person|participant|actor|player|athlete|patient|performer|pid"
 _PERSON = re.compile(rf"(?:^|[^a-z0-9])(?:{PEOPLE})[-_ ]?([a-z]?\d+)(?![a-z0-9])", re.IGNORECASE)
 _HASH = re.compile(r"(_(jpe?g|png))?\.rf\.[0-9a-f]+$", re.IGNORECASE)  # as Roboflow adds it
