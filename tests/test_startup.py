@@ -14,9 +14,8 @@ HEAVY = {
     "torch", "torchvision", "timm", "scipy", "matplotlib", "pycocotools", "faster_coco_eval",
     "tensorboardX", "onnx", "onnxruntime", "sympy", "pandas",
 }  # fmt: skip
-MOST_MODULES = (
-    450  # not ours, after --help of all tools: 391 today, 409 with the oldest requirements
-)
+# Of others, after --help of all tools: 391 today, 409 with the oldest requirements.
+MOST_MODULES = 450
 MOST_BESIDE_TORCH = 120  # 70 today: OpenCV, PyYAML, yacs, parts of numpy
 HELP = """
 import contextlib, io, runpy, sys
