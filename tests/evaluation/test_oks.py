@@ -129,11 +129,11 @@ def test_boxes_of_the_compiled_suppression_are_those_of_torchvision(shared):
 def test_nms_is_five_times_faster_than_the_textbook():
     image_ids, keypoints, scores, areas = scene(4000, images=200)
     arguments = (image_ids, keypoints, scores, areas, COCO, 0.9)
-    start = time.perf_counter()
+    start = time.process_time()
     wanted = textbook.nms_by_image(*arguments)
-    middle = time.perf_counter()
+    middle = time.process_time()
     found = oks.nms_by_image(*arguments)
-    end = time.perf_counter()
+    end = time.process_time()
     assert found.tolist() == wanted.tolist()
     assert (middle - start) / (end - middle) > 5
 

@@ -210,7 +210,7 @@ def test_two_ranks_have_gradients_and_people_of_one_process(tmp_path):
     config.write_text(yaml.safe_dump(settings))
     by_four = [BY_TWO[0], "4", *BY_TWO[2:]]
     wanted = gradients_and_results(config, tmp_path / "one", *by_four)
-    answers = launch(gradients_and_results, 2, config, tmp_path / "two", *BY_TWO, timeout=120)
+    answers = launch(gradients_and_results, 2, config, tmp_path / "two", *BY_TWO)
     for found in answers:
         assert found.keys() == wanted.keys()
         for name, gradient in wanted.items():

@@ -9,7 +9,7 @@ from lib.video.ahead import ReadAhead
 
 
 def until(condition):
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)
