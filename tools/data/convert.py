@@ -1,7 +1,8 @@
 """Convert labelled pictures: ``python tools/data/convert.py IN --to coco --out OUT``.
 
-IN is a file or folder of YOLO-pose, Label Studio, CVAT, COCO, COCO-WholeBody or Halpe. What it is,
-and what had to be decided while reading it, is printed. Ids, boxes, joints and visibility stay.
+IN is a file or folder of YOLO-pose, Label Studio, CVAT, DeepLabCut, SLEAP, COCO, COCO-WholeBody or
+Halpe; or a result file, which becomes labels to be corrected in one of these tools. What it is, and
+what had to be decided while reading it, is printed. Ids, boxes, joints and visibility stay.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from lib.utils.cli import run_tool
 from lib.utils.errors import ConfigError
 
 FORMS = ("coco", "yolo", "cvat", "labelstudio")
-READ = FORMS
+READ = (*FORMS, "deeplabcut", "sleap", "results")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,6 +30,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")
     add("--skeleton", default="", metavar="S", help="joints, where IN does not name them")
     add("--category", default="", metavar="C", help="what is a person, see DATASET.CATEGORY")
+    add("--truth", default="", metavar="FILE", help="annotations that a result file belongs to")
+    add(
+        "--min-score",
+        type=float,
+        default=0.2,
+        metavar="S",
+        help="least score of predicted poses and joints (0.2)",
+    )
+    add("--corrections", default="", metavar="FILE", help="of tools/data/mine_labels.py, to apply")
     add(
         "--pictures",
         choices=("copy", "link", "none"),
@@ -48,6 +58,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     args = parse_args(argv)
     from lib.annotations.decisions import unlogged
     from lib.datasets.formats import ReadSettings, read_labels, write_labels
+    from lib.datasets.formats.corrections import apply_corrections
     from lib.datasets.formats.registry import WriteSettings, describe
     from lib.structures.skeleton import load_skeleton
 
@@ -56,9 +67,14 @@ def main(argv: list[str] | None = None) -> list[Path]:
         images=args.images,
         skeleton=load_skeleton(args.skeleton) if args.skeleton else None,
         category=args.category,
+        truth=args.truth,
+        joint_score=args.min_score,
+        pose_score=args.min_score,
     )
     with unlogged():  # what was decided is shown below
         labels = read_labels(args.source, args.kind, settings)
+    if args.corrections:
+        labels = apply_corrections(labels, args.corrections)
     print(describe(labels))
     files = write_labels(labels, args.to, args.out, WriteSettings(args.pictures))
     print("\n".join(f"wrote {file}" for file in files))

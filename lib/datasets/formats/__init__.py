@@ -7,6 +7,10 @@
                  ``yolo_writer``
 ``labelstudio``  Label Studio's JSON, by ``labelstudio_writer``, too
 ``cvat``         CVAT's XML 1.1 for images and for video, by ``cvat_writer``, too
+``deeplabcut``   DeepLabCut's CSV
+``sleap``        SLEAP's analysis CSV and JSON labels
+``results``      predictions, to be corrected in one of these tools
+``corrections``  proposed corrections of annotations, applied
 ``grouping``     joints that belong to no person by name -> people
 ``pictures``     where the pictures of a file are
 

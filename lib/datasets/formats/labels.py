@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class LabelSet:
     images: list[Entry]
     people: list[Entry]
     notes: tuple[str, ...] = ()
-    predicted: bool = field(default=False)
+    predicted: bool = False
 
     def people_of_images(self) -> dict[Any, list[Entry]]:
         """Return the people of every image, by its id; images without people included."""
@@ -123,6 +123,7 @@ def check_labels(raw: RawLabels, settings: ReadSettings) -> LabelSet:
         images=_images(found, content["images"]),
         people=_people(found, content["annotations"]),
         notes=(*raw.notes, *sentences),
+        predicted=raw.kind == "results",
     )
 
 

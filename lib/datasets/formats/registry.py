@@ -18,6 +18,9 @@ READERS = {
     "yolo": "yolo",
     "labelstudio": "labelstudio",
     "cvat": "cvat",
+    "deeplabcut": "deeplabcut",
+    "sleap": "sleap",
+    "results": "results",
 }
 WRITERS = {
     "coco": "coco",
