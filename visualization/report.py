@@ -7,8 +7,10 @@ recall, tables by joint and size, the worst and best people, training curves and
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from lib.report.live import shortest_names
 from lib.report.mpii import analyse_mpii, mpii_sections
 from lib.report.page import render_page, section
 from lib.report.reliability import reliability_section
@@ -31,7 +33,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description="Write an HTML page about a run.")
     add = parser.add_argument
-    add("--run", required=True, metavar="DIR", help="run folder: output/<dataset>/<model>/<cfg>")
+    add(
+        "--run",
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="run folder: output/<dataset>/<model>/<cfg>; curves of further ones are drawn beside",
+    )
     add("--out", metavar="FILE", help="the page (default: report.html in the run folder)")
     add("--gt-anno", default="", metavar="FILE", help="ground truth instead of config.yaml's")
     add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
@@ -47,20 +55,22 @@ def main(argv: list[str] | None = None) -> Path:
         ConfigError: its ``config.yaml`` is wrong.
     """
     args = parse_args(argv)
-    run = read_run(args.run, annotation=args.gt_anno, images=args.image_path)
+    run = read_run(args.run[0], annotation=args.gt_anno, images=args.image_path)
     out = Path(args.out) if args.out else run.folder / "report.html"
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(build_report(run, args.cases), encoding="utf-8")
+    others = [read_run(folder) for folder in args.run[1:]]
+    out.write_text(build_report(run, args.cases, others), encoding="utf-8")
     print(out)
     return out
 
 
-def build_report(run: Run, cases: int = 6) -> str:
+def build_report(run: Run, cases: int = 6, others: Sequence[Run] = ()) -> str:
     """Return the page of a run as HTML.
 
     Args:
         run: the run folder's content.
         cases: pictures of each sort.
+        others: runs whose training curves are drawn beside.
     """
     from lib.report.history import resource_section, timing_section, training_section  # torch
 
@@ -77,7 +87,10 @@ def build_report(run: Run, cases: int = 6) -> str:
             reliability_section(analysis),
             case_section(analysis, cases),
         ]
-    parts.append(training_section({"": run.history}, primary_metric(run)))
+    names = shortest_names([one.folder for one in (run, *others)]) if others else [""]
+    histories = [one.history for one in (run, *others)]
+    curves = dict(zip(names, histories, strict=True))
+    parts.append(training_section(curves, primary_metric(run)))
     parts += [resource_section(run.history), timing_section(run.report)]
     return render_page(f"{run.name} report", [*parts, settings_section(run)])
 

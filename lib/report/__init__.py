@@ -9,6 +9,6 @@
 ``stress``    response curves
 ``scores``    result files against one ground truth
 ``comparison``  the parts of the page about two runs
-``history``   training curves and timing
+``history``   training curves and timing; ``live`` those of runs that are going on
 ``ledger``    cost, published score and weights of every experiment; ``costs`` of one
 """

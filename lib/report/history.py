@@ -37,8 +37,13 @@ def training_section(runs: Mapping[str, History], primary: str) -> str:
     return section("Training", f'<div class="charts">{"".join(charts)}</div>')
 
 
-def resource_section(history: History) -> str:
-    """Return where the time of a training went, its peak memory, and what to turn."""
+def resource_section(history: History, name: str = "") -> str:
+    """Return where the time of a training went, its peak memory, and what to turn.
+
+    Args:
+        history: what was recorded.
+        name: of the run, where there are several.
+    """
     trained = lines_of(history, "train")
     timed = [line for line in trained if COMPUTING in line]
     if not timed:
@@ -61,7 +66,7 @@ def resource_section(history: History) -> str:
         "Waiting, sending and computing are shares of the steps, evaluating and saving of all time."
     )
     return section(
-        "Time and memory",
+        f"Time and memory of {name}" if name else "Time and memory",
         *advice,
         f'<div class="charts">{chart}{table(("", "mean, or peak"), rows)}</div>',
         note=note,

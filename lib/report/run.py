@@ -100,7 +100,7 @@ def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> R
         source = _given_source(annotation, images)
     elif source is not None and images:
         source = replace(source, images=f"{images}/")
-    history = _history(base / "metrics.jsonl") if "metrics.jsonl" in known else []
+    history = read_history(base / "metrics.jsonl") if "metrics.jsonl" in known else []
     report = read_json(base / "metrics.json") if "metrics.json" in known else _last_report(history)
     return Run(
         folder=base,
@@ -164,8 +164,8 @@ def _newest_results(folder: Path) -> Path | None:
     return max(files, key=lambda file: file.stat().st_mtime, default=None)
 
 
-def _history(file: Path) -> list[dict[str, Any]]:
-    """Return the lines; one that a kill cut off is left out."""
+def read_history(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of ``metrics.jsonl``; one that a kill cut off is left out."""
     lines = []
     for text in file.read_text(encoding="utf-8").splitlines():
         try:

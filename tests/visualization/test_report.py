@@ -59,6 +59,15 @@ def run(tmp_path):
     return folder, call
 
 
+def test_training_curves_of_other_runs_are_drawn_beside(run):
+    folder, call = run
+    other = shutil.copytree(folder, folder.with_name("other"))
+    page = call("--run", str(folder), str(other))
+    assert page.count("<figcaption>loss<") == 1
+    assert "</i>tiny</li>" in page
+    assert "</i>other</li>" in page
+
+
 def test_the_page_has_all_parts_and_no_outside_resource(run):
     folder, call = run
     page = call("--cases", "2")
