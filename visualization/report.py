@@ -10,11 +10,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.report.live import shortest_names
 from lib.report.mpii import analyse_mpii, mpii_sections
 from lib.report.page import render_page, section
 from lib.report.reliability import reliability_section
-from lib.report.run import Run, analyse_poses, read_run
+from lib.report.run import Run, analyse_poses, read_run, shortest_names
 from lib.report.sections import (
     case_section,
     curve_section,

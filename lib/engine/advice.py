@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.engine.clock import COMPUTING, EVALUATING, SAVING, SENDING, WAITING
+from lib.utils.phases import COMPUTING, EVALUATING, SAVING, SENDING, WAITING
 
 MUCH_WAITING, MUCH_SENDING = 0.5, 0.2  # of the time of steps
 MUCH_EVALUATING, MUCH_SAVING = 0.5, 0.25  # of all time

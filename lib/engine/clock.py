@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 
 from torch.profiler import record_function
 
-WAITING, SENDING, COMPUTING = "waiting", "sending", "computing"
-EVALUATING, SAVING = "evaluating", "saving"
-OF_STEPS, ASIDE = (WAITING, SENDING), (EVALUATING, SAVING)
+from lib.utils.phases import ASIDE, COMPUTING, OF_STEPS
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
-from lib.engine.clock import SENDING, StepClock
+from lib.engine.clock import StepClock
 from lib.engine.device import Precision, to_device
 from lib.engine.ema import WeightAverage
 from lib.tasks.base import Batch, Task
+from lib.utils.phases import SENDING
 
 Losses = dict[str, Tensor]
 

@@ -16,7 +16,7 @@ import torch
 
 from lib.engine import advice
 from lib.engine.checkpointing import BEST, FINAL, CheckpointStore
-from lib.engine.clock import EVALUATING, SAVING, WAITING, Pace
+from lib.engine.clock import Pace
 from lib.engine.distributed import (
     broadcast_buffers,
     broadcast_object,
@@ -36,6 +36,7 @@ from lib.engine.stream import Fetched, TrainStream
 from lib.engine.tracing import StepTracer
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
+from lib.utils.phases import EVALUATING, SAVING, WAITING
 from lib.utils.seed import preserved_rng
 from lib.utils.workers import core_share
 

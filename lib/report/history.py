@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from lib.engine.clock import ASIDE, COMPUTING, OF_STEPS
 from lib.report.charts import Series, bar_chart, line_chart
 from lib.report.page import section, table, warning
+from lib.utils.phases import ASIDE, COMPUTING, OF_STEPS
 
 History = list[dict[str, Any]]  # lines of metrics.jsonl, oldest first
 

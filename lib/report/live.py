@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.report.history import History, lines_of, resource_section, training_section
 from lib.report.page import chips, render_page, section, table
-from lib.report.run import read_history
+from lib.report.run import read_history, shortest_names
 from lib.utils.errors import ConfigError, DataError
 from lib.utils.lock import RUNNING, STALE
 from lib.utils.numbers import number
@@ -82,15 +82,6 @@ class LiveRuns:
             ]
             rows.append([escape(name), escape(_state(folder, bool(trained))), *cells])
         return section("Runs", table(heads, rows))
-
-
-def shortest_names(folders: Sequence[Path]) -> list[str]:
-    """Return the last parts of paths, as many as tell all of them apart."""
-    whole = [folder.resolve().parts for folder in folders]
-    length = 1
-    while len({parts[-length:] for parts in whole}) < len(set(whole)):
-        length += 1
-    return ["/".join(parts[-length:]) for parts in whole]
 
 
 def build_server(runs: LiveRuns, host: str, port: int) -> ThreadingHTTPServer:

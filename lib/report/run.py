@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,15 @@ def analyse_poses(run: Run) -> PoseAnalysis | None:
     table, _ = read_table(truth, run.results)
     files = {truth.images.label(n): truth.images.path(n) for n in range(len(truth.images))}
     return PoseAnalysis(diagnose(table, truth.skeleton), truth.skeleton, files)
+
+
+def shortest_names(folders: Sequence[Path]) -> list[str]:
+    """Return the last parts of paths, as many as tell all of them apart."""
+    whole = [folder.resolve().parts for folder in folders]
+    length = 1
+    while len({parts[-length:] for parts in whole}) < len(set(whole)):
+        length += 1
+    return ["/".join(parts[-length:]) for parts in whole]
 
 
 def _given_source(annotation: str, images: str) -> Source:
