@@ -1,8 +1,9 @@
 """What is known of every experiment, on one page: ``experiments/README.md``.
 
-Scores that were reached with this code stand in ``experiments/runs.json``, a list of tables:
-``experiment`` (below ``experiments/``, without ``.yaml``), ``metric``, ``value`` and ``interval``
-(two numbers), ``dataset``, ``boxes``, ``seeds`` (list), ``data`` and ``weights`` (SHA-256).
+Scores that were reached with this code stand in ``experiments/runs.json``, a list of tables that
+``lib.report.runs`` writes: ``experiment`` (below ``experiments/``, without ``.yaml``), ``metric``,
+``value`` (mean over seeds) and ``interval`` (two numbers), ``dataset``, ``boxes``, ``seeds``,
+``data`` (SHA-256 of the training annotations) and ``weights`` (SHA-256, one per seed).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.report.costs import summarise
-from lib.utils.errors import DataError, WeightsError
-from lib.utils.files import read_json
+from lib.report.runs import read_runs
+from lib.utils.errors import WeightsError
 from lib.zoo.index import load_index
 
 HEAD = """# Experiments
@@ -21,11 +22,10 @@ HEAD = """# Experiments
 Written by `python tools/analyse/ledger.py`; do not edit. *Params* in millions. *Cost* is what the
 family's published tables call GFLOPs, by the convention beside it. *Published* is the publisher's
 score of the zoo file, with the source of its boxes; nobody here has checked it. *Reached* is what
-this code scored, with its interval, where a run exists (`runs.json`).
+this code scored where runs exist (`runs.json`): the mean over seeds and its 95 % interval (by
+Student's t; it holds what other seeds do, not what other pictures would).
 """
 COLUMNS = ("experiment", "params", "cost", "convention", "published", "zoo", "reached")
-RUN_KEYS = ("experiment", "metric", "value", "interval", "dataset", "boxes", "seeds")
-RUN_KEYS += ("data", "weights")
 Cost = Callable[[Path], Mapping[str, Any]]
 
 
@@ -49,27 +49,6 @@ def ledger(root: Path, cost: Cost = summarise) -> str:
         parts.append(f"## {folder.name}\n\n| {' | '.join(COLUMNS)} |\n| {rule} |")
         parts[-1] += "".join(f"\n| {' | '.join(row)} |" for row in rows) + "\n"
     return "\n".join(parts)
-
-
-def read_runs(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the runs of ``runs.json`` by experiment; nothing without the file.
-
-    Raises:
-        DataError: as `ledger`.
-    """
-    file = root / "runs.json"
-    found: dict[str, list[dict[str, Any]]] = {}
-    if not file.is_file():
-        return found
-    for run in read_json(file, "run"):
-        if not isinstance(run, dict) or set(run) != set(RUN_KEYS):
-            raise DataError(
-                f"{file}: every run must have exactly {', '.join(RUN_KEYS)}; got {run}."
-            )
-        if not (root / f"{run['experiment']}.yaml").is_file():
-            raise DataError(f"{file}: there is no experiment {run['experiment']}.")
-        found.setdefault(run["experiment"], []).append(run)
-    return found
 
 
 def _row(
@@ -99,5 +78,9 @@ def _reached(runs: Any) -> Iterator[str]:
         yield (
             f"{run['metric']} {run['value']:.3f} ({low:.3f} to {high:.3f}) on {run['dataset']}, "
             f"boxes: {run['boxes']}, seeds {', '.join(map(str, run['seeds']))}, "
-            f"data {run['data'][:12]}, weights {run['weights'][:12]}"
+            f"data {_short(run['data'])}, weights {_short(run['weights'])}"
         )
+
+
+def _short(hashes: list[str]) -> str:
+    return " ".join(one[:12] for one in hashes)

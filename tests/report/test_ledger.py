@@ -17,8 +17,8 @@ RUN = {
     "dataset": "coco val2017",
     "boxes": "annotated",
     "seeds": [1, 2],
-    "data": "ab" * 32,
-    "weights": "cd" * 32,
+    "data": ["ab" * 32],
+    "weights": ["cd" * 32, "ef" * 32],
 }
 
 
@@ -50,7 +50,7 @@ def test_a_row_per_experiment_with_cost_weights_and_runs(root, own_index):
     assert other == "| `other` | 1.23 | 7.89 | macs / 1e9 |  |  |  |"
     assert "| AP 0.75 on COCO val2017, boxes: detector | `mine` |" in tiny
     assert "AP 0.512 (0.490 to 0.530) on coco val2017, boxes: annotated, seeds 1, 2" in tiny
-    assert f"data {'ab' * 6}, weights {'cd' * 6} |" in tiny
+    assert f"data {'ab' * 6}, weights {'cd' * 6} {'ef' * 6} |" in tiny
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,127 @@
+"""Finished trainings of an experiment -> what ``experiments/runs.json`` says of it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.utils.errors import DataError
+from lib.utils.files import read_json
+from lib.zoo.card import read_card
+from lib.zoo.fetch import file_hash
+
+RUN_KEYS = ("experiment", "metric", "value", "interval", "dataset", "boxes", "seeds")
+RUN_KEYS += ("data", "weights")
+CONFIDENCE = 0.95
+
+
+def read_runs(root: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the runs of ``runs.json`` in the folder ``experiments`` by experiment, if it is there.
+
+    Raises:
+        DataError: it has another form, or names an experiment that is not there.
+    """
+    file = root / "runs.json"
+    found: dict[str, list[dict[str, Any]]] = {}
+    if not file.is_file():
+        return found
+    for run in read_json(file, "run"):
+        if not isinstance(run, dict) or set(run) != set(RUN_KEYS):
+            raise DataError(
+                f"{file}: every run must have exactly {', '.join(RUN_KEYS)}; got {run}."
+            )
+        if not (root / f"{run['experiment']}.yaml").is_file():
+            raise DataError(f"{file}: there is no experiment {run['experiment']}.")
+        found.setdefault(run["experiment"], []).append(run)
+    return found
+
+
+def record_runs(root: Path, experiment: str, folders: Sequence[Path], metric: str) -> None:
+    """Write trainings of one experiment with several seeds into ``runs.json``.
+
+    What stood there of the same experiment, metric, data set and boxes is replaced.
+
+    Args:
+        root: the folder ``experiments``.
+        experiment: below it, without ``.yaml``.
+        folders: run folders, each of another seed.
+        metric: name of a score; that of the last evaluation of each run counts.
+
+    Raises:
+        DataError: a folder holds no finished run, or they are not comparable.
+    """
+    run = summarise_runs(experiment, folders, metric)
+    same = ("experiment", "metric", "dataset", "boxes")
+    earlier = [one for runs in read_runs(root).values() for one in runs]
+    kept = [one for one in earlier if any(one[key] != run[key] for key in same)]
+    if not (root / f"{experiment}.yaml").is_file():
+        raise DataError(f"There is no experiment {root / experiment}.yaml.")
+    content = sorted([*kept, run], key=lambda one: [one[key] for key in same])
+    text = json.dumps(content, indent=1) + "\n"
+    (root / "runs.json").write_text(text, encoding="utf-8")
+
+
+def summarise_runs(experiment: str, folders: Sequence[Path], metric: str) -> dict[str, Any]:
+    """Return the entry of `record_runs`.
+
+    ``value`` is the mean over seeds, ``interval`` that of the mean by Student's t: it holds what
+    other seeds do to the score, not what other pictures would.
+    """
+    runs = sorted((_read(folder, metric) for folder in folders), key=lambda run: run["seed"])
+    seeds = [run["seed"] for run in runs]
+    if len(set(seeds)) < 2 or len(set(seeds)) < len(seeds):
+        raise DataError(f"Runs of several seeds are wanted, each once; these have {seeds}.")
+    for key in ("dataset", "boxes", "data", "settings"):
+        if any(run[key] != runs[0][key] for run in runs):
+            raise DataError(f"{folders[0]} and the other runs differ in more than seeds: {key}.")
+    values = [run["value"] for run in runs]
+    return {
+        "experiment": experiment,
+        "metric": metric,
+        "value": statistics.mean(values),
+        "interval": list(_interval(values)),
+        "dataset": runs[0]["dataset"],
+        "boxes": runs[0]["boxes"],
+        "seeds": seeds,
+        "data": runs[0]["data"],
+        "weights": [run["weights"] for run in runs],
+    }
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return where the mean of such values lies with 95 %."""
+    from scipy.stats import t
+
+    mean, count = statistics.mean(values), len(values)
+    reach = t.ppf((1 + CONFIDENCE) / 2, count - 1) * statistics.stdev(values) / count**0.5
+    return mean - float(reach), mean + float(reach)
+
+
+def _read(folder: Path, metric: str) -> dict[str, Any]:
+    weights = [file for file in sorted(folder.glob("final_state.*")) if file.is_file()]
+    history = folder / "metrics.jsonl"
+    if not weights or not history.is_file():
+        raise DataError(
+            f"{folder} holds no finished run: final_state and metrics.jsonl are wanted."
+        )
+    lines = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+    scored = [line for line in lines if line.get("kind") == "val"]
+    if not scored or not isinstance(scored[-1].get(metric), float):
+        raise DataError(f"{history} has no score {metric}.")
+    card = read_card(weights[0])
+    cfg = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    places = {"SEED": 0, "OUTPUT_DIR": "", "LOG_DIR": "", "AUTO_RESUME": False}
+    return {
+        "seed": cfg["SEED"],
+        "value": scored[-1][metric],
+        "dataset": f"{cfg['DATASET']['ROOT']} {cfg['DATASET']['TEST_SET']}",
+        "boxes": card.get("boxes", ""),
+        "data": [one["sha256"] for one in card.get("data", ())],
+        "weights": file_hash(weights[0]),
+        "settings": {**cfg, **places},
+    }
