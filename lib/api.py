@@ -30,7 +30,7 @@ from lib.video.boxes import Boxes, OwnDetector, TorchvisionDetector
 from lib.video.onnx_detector import OnnxDetector
 from lib.video.sources import ImageSource, VideoSource, open_source
 from lib.video.stream import PeopleStream
-from lib.zoo.card import read_card
+from lib.zoo.card import own_config, read_card
 from lib.zoo.resolve import is_published, published, resolve_weights
 
 logger = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ def open_detector(
         path = resolve_weights(reference)
         if is_onnx(path):
             return OnnxDetector(path, min_score)
-        if entry is not None or not read_card(path).get("config"):
+        if entry is not None or not own_config(read_card(path)):
             return TorchvisionDetector(path, entry.network if entry else name, device, min_score)
     cfg, path = find_model(reference)
     estimator = PoseEstimator.from_config(cfg, path, device)

@@ -83,8 +83,9 @@ def list_entries(words: list[str]) -> list[str]:
     if not entries:
         return [f"nothing in the zoo has all of: {', '.join(words)}"]
     width = max(len(entry.name) for entry in entries)
+    there = {entry.name for entry in entries if entry.here or cached(entry.file)}
     return [
-        f"{'*' if cached(entry.file) else ' '} {entry.name:<{width}}  {entry.use:<8}  "
+        f"{'*' if entry.name in there else ' '} {entry.name:<{width}}  {entry.use:<8}  "
         f"{entry.headline() or entry.trained_on}".rstrip()
         for entry in sorted(entries, key=lambda entry: (entry.use, entry.name))
     ]
@@ -162,7 +163,8 @@ def verify(names: list[str]) -> list[str]:
     """
     index = load_index()
     chosen = [index.find(name.removeprefix("zoo:")) for name in names] or index.weights.values()
-    found = [(entry, path) for entry in chosen if (path := cached(entry.file)) is not None]
+    places = {entry.name: entry.here or cached(entry.file) for entry in chosen}
+    found = [(entry, path) for entry in chosen if (path := places[entry.name]) is not None]
     lines, wrong = [], []
     for entry, path in found:
         digest = file_hash(path)
@@ -172,7 +174,7 @@ def verify(names: list[str]) -> list[str]:
         wrong += [] if right else [str(path)]
     if wrong:
         raise WeightsError(f"Not what was published: {', '.join(wrong)}; delete and fetch again.")
-    absent = [entry.name for entry in chosen if cached(entry.file) is None] if names else []
+    absent = [name for name, path in places.items() if path is None] if names else []
     lines += [f"{name}: not fetched yet" for name in absent]
     return lines or ["nothing of the zoo is on this machine"]
 

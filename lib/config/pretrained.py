@@ -10,7 +10,7 @@ from yacs.config import CfgNode
 from lib.config.cli import run_weights
 from lib.config.loader import load_config, load_config_text
 from lib.utils.errors import ConfigError, WeightsError
-from lib.zoo.card import is_safetensors, read_card
+from lib.zoo.card import is_safetensors, own_config, read_card
 from lib.zoo.fetch import has_hash
 from lib.zoo.index import EXPERIMENTS, Published, load_index
 from lib.zoo.resolve import is_published, of_zoo, published, resolve_weights
@@ -38,7 +38,7 @@ def find_model(source: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNo
         cfg = published_config(entry, overrides)  # before anything is fetched
         return cfg, of_zoo(entry)
     path = resolve_weights(source) if entry is None else of_zoo(entry)
-    config = read_card(path).get("config")
+    config = own_config(read_card(path))
     if config:
         return load_config_text(config, f"the card of {path}", overrides), path
     entry = load_index().of_file(path.name)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIX = ".safetensors"
+OURS = {"model", "task", "codec"}  # keys that tell our cards from others' meta data
 
 
 def pack_card(card: Mapping[str, Any]) -> dict[str, str]:
@@ -106,7 +107,13 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError, ValueError):
         return {}
     meta = content.get("meta") if isinstance(content, dict) else None
-    return dict(meta) if isinstance(meta, dict) and isinstance(meta.get("config"), str) else {}
+    return dict(meta) if isinstance(meta, dict) and own_config(meta) else {}
+
+
+def own_config(card: Mapping[str, Any]) -> str:
+    """Return the configuration in a card of ours; '' in others' (mmpose's is Python text)."""
+    config = card.get("config")
+    return config if isinstance(config, str) and OURS & card.keys() else ""
 
 
 def _plain(value: Any) -> Any:

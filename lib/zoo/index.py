@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from lib.utils.errors import ConfigError, WeightsError, did_you_mean
 from lib.utils.files import read_json
@@ -29,6 +30,39 @@ GENERIC = ("model", "pytorch_model", "weights", "checkpoint")  # file names that
 USES = ("pose", "trunk", "detector")
 FIELDS = ("use", "url", "sha256", "layout", "licence", "experiment", "settings", "trained_on")
 FIELDS += ("joints", "input", "note", "network", "results")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_result(value: Any) -> bool:
+    if not isinstance(value, dict) or not _is_text(value.get("dataset")):
+        return False
+    metrics = value.get("metrics")
+    return isinstance(metrics, dict) and bool(metrics) and all(map(_is_number, metrics.values()))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+TEXT = (_is_text, "a text")
+# What fields of an entry must be, for files that people write by hand.
+FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **{key: TEXT for key in FIELDS if key not in ("settings", "joints", "input", "results")},
+    "settings": (_is_list_of(_is_text), "a list of overrides such as 'TEST.FLIP_TEST=false'"),
+    "joints": (lambda value: value is None or type(value) is int, "a whole number"),
+    "input": (
+        lambda value: value is None or (_is_list_of(_is_number)(value) and len(value) == 2),
+        "[width, height]",
+    ),
+    "results": (_is_list_of(_is_result), 'a list of {"dataset": ..., "metrics": {name: number}}'),
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +106,10 @@ class Published:
     @property
     def file(self) -> str:
         """Its name in the cache: the publisher's, or ours where that says nothing."""
-        last = self.url.rpartition("/")[2]
+        last = Path(unquote(urlsplit(self.url).path)).name  # without ?download=1 and the like
         stem, _, ending = last.rpartition(".")
+        if not stem:  # no ending, which tells what a file is
+            return f"{self.name}-{last}" if last else self.name
         return f"{self.name}.{ending}" if stem in GENERIC else last
 
     @property
@@ -198,8 +234,8 @@ def _read(path: Path) -> Index:
         str(name): _published(str(name), value, path) for name, value in content["weights"].items()
     }
     tables = [content.get(key, {}) for key in ("aliases", "experiments", "without")]
-    if not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f"{path}: aliases, experiments and without must be tables.")
+    if not all(isinstance(t, dict) and all(map(_is_text, t.values())) for t in tables):
+        raise ConfigError(f"{path}: aliases, experiments and without must be tables of texts.")
     chosen = [str(content.get(key, "")) for key in ("detector", "pose")]
     return Index(weights, tables[0], tables[1], tables[2], chosen[0], chosen[1])
 
@@ -213,13 +249,18 @@ def _published(name: str, value: Any, path: Path) -> Published:
             raise ConfigError(
                 f"{path}: '{name}' has an unknown '{key}'.{did_you_mean(key, FIELDS)}"
             )
+    for key, (holds, wanted) in FORMS.items():
+        if key in value and not holds(value[key]):
+            raise ConfigError(
+                f"{path}: '{key}' of '{name}' must be {wanted}, got {value[key]!r:.80}."
+            )
     if value.get("use", "pose") not in USES:
         raise ConfigError(f"{path}: 'use' of '{name}' must be one of {', '.join(USES)}.")
     if not re.fullmatch(r"([0-9a-f]{8,64})?", value.get("sha256", "")):
         raise ConfigError(f"{path}: 'sha256' of '{name}' must be 8 to 64 hexadecimal digits.")
     entry = dict(value)
     if "://" not in entry["url"]:
-        entry["url"] = (path.parent / entry["url"]).resolve().as_uri()
+        entry["url"] = (path.parent / Path(entry["url"]).expanduser()).resolve().as_uri()
     if (path.parent / entry.get("experiment", "")).is_file():
         entry["experiment"] = str(path.parent / entry["experiment"])
     size = entry.get("input")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lib.utils.errors import WeightsError
-from lib.zoo.card import is_safetensors, read_card, read_safetensors, safetensors_bytes
+from lib.zoo.card import is_safetensors, own_config, read_card, read_safetensors, safetensors_bytes
 
 
 def pack(path: Path, facts: Mapping[str, Any], *, half: bool = False) -> bytes:
@@ -26,7 +26,7 @@ def pack(path: Path, facts: Mapping[str, Any], *, half: bool = False) -> bytes:
         WeightsError: the file has no card, or a value is too large for float16.
     """
     card = read_card(path)
-    if not card.get("config"):
+    if not own_config(card):
         raise WeightsError(f"{path} has no model card, so nobody could use it; take files of runs.")
     state = _tensors(path)
     if half:

@@ -1,5 +1,6 @@
 """A trained model by its name alone: which configuration, which file, and what is refused."""
 
+import json
 import shutil
 
 import pytest
@@ -9,7 +10,7 @@ from lib.config import load_config
 from lib.config.pretrained import find_model, published_config
 from lib.tasks import build_task
 from lib.tasks.card import build_card
-from lib.utils.errors import UserError
+from lib.utils.errors import ConfigError, UserError
 from lib.zoo.card import safetensors_bytes
 from lib.zoo.index import load_index
 
@@ -120,3 +121,17 @@ def test_an_experiment_that_is_not_installed(own_index):
     own_index({"weights": {"m": {"url": "https://x.invalid/m.pth", "experiment": "coco/none"}}})
     with pytest.raises(UserError, match="needs the folder experiments/ of the repository"):
         find_model("m")
+
+
+@pytest.mark.parametrize("config", ["model = dict(type='TopdownPoseEstimator')", {"a": 1}, "5"])
+def test_meta_data_of_others_is_no_card(tmp_path, home, config):
+    from safetensors.torch import save_file
+
+    weights = {"backbone.conv1.weight": torch.zeros(1)}
+    meta = {"config": config, "mmpose_version": "0.28", "epoch": 210}
+    torch.save({"meta": meta, "state_dict": weights}, tmp_path / "theirs.pth")
+    texts = {key: json.dumps(value) for key, value in meta.items()}
+    save_file(weights, tmp_path / "theirs.safetensors", texts)
+    for name in ("theirs.pth", "theirs.safetensors"):
+        with pytest.raises(ConfigError, match="it has no model card"):
+            find_model(tmp_path / name)

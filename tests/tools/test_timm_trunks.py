@@ -58,7 +58,8 @@ def predicted(folder):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_step_an_export_and_the_same_score(name, tiny_config, tmp_path):
     pytest.importorskip("onnxruntime")
-    words = write_config(tiny_config, name)
+    # Read by means, not by peaks, which rounding moves where a map is nearly empty.
+    words = write_config(tiny_config, name, TARGET_TYPE="integral")
     assert train.main(words).finished
     folder = tmp_path / "output/coco/posenet/tiny"
     wanted, (scores, joints) = score.main(words), predicted(folder)
@@ -68,8 +69,8 @@ def test_a_step_an_export_and_the_same_score(name, tiny_config, tmp_path):
     found = score.main([*words, "TEST.MODEL_FILE", str(folder / "model.onnx")])
     again, moved = predicted(folder)
     np.testing.assert_allclose(again, scores, atol=1e-4)
-    # Rounding may move the peak of a nearly empty map; hardly any.
-    assert (np.abs(moved - joints).max(axis=-1) < 0.05).mean() >= 0.97
+    np.testing.assert_allclose(moved, joints, atol=0.02)
+    assert joints.std(axis=0).max() > 1  # pixels: people differ
     assert found == pytest.approx(
         wanted, abs=1e-6 if (moved == joints).all() else 0.01, nan_ok=True
     )

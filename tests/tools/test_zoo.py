@@ -134,6 +134,15 @@ def test_a_file_in_the_index_that_is_here_is_shown_with_its_card(file, own_index
     assert "scores: AP 0.5 (boxes: annotated)" in lines
 
 
+def test_a_file_of_the_index_that_lies_here_needs_no_fetch(file, own_index):
+    own_index({"weights": {"mine": {"url": str(file)}, "far": {"url": "https://x.invalid/w.pth"}}})
+    assert next(line for line in zoo.main(["list", "mine"])).startswith("* mine")
+    here, far = zoo.main(["verify", "mine", "far"])
+    assert here.startswith("mine: no hash is published")
+    assert str(file) in here
+    assert far == "far: not fetched yet"
+
+
 def test_what_cannot_be_pushed(tmp_path, monkeypatch, file):
     torch.save({"a": torch.ones(1)}, tmp_path / "bare.pth")
     with pytest.raises(UserError, match="has no model card"):

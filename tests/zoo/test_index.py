@@ -107,12 +107,35 @@ def test_an_index_of_the_users_own_lies_beside_ours(own_index, tmp_path):
         ({"weights": {"a": {"url": "x", "sha256": "XYZ"}}}, "8 to 64 hexadecimal"),
         ({"weights": {"a": {"url": "x", "use": "toy"}}}, "one of pose, trunk, detector"),
         ({"weights": {}, "aliases": []}, "must be tables"),
+        ({"weights": {}, "aliases": {"a": 1}}, "must be tables of texts"),
+        ({"weights": {"a": {"url": "x", "input": 256}}}, "must be [width, height], got 256"),
+        ({"weights": {"a": {"url": "x", "input": [1, 2, 3]}}}, "must be [width, height]"),
+        ({"weights": {"a": {"url": "x", "sha256": None}}}, "'sha256' of 'a' must be a text"),
+        ({"weights": {"a": {"url": "x", "experiment": 7}}}, "'experiment' of 'a' must be a text"),
+        ({"weights": {"a": {"url": "x", "settings": "A=1"}}}, "must be a list of overrides"),
+        ({"weights": {"a": {"url": "x", "joints": "17"}}}, "must be a whole number, got '17'"),
+        ({"weights": {"a": {"url": "x", "results": {"AP": 1}}}}, "must be a list of {"),
+        ({"weights": {"a": {"url": "x", "results": [{"dataset": "b"}]}}}, "must be a list of {"),
     ],
 )
 def test_a_wrong_index_is_one_sentence(own_index, content, words):
     with pytest.raises(UserError) as error:
         own_index(content)
     assert words in str(error.value)
+
+
+def test_names_of_files_have_no_questions_in_them(own_index):
+    addresses = {
+        "drive": ("https://x.invalid/a/my%20w.pth?download=1", "my w.pth"),
+        "hub": ("https://x.invalid/resolve/main/model.safetensors?x=1/2", "hub.safetensors"),
+        "bare": ("https://x.invalid/download/123", "bare-123"),
+        "folder": ("https://x.invalid/", "folder"),
+        "up": ("https://x.invalid/%2e%2e%2fw.pth", "w.pth"),
+    }
+    index = own_index({"weights": {name: {"url": url} for name, (url, _) in addresses.items()}})
+    assert {name: index.find(name).file for name in addresses} == {
+        name: file for name, (_, file) in addresses.items()
+    }
 
 
 def test_a_missing_index_names_the_variable(own_index, monkeypatch):

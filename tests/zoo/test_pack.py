@@ -17,7 +17,11 @@ MODEL: {NAME: posenet, IMAGE_SIZE: [24, 32]}
 def run_file(tmp_path, value=3.14159, meta=None):
     path = tmp_path / "model_best.pth"
     state = {"weight": torch.full((2, 3), value), "count": torch.tensor(70000)}
-    known = {"config": CONFIG, "scores": {"metrics": {"AP": 0.5}}} if meta is None else meta
+    known = (
+        {"config": CONFIG, "task": "topdown", "scores": {"metrics": {"AP": 0.5}}}
+        if meta is None
+        else meta
+    )
     torch.save({"state_dict": state, "meta": known}, path)
     return path
 
