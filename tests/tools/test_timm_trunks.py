@@ -71,9 +71,7 @@ def test_a_step_an_export_and_the_same_score(name, tiny_config, tmp_path):
     np.testing.assert_allclose(again, scores, atol=1e-4)
     np.testing.assert_allclose(moved, joints, atol=0.02)
     assert joints.std(axis=0).max() > 1  # pixels: people differ
-    assert found == pytest.approx(
-        wanted, abs=1e-6 if (moved == joints).all() else 0.01, nan_ok=True
-    )
+    assert found == pytest.approx(wanted, abs=1e-3, nan_ok=True)
 
 
 def test_pixels_of_the_trunk_travel(tiny_config, tmp_path, caplog):
