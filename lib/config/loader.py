@@ -226,7 +226,7 @@ def _join_data_dir(cfg: CfgNode) -> None:
     for key in _PATHS:
         section, name = key.split(".")
         if cfg[section][name] and not is_reference(cfg[section][name]):
-            cfg[section][name] = str(Path(cfg.DATA_DIR) / cfg[section][name])
+            cfg[section][name] = str(Path(cfg.DATA_DIR) / Path(cfg[section][name]).expanduser())
     for entry in cfg.DATASET.MIX:
         if entry.get("ROOT"):
             entry["ROOT"] = str(Path(cfg.DATA_DIR) / entry["ROOT"])

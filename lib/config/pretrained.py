@@ -31,8 +31,8 @@ def find_model(source: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNo
         WeightsError: there is no such file, or it cannot be had.
         ConfigError: nothing says which network the file belongs to.
     """
-    if Path(source).is_dir():
-        return _of_folder(Path(source), overrides)
+    if str(source) and Path(source).expanduser().is_dir():
+        return _of_folder(Path(source).expanduser(), overrides)
     entry = published(str(source)) if is_published(str(source)) else None
     if entry is not None and not entry.speaks_for_itself:
         cfg = published_config(entry, overrides)  # before anything is fetched

@@ -27,6 +27,7 @@ from lib.zoo.fetch import local_file
 OWN_INDEX = "EFEPOSE_ZOO_INDEX"
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 GENERIC = ("model", "pytorch_model", "weights", "checkpoint")  # file names that say nothing
+SHOWN = 6  # names in a message
 USES = ("pose", "trunk", "detector")
 FIELDS = ("use", "url", "sha256", "layout", "licence", "experiment", "settings", "trained_on")
 FIELDS += ("joints", "input", "note", "network", "results")
@@ -173,7 +174,10 @@ class Index:
         """
         entry = self.get(name)
         if entry is None:
-            near = did_you_mean(name, [*self.weights, *self.aliases])
+            names = [*self.weights, *self.aliases]
+            having = [known for known in names if name.lower() in known.lower()][:SHOWN]
+            near = f" Some with that in them: {', '.join(having)}." if having else ""
+            near = near or did_you_mean(name, names)
             raise WeightsError(f"The zoo has no weights '{name}'.{near} See tools/zoo.py list.")
         return entry
 

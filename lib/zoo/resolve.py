@@ -36,12 +36,13 @@ def resolve_weights(reference: str | Path, advice: str = "") -> Path:
         WeightsError: there is no such file, or it cannot be had.
     """
     text = str(reference)
-    if isinstance(reference, Path) or Path(text).is_file():
-        return _existing(Path(reference), advice)
+    path = Path(text).expanduser()
+    if isinstance(reference, Path) or path.is_file():
+        return _existing(path, advice)
     found = _SCHEME.match(text)
     if found is None:
         known = load_index().get(text)
-        return _existing(Path(text), advice) if known is None else of_zoo(known)
+        return _existing(path, advice) if known is None else of_zoo(known)
     scheme, rest = found[1], text[found.end() :]
     if scheme == "zoo":
         return of_zoo(published(text))
@@ -109,6 +110,8 @@ def _of_address(url: str) -> Path:
     known = next((one for one in load_index().weights.values() if one.url == plain), None)
     if known is not None:
         return of_zoo(known)
+    if not plain.startswith("file:") and not urlsplit(plain).netloc:
+        raise WeightsError(f"{url} has no server in it: write https://SERVER/PATH.")
     sha256 = fragment.removeprefix("sha256=").lower()
     if fragment and not re.fullmatch(r"sha256=[0-9a-fA-F]{8,64}", fragment):
         raise WeightsError(f"{url}: write the hash as #sha256= and 8 to 64 hexadecimal digits.")

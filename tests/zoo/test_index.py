@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.utils.errors import UserError
+from lib.utils.errors import UserError, WeightsError
 from lib.zoo.index import EXPERIMENTS, OWN_INDEX, load_index
 
 INDEX = load_index()
@@ -136,6 +136,11 @@ def test_names_of_files_have_no_questions_in_them(own_index):
     assert {name: index.find(name).file for name in addresses} == {
         name: file for name, (_, file) in addresses.items()
     }
+
+
+def test_half_a_name_leads_to_whole_ones():
+    with pytest.raises(WeightsError, match=r"'VITPOSE'. Some with that in them: vitpose_\S+, "):
+        INDEX.find("VITPOSE")
 
 
 def test_a_missing_index_names_the_variable(own_index, monkeypatch):

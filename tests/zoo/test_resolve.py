@@ -22,6 +22,14 @@ def test_a_path_stays_a_path(tmp_path, monkeypatch):
     assert not is_published("hrnet_w32_coco")
 
 
+def test_a_path_may_start_at_home(tmp_path, monkeypatch, home):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "w.pth").write_bytes(b"x")
+    assert resolve_weights("~/w.pth") == tmp_path / "w.pth"
+    with pytest.raises(WeightsError, match=rf"No weight file {tmp_path}/none.pth"):
+        resolve_weights("~/none.pth")
+
+
 def test_names_with_and_without_zoo(site, own_index):
     site.files["m.pth"] = BODY
     entry = {"url": site.address("m.pth"), "sha256": HASH}
