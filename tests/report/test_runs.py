@@ -20,7 +20,12 @@ def write(tmp_path):
     def make(seed, score, rate=0.1, **lines):
         folder = tmp_path / f"seed{seed}"
         folder.mkdir()
-        meta = {"config": "x", "boxes": "annotated", "data": [{"file": "a", "sha256": "ab" * 32}]}
+        meta = {
+            "task": "topdown",
+            "config": "x",
+            "boxes": "annotated",
+            "data": [{"file": "a", "sha256": "ab" * 32}],
+        }
         torch.save({"state_dict": {}, "meta": {**meta, "n": seed}}, folder / "final_state.pth")
         rows = [
             {"kind": "val", "AP": 0.0},
