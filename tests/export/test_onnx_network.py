@@ -66,3 +66,39 @@ def test_what_is_no_such_model_is_refused(tmp_path):
 
     with pytest.raises(WeightsError, match="must have one input"):
         OnnxNetwork(write(tmp_path / "two.onnx", Sum(), 1, inputs=2))
+
+
+class Twice(nn.Module):
+    def forward(self, images):
+        return images * 2
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_files_of_other_precisions_answer_in_float32(tmp_path, kind):
+    file = tmp_path / "m.onnx"
+    sample = torch.randn(1, *SHAPE, dtype=kind)
+    torch.onnx.export(Twice(), (sample,), str(file), dynamo=False, opset_version=17)
+    found = OnnxNetwork(file)(images := torch.randn(2, *SHAPE))
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found, images * 2, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        (torch.zeros(1, 20, 12, 3), r"\(B, 3, height, width\) .* \[1, 20, 12, 3\]"),
+        (torch.zeros(1, *SHAPE, dtype=torch.uint8), r"of tensor\(uint8\)"),
+        (torch.zeros(*SHAPE), r"\[3, 20, 12\]"),
+    ],
+)
+def test_images_of_another_form_are_refused_when_it_is_opened(tmp_path, sample, words):
+    file = tmp_path / "m.onnx"
+    torch.onnx.export(Twice(), (sample,), str(file), dynamo=False, opset_version=17)
+    with pytest.raises(WeightsError, match=words):
+        OnnxNetwork(file)
+
+
+def test_a_size_that_the_file_cannot_take_is_one_sentence(tmp_path):
+    file = write(tmp_path / "m.onnx", Twice(), 1)
+    with pytest.raises(WeightsError, match=r"m.onnx cannot be computed for images \(1, 3, 8, 8\)"):
+        OnnxNetwork(file)(torch.zeros(1, 3, 8, 8))
