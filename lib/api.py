@@ -16,15 +16,14 @@ from lib.config.pretrained import find_model
 from lib.engine.device import Precision, build_precision, place, setup_device
 from lib.engine.hardware import describe_device
 from lib.engine.inference import Evaluation, evaluate
-from lib.export import FileNetwork, is_exported
+from lib.export import FileNetwork
 from lib.export.opening import is_onnx
-from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.structures.results import PoseResult
 from lib.structures.skeleton import Skeleton
 from lib.tasks import Task, build_task
 from lib.tasks.build import task_kind
 from lib.tasks.confidence import Confidence, build_confidence
-from lib.tasks.exported import open_exported, warn_of_differences
+from lib.tasks.exported import filled_network
 from lib.utils.errors import ConfigError, DataError
 from lib.video.boxes import Boxes, OwnDetector, TorchvisionDetector
 from lib.video.onnx_detector import OnnxDetector
@@ -99,16 +98,7 @@ class PoseEstimator:
         weights = None if weights is None else resolve_weights(weights)
         if idle := describe_idle(idle_keys(cfg, task_kind(cfg), FOR_TESTS)):
             logger.warning("%s", idle)
-        if weights is not None and is_exported(weights):
-            network = open_exported(task, weights)
-        else:
-            network = task.build_model()
-            if weights is not None:
-                logger.info("%s: %s", weights, load_weights(network, weights))
-                _, payload = read_checkpoint(weights)
-                warn_of_differences(payload.get("meta", {}), task.describe(), str(weights))
-            if cfg.TEST.FOLD_BN:
-                fold_batch_norm(network.eval())
+        network = filled_network(task, cfg, weights)
         chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
         precision = build_precision(cfg, chosen)
         exported = network if isinstance(network, FileNetwork) else None

@@ -27,6 +27,7 @@ def read_detections(
     num_joints: int,
     min_score: float,
     category: PersonCategory = COCO_PERSON,
+    key: str = "TEST.COCO_BBOX_FILE",
 ) -> PersonTable:
     """Read a detector file: a list of ``{image_id, category_id, bbox, score}``.
 
@@ -37,7 +38,7 @@ def read_detections(
         DataError: missing, not JSON, not such a list, a box that is not finite or is negative, or
             nothing of it belongs to these images or to people.
     """
-    content = read_json(path, "detector", "check TEST.COCO_BBOX_FILE")
+    content = read_json(path, "detector", f"check {key}")
     if not isinstance(content, list):
         raise DataError(f"{path} must hold a list of detections, as COCO's result files do.")
     for row in content:

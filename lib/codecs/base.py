@@ -119,6 +119,31 @@ class Codec(ABC):
             scores: (N, K) float32; how they are made is the codec's.
         """
 
+    @property
+    def target_form(self) -> tuple[Any, ...]:
+        """What two codecs have in common if answers to one can be targets of the other.
+
+        Empty, as here: they never can, and only the joints they say are taken over.
+        """
+        return ()
+
+    def as_targets(self, output: Output) -> Any:
+        """Return the answer of another network, of an equal ``target_form``, as targets of `loss`.
+
+        Raises:
+            ValueError: this codec's targets are no answers.
+        """
+        raise ValueError(f"answers of a network are no targets of {type(self).__name__}")
+
+    def confidence(self, output: Output, scores: Tensor) -> Tensor:
+        """Return how sure an answer is of its joints: (N, K) in [0, 1]; here the scores, cut.
+
+        Args:
+            output: the answer.
+            scores: (N, K) that decoding gave.
+        """
+        return scores.float().clamp(0, 1)
+
     def ideal(self, targets: Any) -> Output:
         """Return what a perfect network answers, given targets; where those are its answer, them.
 

@@ -30,7 +30,7 @@ def _run() -> CfgNode:
         {
             "OUTPUT_DIR": "output",  # run folders: OUTPUT_DIR/<dataset>/<model>/<name of the YAML>
             "LOG_DIR": "log",  # TensorBoard files, same sub-folders; mlflow's
-            "DATA_DIR": "",  # put before DATASET.ROOT, MODEL.PRETRAINED, TEST.MODEL_FILE
+            "DATA_DIR": "",  # before DATASET.ROOT, MODEL.PRETRAINED, TRAIN.TEACHER, TEST.MODEL_FILE
             # Own parts, which register themselves: modules, or .py files (from this YAML's folder).
             "IMPORTS": [],
             "GPUS": (0,),  # several: DataParallel; torchrun ignores them; (): the CPU
@@ -135,6 +135,9 @@ def _dataset() -> CfgNode:
             "IMAGES": "",  # folder of the training images; '' = the layout's own
             "IMAGES_TEST": "",  # as IMAGES, of the test split
             "NAME": "",  # of the set in a mix, before its scores; '' = DATASET
+            # Boxes (a COCO result file) of people without joints, whom TRAIN.TEACHER knows: of the
+            # annotation file the pictures alone count. Top-down; TEST.IMAGE_THRE chooses boxes.
+            "BOX_FILE": "",
             "CATEGORY": "",  # people, by name or id ('a, b': several); '' = those with joints
             "SKELETON": "",  # name or YAML file; '' = the data set's, else its 'categories'
             "DATA_FORMAT": "jpg",  # jpg | zip: images inside <set>.zip
@@ -221,6 +224,11 @@ def _train() -> CfgNode:
             "EMA": 0.0,  # decay of the averaged weights; 0 = none
             "EMA_RAMP": 0.0,  # > 0: steps in which the weight of new values falls to 1 - EMA
             "COMPILE": False,  # torch.compile
+            # Another trained network that teaches this one (top-down): a name of the zoo, a run
+            # folder, a weight file or an exported model; '' = nobody
+            "TEACHER": "",
+            "TEACHER_CFG": "",  # its YAML; '' = what the teacher's own card says
+            "TEACHER_WEIGHT": 0.5,  # its share of what is learned; the truth has the rest
             "GLOBAL_BATCH": 0,  # > 0: stop unless the effective batch is this
             "EVAL_PERIOD": 1,  # epochs (iterations) between evaluations; 0 = only at the end
             "CHECKPOINT_PERIOD": 1,  # epochs (iterations) between checkpoints

@@ -91,6 +91,11 @@ CONDITIONS: tuple[Rule, ...] = (
         lambda c: c.LOSS.NAME != "",
     ),
     ("LOSS.USE_OHKM is false", ("LOSS.TOPK",), lambda c: not c.LOSS.USE_OHKM),
+    (
+        "TRAIN.TEACHER is empty",
+        ("TRAIN.TEACHER_CFG", "TRAIN.TEACHER_WEIGHT"),
+        lambda c: not c.TRAIN.TEACHER,
+    ),
     ("FP16.ENABLED is false", ("FP16.DTYPE",), lambda c: not c.FP16.ENABLED),
     (
         "FP16.DYNAMIC_LOSS_SCALE is true",

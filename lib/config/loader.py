@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 Layer = tuple[str, dict[str, Any]]  # where it comes from, nested keys as read
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 OPEN_NODES = ("MODEL.EXTRA", "MODEL.CODEC", "LOSS.OPTIONS")  # what is in them depends, see _schemas
-_PATHS = ("DATASET.ROOT", "MODEL.PRETRAINED", "TEST.MODEL_FILE")
+_PATHS = ("DATASET.ROOT", "MODEL.PRETRAINED", "TRAIN.TEACHER", "TEST.MODEL_FILE")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:

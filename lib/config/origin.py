@@ -24,7 +24,8 @@ _DERIVED = {
     "DATASET.DATASET": "DATASET.MIX",
     **dict.fromkeys((*POINTS, "TRAIN.STRETCH"), "TRAIN.STRETCH"),
     **dict.fromkeys(
-        ("DATASET.ROOT", "MODEL.PRETRAINED", "TEST.MODEL_FILE", "DATA_DIR"), "DATA_DIR"
+        ("DATASET.ROOT", "MODEL.PRETRAINED", "TRAIN.TEACHER", "TEST.MODEL_FILE", "DATA_DIR"),
+        "DATA_DIR",
     ),
 }
 

@@ -184,6 +184,15 @@ def _mix(cfg: CfgNode) -> str | None:
     return None
 
 
+def _teacher(cfg: CfgNode) -> str | None:
+    if cfg.TRAIN.TEACHER and not cfg.LOSS.USE_TARGET_WEIGHT:
+        return (
+            "LOSS.USE_TARGET_WEIGHT must be true with a TRAIN.TEACHER: it does not know all joints "
+            "equally well."
+        )
+    return None
+
+
 def _trains(entry: dict[str, Any]) -> bool:
     return bool(entry.get("TRAIN_SET") or entry.get("ANNOTATION"))
 
@@ -210,6 +219,7 @@ RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _mix,
     _gpus,
     _topk,
+    _teacher,
     _codec,
     _joints,
 )

@@ -104,6 +104,7 @@ def build_trainer(
     check_trackers(cfg)
     check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED + world.rank)
+    task.prepare(device)
     keep, form = cfg.TRAIN.KEEP_LAST, cfg.TRAIN.FORMAT
     store = CheckpointStore(folder, keep, lock, weights_format=form)
     payload = _starting_point(cfg, store, device)

@@ -16,6 +16,7 @@ from lib.structures.skeleton import Skeleton
 from lib.utils.errors import ExportError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from lib.evaluation.calibration import Calibration
@@ -84,6 +85,16 @@ class Task(ABC):
     @abstractmethod
     def build_model(self) -> nn.Module:
         """Return the network, initialised, without checkpoint weights, on the CPU."""
+
+    def prepare(self, device: torch.device) -> None:
+        """Get ready to train on ``device``: load what steps need beside the network.
+
+        It is called once, before the network is built, and must not draw random numbers.
+
+        Raises:
+            UserError: that cannot be had.
+        """
+        del device
 
     @abstractmethod
     def build_train_dataset(self) -> TrainData:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
@@ -50,6 +51,7 @@ from lib.tasks.splits import (
     task_skeleton,
     warn_of_no_pairs,
 )
+from lib.tasks.teacher import refuse_teacher
 from lib.utils.errors import ConfigError, ExportError
 
 
@@ -72,6 +74,10 @@ class BottomUpTask(Task):
         self.pixels = trunk_pixels(cfg.MODEL).in_order(True)
 
     # --- what the engine asks for -------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Refuse ``TRAIN.TEACHER``."""
+        refuse_teacher(self.cfg)
 
     def build_model(self) -> nn.Module:
         """Return the network of ``MODEL`` with its initialisation."""

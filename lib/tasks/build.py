@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from yacs.config import CfgNode
 
-from lib.models.recipes import RECIPES
 from lib.tasks.base import Task
 from lib.tasks.bottomup import BottomUpTask
+from lib.tasks.kind import task_kind
 from lib.tasks.rcnn import RcnnTask
 from lib.tasks.splits import check_metrics
 from lib.tasks.topdown import TopDownTask
@@ -24,8 +24,3 @@ def build_task(cfg: CfgNode) -> Task:
     """Return the task of ``cfg``, see `task_kind`."""
     check_metrics(cfg)
     return TASKS[task_kind(cfg)](cfg)
-
-
-def task_kind(cfg: CfgNode) -> str:
-    """Return which of ``TASKS`` the recipe ``MODEL.NAME`` serves; for ``posenet``, MODEL.TASK."""
-    return cfg.MODEL.TASK if cfg.MODEL.NAME == "posenet" else RECIPES[cfg.MODEL.NAME].task

@@ -38,7 +38,7 @@ def portable_config(cfg: CfgNode, skeleton: Skeleton) -> CfgNode:
         copy.MODEL.SKELETON = text
     if copy.DATASET.MIX:  # whoever uses the weights has other data, or none
         copy.DATASET.MIX, copy.DATASET.DATASET = [], "custom"
-    copy.MODEL.PRETRAINED = copy.TEST.MODEL_FILE = ""
+    copy.MODEL.PRETRAINED = copy.TEST.MODEL_FILE = copy.TRAIN.TEACHER = copy.TRAIN.TEACHER_CFG = ""
     copy.TRAIN.RESUME = copy.AUTO_RESUME = False
     return copy
 

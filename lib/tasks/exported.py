@@ -1,4 +1,4 @@
-"""Exported files as the networks of tasks, and what files say of their use."""
+"""Files as the networks of tasks, and what they say of their use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from yacs.config import CfgNode
 
-from lib.export import FileNetwork, open_network
+from lib.export import FileNetwork, is_exported, open_network
+from lib.models import fold_batch_norm, load_weights, read_checkpoint
 from lib.utils.errors import WeightsError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from lib.tasks.base import Task
 
 logger = logging.getLogger(__name__)
+
+
+def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
+    """Return the network of ``task`` with the weights of a file, ready to predict, on the CPU.
+
+    Args:
+        task: of ``cfg``.
+        cfg: the configuration; ``TEST.FOLD_BN`` folds batch-norm.
+        path: weights in our or an official layout, or an exported model; None: none.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or belongs to another model.
+        ConfigError: see `open_exported`.
+    """
+    if path is not None and is_exported(path):
+        return open_exported(task, path)
+    network = task.build_model()
+    if path is not None:
+        logger.info("%s: %s", path, load_weights(network, path))
+        _, payload = read_checkpoint(path)
+        warn_of_differences(payload.get("meta", {}), task.describe(), str(path))
+    if cfg.TEST.FOLD_BN:
+        fold_batch_norm(network.eval())
+    return network
 
 
 def open_exported(task: Task, path: str | Path) -> FileNetwork:

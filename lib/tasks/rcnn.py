@@ -41,6 +41,7 @@ from lib.tasks.bottomup_options import build_augmentation
 from lib.tasks.pixels import unit_planes
 from lib.tasks.sets import NetworkSets, training_members
 from lib.tasks.splits import build_evaluator, build_source, task_skeleton
+from lib.tasks.teacher import refuse_teacher
 from lib.tasks.transfer import index_on
 from lib.utils.errors import ConfigError, ExportError
 
@@ -70,6 +71,10 @@ class RcnnTask(Task):
             )
 
     # --- what the engine asks for -------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Refuse ``TRAIN.TEACHER``."""
+        refuse_teacher(self.cfg)
 
     def build_model(self) -> nn.Module:
         """Return the network of ``MODEL`` with its initialisation."""

@@ -86,6 +86,7 @@ def network_skeleton(cfg: CfgNode) -> Skeleton | None:
         skeleton, what = load_skeleton(cfg.MODEL.SKELETON), f"MODEL.SKELETON {cfg.MODEL.SKELETON}"
     elif cfg.DATASET.MIX:
         members = member_configs(cfg)
+        members = [one for one in members if not one.DATASET.BOX_FILE] or members  # that label
         parts = [(member_skeleton(one), one.DATASET.RENAME) for one in members]
         skeleton, what = union_skeleton(parts), "the union of the sets of DATASET.MIX"
     else:

@@ -16,15 +16,14 @@ from lib.annotations.detections import read_detections
 from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
 from lib.codecs.base import Output, build_codec, build_loss, halves
-from lib.datasets.mix import join_sets, place_joints
-from lib.datasets.selection import joints_near_crop_centre, people_to_train_on
+from lib.datasets.mix import join_sets
+from lib.datasets.selection import people_to_train_on
 from lib.datasets.sources import Source, read_people, read_source, source_skeleton
 from lib.datasets.stages import PartStages
 from lib.datasets.topdown import (
     PersonCrops,
     TrainCrops,
     crop_loader,
-    person_crops,
 )
 from lib.export import ExportedNetwork, FileNetwork
 from lib.export.graph import Graph
@@ -45,8 +44,10 @@ from lib.tasks.splits import (
     task_skeleton,
     uses_truth,
 )
+from lib.tasks.teacher import Teacher, open_teacher
 from lib.tasks.topdown_crops import PictureCrops, join_poses
 from lib.tasks.topdown_options import build_augmentation
+from lib.tasks.topdown_people import refuse_untaught, training_people
 from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
 
@@ -64,10 +65,17 @@ class TopDownTask(Task):
         self.num_joints: int = cfg.MODEL.NUM_JOINTS
         self.codec = build_codec(cfg)
         self._loss = build_loss(cfg, self.codec)
+        self._teacher: Teacher | None = None
         self._step: int = cfg.TEST.BATCH_SIZE_PER_GPU
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
 
     # --- what the engine asks for -------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Open the teacher, ``TRAIN.TEACHER``."""
+        self._teacher = open_teacher(self.cfg, self.codec, self.skeleton, device, TopDownTask)
+        if self._teacher is None:
+            refuse_untaught(training_members(self.cfg))
 
     def build_model(self) -> nn.Module:
         """Return the network of ``MODEL`` with its initialisation."""
@@ -76,7 +84,8 @@ class TopDownTask(Task):
     def build_train_dataset(self) -> TrainCrops:
         """Return augmented crops of the people of ``DATASET.TRAIN_SET``."""
         members = training_members(self.cfg)
-        parts, skeletons = zip(*(self._training_people(one) for one in members), strict=True)
+        found = [training_people(one, self.sets, self.codec.input_size) for one in members]
+        parts, skeletons = zip(*found, strict=True)
         builders = (partial(build_augmentation, skeleton=skeleton) for skeleton in skeletons)
         stages = [build_stages(one, build) for one, build in zip(members, builders, strict=True)]
         sizes = [len(part) for part in parts]
@@ -110,13 +119,16 @@ class TopDownTask(Task):
         """Encode targets on the device and compare; ``_accuracy`` is the share of close joints."""
         images = normalise(batch["image"], self.pixels)
         targets, weights = self.codec.encode(batch["keypoints"], batch["visible"])
+        factors = None
         if self.cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
-            weights = weights * weights.new_tensor(self.skeleton.joint_weights)
+            factors = weights.new_tensor(self.skeleton.joint_weights)
+            weights = weights * factors
         output = model(images)
-        return {
-            **self._loss(output, targets, weights),
-            "_accuracy": self.codec.accuracy(output, targets, weights),
-        }
+        losses = self._loss(output, targets, weights)
+        if self._teacher is not None:
+            taught = partial(self._loss, output)
+            losses = self._teacher.mix(losses, taught, batch["image"], factors)
+        return {**losses, "_accuracy": self.codec.accuracy(output, targets, weights)}
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
         """Send a batch of crops through the network, mirrored too with ``TEST.FLIP_TEST``."""
@@ -249,23 +261,6 @@ class TopDownTask(Task):
         direct, mirrored = halves(model(torch.cat([pixels, pixels.flip(3)])))
         index = index_on(pixels.device, self.skeleton.flip_index)
         return self.codec.merge_flipped(direct, mirrored, index)
-
-    def _training_people(self, cfg: CfgNode) -> tuple[PersonTable, Skeleton]:
-        """Return the people of one data set, with the joints that the network predicts."""
-        source = build_source(cfg, train=True)
-        people, skeleton = read_people(source, source_skeleton(source, cfg.DATASET.SKELETON))
-        target = self.sets.target
-        self.sets.check(skeleton, source)
-        if target is not None:
-            people = place_joints(people, skeleton, target, cfg.DATASET.RENAME)
-            people = people.select(np.asarray((people.visibility > 0).any(axis=1)))
-        if cfg.DATASET.SELECT_DATA:
-            crops = person_crops(people, self.codec.input_size)
-            near = joints_near_crop_centre(crops, people.keypoints, people.visibility)
-            people = people.select(near)
-        if not len(people):
-            raise ConfigError(f"{source.annotation} holds nobody to train on.")
-        return people, target or skeleton
 
     @property
     def skeleton(self) -> Skeleton:

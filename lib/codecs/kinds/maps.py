@@ -153,6 +153,15 @@ class HeatmapCodec(Codec):
         size = (heatmaps.shape[-1], heatmaps.shape[-2])
         return cells_to_image(cells, crops, size, self.unbiased) - self.bias, scores
 
+    @property
+    def target_form(self) -> tuple[Any, ...]:
+        """How the maps are drawn."""
+        return (type(self).draw, self.heatmap_size, self.sigma)
+
+    def as_targets(self, output: Output) -> Tensor:
+        """Return the maps as they came."""
+        return one_tensor(output).float()
+
     def maps(self, output: Output) -> Tensor:
         """Return the maps, cut to [0, 1]."""
         return one_tensor(output).float().clamp(0, 1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lib.codecs.simcc import Pair
     from lib.structures.geometry import Size
 
+_SQRT_2_PI = 2.5066283
 CLOSE = 0.5  # in tenths of a side, what the log counts as a hit
 SCORES = ("peak", "probability", "visibility")
 
@@ -206,13 +207,45 @@ class SimccCodec(Codec):
         points, scores = self.decode(output)
         return input_to_image(points, crops, self.input_size) - self.bias, scores
 
+    @property
+    def target_form(self) -> tuple[Any, ...]:
+        """How the rows are drawn, and the sharpness of the softmax over an answer."""
+        drawn = (self.bins, self.sigma, self.normalize, self.whole_bins, self.smoothing)
+        return ("simcc", *drawn, self.label_softmax, self.beta)
+
+    def as_targets(self, output: Output) -> Pair:
+        """Return the distributions that an answer says, in the form that `loss` takes labels in."""
+        from lib.losses.simcc import LABEL_BETA
+
+        rows = [(row.float() * self.beta).log_softmax(-1) for row in _pair(output)]
+        if self.label_softmax:  # its softmax in the loss gives the distribution back
+            x, y = (row / LABEL_BETA for row in rows)
+            return x, y
+        sums = (1.0, 1.0) if self.normalize or self.smoothing is not None else self._peak_sums
+        x, y = (row.exp() * total for row, total in zip(rows, sums, strict=True))
+        return x, y
+
+    def confidence(self, output: Output, scores: Tensor) -> Tensor:
+        """Return the lower peak of both distributions, 1 if as high as a target's; see `Codec`."""
+        highest = (1.0, 1.0) if self.smoothing is not None else self._peak_sums
+        x, y = (
+            (row.float() * self.beta).softmax(-1).amax(-1) * peak
+            for row, peak in zip(_pair(output), highest, strict=True)
+        )
+        return x.minimum(y).clamp(max=1)
+
+    @property
+    def _peak_sums(self) -> tuple[float, float]:
+        """What rows with a peak of 1 sum up to."""
+        return self.sigma[0] * _SQRT_2_PI, self.sigma[1] * _SQRT_2_PI
+
     def maps(self, output: Output) -> Tensor:
         """Return the product of both rows; normalised targets are brought to a peak of 1."""
         from lib.codecs.simcc import outer_maps
 
         rows = [row.float() for row in _pair(output)]
         if self.normalize and self.smoothing is None:
-            rows = [row * (s * 2.5066283) for row, s in zip(rows, self.sigma, strict=True)]
+            rows = [row * total for row, total in zip(rows, self._peak_sums, strict=True)]
         return outer_maps(rows)
 
     def describe(self) -> dict[str, Any]:
