@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 
 from lib.engine.distributed import World, current_world
 from lib.utils.errors import ConfigError
+from lib.utils.slurm import is_slurm_task
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,9 @@ def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
     torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
     be_deterministic(cfg.DETERMINISTIC)
     world, count = current_world(), torch.cuda.device_count()
-    if count and world.local_size > count and cfg.DIST_BACKEND != "gloo":
+    # A task of Slurm's that sees one GPU has been given one of its own (--gpus-per-task).
+    shared = count > 1 or (count == 1 and not is_slurm_task())
+    if shared and world.local_size > count and cfg.DIST_BACKEND != "gloo":
         raise ConfigError(
             f"{world.local_size} processes cannot share {count} GPUs; start torchrun with "
             f"--nproc_per_node {count}."

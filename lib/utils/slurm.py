@@ -39,6 +39,13 @@ def adopt_slurm(environment: MutableMapping[str, str] | None = None) -> None:
         environment.update(world_of(environment))
 
 
+def is_slurm_task() -> bool:
+    """Return whether ``srun`` started this process, and no other launcher between them."""
+    rank = os.environ.get("RANK")
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    return rank is not None and rank == os.environ.get("SLURM_PROCID") and not by_torchrun
+
+
 def world_of(environment: Mapping[str, str]) -> dict[str, str]:
     """Return RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT of a task.
 

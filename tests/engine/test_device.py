@@ -68,8 +68,28 @@ def test_gpus_that_are_not_there_are_left_out(monkeypatch, caplog):
 def test_more_processes_than_gpus_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(device, "current_world", lambda: World(local_rank=2, size=3, local_size=3))
+    monkeypatch.setenv("RANK", "2")
+    monkeypatch.setenv("SLURM_PROCID", "2")
     with pytest.raises(ConfigError, match="--nproc_per_node 2"):
         setup_device(toy_config())
+
+
+@pytest.mark.parametrize("launcher", ["srun", "torchrun", "srun torchrun"])
+def test_tasks_of_slurm_may_see_one_gpu_each(monkeypatch, launcher):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(device, "current_world", lambda: World(local_rank=2, size=3, local_size=3))
+    monkeypatch.setattr(device, "choose_gpus", lambda gpus, world: [])
+    for name in ("SLURM_PROCID", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RANK", "2")
+    if "srun" in launcher:
+        monkeypatch.setenv("SLURM_PROCID", "2")
+    if "torchrun" in launcher:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+        with pytest.raises(ConfigError, match="cannot share 1 GPUs"):
+            setup_device(toy_config())
+    else:
+        assert setup_device(toy_config())[0].type == "cpu"
 
 
 @pytest.fixture
