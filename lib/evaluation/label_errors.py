@@ -23,6 +23,10 @@ NEAR = 0.35  # distance of box centres, in sizes of the person, of a prediction 
 SURE = 0.6  # of the usual confidence of a joint: less says nothing about it
 FAR = 4.0  # times the usual error of a joint that is a shift
 LEAST_FAR = 0.08  # sizes of the person: less is no shift, however exact the network
+TAIL = 0.9  # share of errors of a joint that the network surely makes itself
+BEYOND = 1.5  # times those, from which it is the label
+FEWEST_TAIL = 30  # people from whom that is known
+EDGE = 0.05  # sizes of the person from the picture's edge: what is nearer may be cut off
 GAIN = 0.25  # of agreement that another reading of the annotation must bring
 AGREES = 0.4  # agreement from which that reading is believed
 SEEN = 0.85  # of the usual confidence: joints that are there, though not labelled
@@ -60,6 +64,8 @@ class _Picture:
     """Annotated and predicted people of a picture.
 
     Attributes:
+        image_id: as the file has it.
+        extent: (2,) width and height in pixels; infinite where they are not known.
         rows: (N,) numbers of the annotations.
         truth: (N, K, 3).
         sizes: (N,) square roots of the areas.
@@ -71,6 +77,7 @@ class _Picture:
     """
 
     image_id: Any
+    extent: np.ndarray
     rows: np.ndarray
     truth: np.ndarray
     sizes: np.ndarray
@@ -83,9 +90,17 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Usual:
-    """How the network does on this data: (K,) median error in sizes, (K,) median confidence."""
+    """How the network does on this data.
+
+    Attributes:
+        error: (K,) median error, in sizes of the person.
+        far: (K,) error that is a wrong label rather than the network's.
+        confidence: (K,) median confidence.
+        score: median score of a pose.
+    """
 
     error: np.ndarray
+    far: np.ndarray
     confidence: np.ndarray
     score: float
 
@@ -145,6 +160,7 @@ def _pictures(truth: Annotations, rows: Rows) -> Iterator[_Picture]:
         found_centres = np.array([_centre(r, t) for r, t in zip(found, triples, strict=True)])
         yield _Picture(
             image_id=label,
+            extent=np.where(images.sizes[place] > 0, images.sizes[place], np.inf),
             rows=people,
             truth=truth.triples[people],
             sizes=sizes,
@@ -203,7 +219,12 @@ def _usual(pictures: Sequence[_Picture], joints: int) -> _Usual:
     error[seen] = np.nanmedian(stacked[0][:, seen], axis=0)
     confidence[seen] = np.nanmedian(stacked[1][:, seen], axis=0)
     error = np.maximum(np.where(seen, error, np.inf), 0.005)
-    return _Usual(error, np.where(seen, confidence, np.inf), float(np.median(scores)))
+    confident = stacked[1] >= SEEN * confidence
+    far = np.maximum(FAR * error, LEAST_FAR)
+    for k in np.flatnonzero(confident.sum(axis=0) >= FEWEST_TAIL):
+        tail = float(np.quantile(stacked[0][confident[:, k], k], TAIL))
+        far[k] = max(far[k], BEYOND * tail)
+    return _Usual(error, far, np.where(seen, confidence, np.inf), float(np.median(scores)))
 
 
 def _doubt(picture: _Picture, n: int, usual: _Usual, flip: np.ndarray) -> Doubt | None:
@@ -299,21 +320,30 @@ def _wrong_person(
 
 
 def _shifted(picture: _Picture, n: int, m: int, usual: _Usual, apart: np.ndarray) -> Doubt | None:
-    """Return a doubt where joints lie far from where the network is sure to see them."""
-    found = picture.found[m]
-    both = (picture.truth[n, :, 2] > 0) & usual.sure(found[:, 2])
-    far = both & (apart > np.maximum(FAR * usual.error, LEAST_FAR))
+    """Return a doubt where joints lie far from where the network is sure to see them.
+
+    Not where it sees a joint at another joint of the person: that is its own confusion.
+    """
+    found, truth = picture.found[m], picture.truth[n]
+    labelled = truth[:, 2] > 0
+    far = labelled & (found[:, 2] >= SEEN * usual.confidence) & (apart > usual.far)
     if not far.any():
         return None
-    ratio = apart[far] / np.maximum(FAR * usual.error[far], LEAST_FAR)
-    trust = np.minimum(found[far, 2] / usual.confidence[far], 1)
-    return _proposal(picture, n, m, "shifted", float((trust * (1 - 1 / (1 + ratio))).max()), far)
+    near = np.linalg.norm(found[:, None, :2] - truth[None, :, :2], axis=2) / picture.sizes[n]
+    near[:, ~labelled] = np.inf
+    far &= near.min(axis=1) > usual.error
+    if not far.any():
+        return None
+    ratio = float((apart[far] / usual.far[far]).max())
+    return _proposal(picture, n, m, "shifted", 1 - 1 / ratio, far)
 
 
 def _missing_joints(picture: _Picture, n: int, m: int, usual: _Usual) -> Doubt | None:
     """Return a doubt where joints are not labelled that the network is as sure of as of others."""
     truth, found = picture.truth[n], picture.found[m]
-    missing = (truth[:, 2] == 0) & (found[:, 2] >= SEEN * usual.confidence)
+    edge = EDGE * picture.sizes[n]
+    inside = ((found[:, :2] > edge) & (found[:, :2] < picture.extent - edge)).all(axis=1)
+    missing = (truth[:, 2] == 0) & (found[:, 2] >= SEEN * usual.confidence) & inside
     if not missing.any() or not (truth[:, 2] > 0).any():
         return None
     trust = float((found[missing, 2] / usual.confidence[missing]).max())

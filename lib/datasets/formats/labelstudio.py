@@ -114,7 +114,8 @@ def _size(regions: list[Entry]) -> Entry:
 
 
 def _people(regions: list[Entry], where: str, notes: dict[str, int]) -> list[Person]:
-    owner = {r["from_id"]: r["to_id"] for r in regions if r.get("type") == "relation" and _ends(r)}
+    links = [r for r in regions if r.get("type") == "relation"]
+    owner = {_own_id(r.get("from_id")): _own_id(r.get("to_id")) for r in links}
     people, points = [], []
     for region in regions:
         kind, value = region.get("type"), region.get("value")
@@ -125,12 +126,13 @@ def _people(regions: list[Entry], where: str, notes: dict[str, int]) -> list[Per
     known = {person.id for person in people}
     for point, own in points:
         near = (point.owner, owner.get(own), next((a for a, b in owner.items() if b == own), None))
-        point.owner = next((written_id(o) for o in near if written_id(o) in known), None)
+        point.owner = next((o for o in near if o is not None and o in known), None)
     return group_points(people, [point for point, _ in points], where, notes)
 
 
-def _ends(relation: Entry) -> bool:
-    return all(isinstance(relation.get(key), str | int) for key in ("from_id", "to_id"))
+def _own_id(value: Any) -> Any:
+    """Return the id of a region, None for what is none."""
+    return written_id(value) if isinstance(value, str | int) and value != "" else None
 
 
 def _pixels(region: Entry, value: Any, keys: tuple[str, ...], where: str) -> list[float]:
@@ -174,7 +176,7 @@ def _person(region: Entry, value: Any, where: str, notes: dict[str, int]) -> Per
         if mark and key in ("area", "iscrowd", "track_id"):
             extras[key] = float(number) if key == "area" else written_id(number)
     return Person(
-        written_id(region.get("id")), box, _label(value, "rectanglelabels", where), {}, extras
+        _own_id(region.get("id")), box, _label(value, "rectanglelabels", where), {}, extras
     )
 
 
@@ -182,7 +184,7 @@ def _point(region: Entry, value: Any, where: str) -> tuple[Point, Any]:
     x, y = _pixels(region, value, ("x", "y"), where)
     seen = 1 if OCCLUDED in _texts(region) else 2
     name = _label(value, "keypointlabels", where)
-    return Point(name, x, y, seen, written_id(region.get("parentID"))), region.get("id")
+    return Point(name, x, y, seen, _own_id(region.get("parentID"))), _own_id(region.get("id"))
 
 
 def _texts(region: Entry) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lib.datasets.formats.labels import Entry, RawLabels, ReadSettings
-from lib.datasets.formats.yolo_yaml import BOX, Description, describe, label_file
+from lib.datasets.formats.yolo_yaml import BOX, Description, describe, label_file, read_lines
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
 from lib.utils.image_size import image_size
@@ -61,11 +61,7 @@ def _lines(file: Path, described: Description) -> Iterator[tuple[int, np.ndarray
     if not file.is_file():
         return
     wanted = BOX + described.joints * described.width
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{file} is no text: labels are lines of numbers.") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(file), 1):
         words = line.split()
         if not words:
             continue

@@ -125,8 +125,7 @@ def _pictures_at(value: str, root: Path, file: Path, name: str) -> list[Path]:
         raise DataError(f"{file}: '{name}' is {value}, and there is no {root / value}.")
     if found.is_dir():
         return list_pictures(found)
-    lines = found.read_text(encoding="utf-8-sig").splitlines()
-    entries = [line.strip() for line in lines if line.strip()]
+    entries = [line.strip() for line in read_lines(found) if line.strip()]
     return [p if (p := Path(entry)).is_file() else root / entry for entry in entries]
 
 
@@ -146,7 +145,7 @@ def _guess_shape(pictures: list[tuple[Path, str]], file: Path) -> tuple[int, int
     """Return the shape of joints that lines have, where nothing says it."""
     for picture, _ in pictures:
         labels = label_file(picture)
-        for line in labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else ():
+        for line in read_lines(labels) if labels.is_file() else ():
             numbers = line.split()[BOX:]
             if len(numbers) % 3 == 0 and {float(v) for v in numbers[2::3]} <= {0, 1, 2} and numbers:
                 return len(numbers) // 3, 3
@@ -194,6 +193,18 @@ def _classes(names: Any, file: Path) -> dict[int, str]:
     if names is None:
         return {0: "person"}
     raise DataError(f"{file}: 'names' must list the classes, got {names!r:.60}.")
+
+
+def read_lines(file: Path) -> list[str]:
+    """Return the lines of a text file.
+
+    Raises:
+        DataError: it is no text.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is no text: it must hold lines of numbers or names.") from None
 
 
 def label_file(picture: Path) -> Path:
