@@ -21,6 +21,7 @@ from lib.annotations.form import Annotations, join_annotations
 from lib.annotations.mpii import read_mpii
 from lib.annotations.reading import ReadOptions, read_annotations, read_content
 from lib.annotations.tables import PersonTable
+from lib.annotations.wholebody import JOINTS as WHOLE_BODY_JOINTS
 from lib.annotations.wholebody import join_parts
 from lib.datasets.selection import people_to_train_on
 from lib.structures.skeleton import Skeleton, load_skeleton
@@ -215,14 +216,19 @@ def read_source(
     )
 
 
-def source_content(source: Source) -> Any:
+def source_content(source: Source, skeleton: Skeleton | None = None) -> Any:
     """Return what the annotation file of a split says, in the form of COCO's, unchecked.
+
+    Args:
+        source: files of the split.
+        skeleton: joints of the people; those of COCO-WholeBody stand in one list then.
 
     Raises:
         DataError: it is missing, or cannot be read.
     """
     content = read_content(source.annotation, _advice(source), source.read)
-    return join_parts(content) if source.kind == "wholebody" else content
+    whole = skeleton is not None and skeleton.num_joints == WHOLE_BODY_JOINTS
+    return join_parts(content) if whole else content
 
 
 def _advice(source: Source) -> str:

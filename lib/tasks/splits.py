@@ -73,7 +73,8 @@ def build_evaluator(
         return evaluator
     from lib.evaluation.more import MoreMetrics
 
-    return MoreMetrics(evaluator, cfg.TEST.METRICS, functools.partial(source_content, source))
+    content = functools.partial(source_content, source, evaluator.truth.skeleton)
+    return MoreMetrics(evaluator, cfg.TEST.METRICS, content)
 
 
 def check_metrics(cfg: CfgNode) -> None:

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from textbook.random_coco import random_coco
 
+from lib.config import load_config
 from lib.evaluation import CocoEvaluator
 from lib.evaluation.metrics import METRICS, metric
 from lib.evaluation.more import MoreMetrics
 from lib.structures.results import Poses
 from lib.structures.skeleton import load_skeleton
+from lib.tasks import build_task
 from lib.utils.errors import ConfigError
 
 COCO = load_skeleton("coco")
@@ -68,3 +70,24 @@ def test_numbers_stand_beside_the_data_sets_own(scored):
 def test_a_metric_that_fails_is_named(scored):
     with pytest.raises(ConfigError, match=r"'test: broken': broken of .* line \d+: TypeError"):
         scored("test: broken")
+
+
+def test_metrics_of_a_configuration_are_checked_before_the_work(tiny_config, synthpose):
+    for words, message in (
+        (["TEST.METRICS=[pkc]"], r"TEST.METRICS: no metric 'pkc'. Did you mean pck"),
+        (["TEST.METRICS=[pck]", "DATASET.DATASET=mpii"], "MPII has PCKh: leave it out"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            build_task(load_config(tiny_config, words))
+
+
+@pytest.mark.parametrize("dataset", ["coco", "crowdpose"])
+def test_the_evaluators_of_data_sets_take_more_metrics(tiny_config, synthpose, dataset):
+    words = ["TEST.METRICS=[pck,epe]", f"DATASET.DATASET={dataset}"]
+    if dataset == "crowdpose":
+        words += [f"DATASET.ROOT={synthpose}/crowdpose", "DATASET.TEST_SET=test"]
+        words += ["MODEL.NUM_JOINTS=14"]
+    task = build_task(load_config(tiny_config, words))
+    numbers = task.build_evaluator().compute()  # of nobody
+    assert {"AP", "PCK@0.2 (<)", "EPE", "found"} <= numbers.keys()
+    assert numbers["found"] == 0

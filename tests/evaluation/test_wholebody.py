@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from lib.annotations.wholebody import KEYS
-from lib.datasets.sources import locate, read_source, source_skeleton
+from lib.datasets.sources import locate, read_source, source_content, source_skeleton
 from lib.evaluation import wholebody
 from lib.evaluation.metrics import METRICS, read_subject
+from lib.evaluation.more import MoreMetrics
 from lib.evaluation.oks import nms_by_image, rescore
 from lib.evaluation.summary import POSE_METRICS
 from lib.structures.results import Poses
@@ -163,6 +164,8 @@ def test_the_evaluator_scores_what_a_network_found(tmp_path):
     found = evaluator.compute()
     assert found[evaluator.primary] == pytest.approx(1.0)
     assert len(found) == 10 * 7
+    more = MoreMetrics(evaluator, ["pck"], lambda: source_content(source, truth.skeleton))
+    assert {"PCK@0.2 (<)": 1, "found": 1}.items() <= more.compute().items()
 
 
 def test_a_body_alone_can_be_read_of_the_same_file(tmp_path):
