@@ -6,6 +6,7 @@ from scripts.killing import compare
 from lib.datasets.synthetic import Recipe, write_dataset
 
 
+@pytest.mark.timeout(900)  # of a busy machine: it starts up a dozen trainings
 @pytest.mark.parametrize(
     ("task", "moments", "epochs"),
     [

@@ -30,7 +30,7 @@ def free_port() -> int:
         return opened.getsockname()[1]
 
 
-def launch(function, world, *args, timeout=300, environment=None):
+def launch(function, world, *args, timeout=240, environment=None):
     """Run ``function(*args)`` in ``world`` ranks; return what each returned, or its exception.
 
     ``environment`` comes on top of what torchrun sets.
