@@ -121,6 +121,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
         """Return a dict whose keys are texts, whatever YAML would read (``on: 1``)."""
+        if not isinstance(node, yaml.MappingNode):  # a list that is tagged !!map
+            raise ConstructorError(None, None, "a mapping is wanted here", node.start_mark)
         pairs = self._merged(node)
         return {key: self.construct_object(value, deep=deep) for key, value in pairs.items()}
 
@@ -148,9 +150,11 @@ class _Loader(yaml.SafeLoader):
 
     def construct_written(self, node: yaml.ScalarNode) -> Written:
         """Return value and text of a scalar."""
-        return Written(yaml.safe_load(node.value), node.value)
+        text = self.construct_scalar(node)  # refuses a list that is tagged !!int
+        return Written(yaml.safe_load(text), text)
 
 
 for _kind in ("bool", "int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_written)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+for _kind in ("timestamp", "merge", "value"):  # 2020-01-02, and << and = where they are values
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", yaml.SafeLoader.construct_yaml_str)
