@@ -7,9 +7,11 @@ import torch
 import yaml
 
 from lib.config import load_config
+from lib.config.effect import FOR_TRAINING, describe_idle, idle_keys
 from lib.models import build_model, complexity
 from lib.models.cost import table_figure
 from lib.models.registry import RECIPES
+from lib.tasks.build import task_kind
 
 ROOT = Path(__file__).parent.parent / "experiments"
 LEAVES = sorted(file for file in ROOT.rglob("*.yaml") if "_base_" not in file.parts)
@@ -51,7 +53,7 @@ def _cases():
         yield pytest.param(name, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("name", _cases())
+@pytest.mark.parametrize("name", list(_cases()))
 def test_published_cost(name):
     cfg, network = build(ROOT / f"{name}.yaml")
     cost = complexity(network, image_size(cfg, network))
@@ -153,3 +155,10 @@ def test_published_one_stage_schedule_for_any_batch(file):
     assert rest == ("sgd", 0.9, False, 1e-4, 0.0)
     assert (train.WARMUP_ITERS, train.WARMUP_FACTOR, train.CLIP_NORM) == (1000, 0.001, 0.0)
     assert (cfg.DATASET.FLIP, cfg.TEST.FLIP_TEST, cfg.DATASET.COLOR_RGB) == (0.5, False, True)
+
+
+@pytest.mark.slow
+def test_no_experiment_sets_what_changes_nothing():
+    for file in LEAVES:
+        cfg = load_config(file)
+        assert describe_idle(idle_keys(cfg, task_kind(cfg), FOR_TRAINING)) == "", file

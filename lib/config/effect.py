@@ -72,6 +72,42 @@ CONDITIONS: tuple[Rule, ...] = (
         ("TRAIN.EARLY_STOP",),
         lambda c: c.TRAIN.EVAL_PERIOD == 0,
     ),
+    (
+        "for MODEL.NAME posenet only",
+        ("MODEL.TASK", "MODEL.NECK", "MODEL.HEAD"),
+        lambda c: c.MODEL.NAME != "posenet",
+    ),
+    (
+        "for MODEL.NAME posenet and pose_effpnet",
+        ("MODEL.BACKBONE",),
+        lambda c: c.MODEL.NAME not in ("posenet", "pose_effpnet"),
+    ),
+    (
+        "for MODEL.NAME pose_effpnet only",
+        ("MODEL.BACKBONE_TYPE", "MODEL.FPN_TYPE", "MODEL.FINAL_TYPE"),
+        lambda c: c.MODEL.NAME != "pose_effpnet",
+    ),
+    (
+        "of losses of heatmaps",
+        ("LOSS.FACTOR",),
+        lambda c: c.MODEL.TARGET_TYPE in ("simcc", "integral"),
+    ),
+    (
+        "TEST.SOFT_ARGMAX is false",
+        ("TEST.SOFT_ARGMAX_BETA",),
+        lambda c: not c.TEST.SOFT_ARGMAX and c.MODEL.TARGET_TYPE != "softargmax",
+    ),
+    ("DATASET.MIX is empty", ("DATASET.NAME", "DATASET.WEIGHT"), lambda c: not c.DATASET.MIX),
+    (
+        "DATASET.WITH_CENTER is false",
+        ("TEST.IGNORE_CENTER",),
+        lambda c: not c.DATASET.WITH_CENTER,
+    ),
+    (
+        "TRAIN.CHECKPOINT_ITERS counts iterations",
+        ("TRAIN.CHECKPOINT_PERIOD",),
+        lambda c: c.TRAIN.CHECKPOINT_ITERS > 0,
+    ),
     ("TRAIN.EMA is 0", ("TRAIN.EMA_RAMP",), lambda c: c.TRAIN.EMA == 0),
     ("nothing is frozen", ("TRAIN.FREEZE_UNTIL",), _freezes_nothing),
     ("for cosine and plateau", ("TRAIN.LR_MIN",), lambda c: c.TRAIN.SCHEDULER == "multistep"),

@@ -156,9 +156,14 @@ def check_joints(cfg: CfgNode, skeleton: Skeleton, source: Source) -> None:
     """Refuse people with other joints than the model's; warn where they cannot be mirrored.
 
     Raises:
-        ConfigError: with both numbers.
+        ConfigError: with both numbers; or the centre of people is asked for, too.
     """
     warn_of_no_pairs(cfg, skeleton)
+    if cfg.DATASET.WITH_CENTER:
+        raise ConfigError(
+            "DATASET.WITH_CENTER adds the centre of a person to the joints, which bottom-up models "
+            "only can learn; leave it out."
+        )
     if skeleton.num_joints != cfg.MODEL.NUM_JOINTS:
         raise ConfigError(
             f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but people in {source.annotation} have "

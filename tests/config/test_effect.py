@@ -62,6 +62,14 @@ def test_nothing_is_said_of_defaults(load, task):
         ("topdown", ["LOSS.TOPK=3"], "LOSS.TOPK (LOSS.USE_OHKM is false)"),
         ("topdown", ["FP16.DTYPE=float16"], "FP16.DTYPE (FP16.ENABLED is false)"),
         ("topdown", ["TEST.SHIFT_HEATMAP=true"], "TEST.SHIFT_HEATMAP (TEST.FLIP_TEST is false)"),
+        ("topdown", ["MODEL.NECK=bifpn", "MODEL.TASK=bottomup"], "MODEL.NECK (for MODEL.NAME pos"),
+        ("bottomup", ["MODEL.BACKBONE=resnet"], "MODEL.BACKBONE (for MODEL.NAME posenet and pose_"),
+        ("topdown", ["MODEL.FPN_TYPE=Ours"], "MODEL.FPN_TYPE (for MODEL.NAME pose_effpnet only)"),
+        ("topdown", ["MODEL.TARGET_TYPE=simcc", "LOSS.FACTOR=3"], "LOSS.FACTOR (of losses of heat"),
+        ("topdown", ["TEST.SOFT_ARGMAX_BETA=9"], "SOFT_ARGMAX_BETA (TEST.SOFT_ARGMAX is false)"),
+        ("rcnn", ["DATASET.WEIGHT=3"], "DATASET.WEIGHT (DATASET.MIX is empty)"),
+        ("bottomup", ["TEST.IGNORE_CENTER=false"], "IGNORE_CENTER (DATASET.WITH_CENTER is false)"),
+        ("topdown", ["TRAIN.CHECKPOINT_ITERS=3", "TRAIN.CHECKPOINT_PERIOD=2"], "CHECKPOINT_PERIOD"),
     ],
 )  # fmt: skip
 def test_what_was_set_and_changes_nothing_is_said(load, task, overrides, said):

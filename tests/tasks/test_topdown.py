@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.config import load_config
+from lib.config import ConfigError, load_config
 from lib.structures.geometry import box_to_crop
 from lib.structures.results import Poses
 from lib.tasks import build_task
@@ -30,6 +30,14 @@ def test_ground_truth_as_prediction_scores_one(task):
     metrics = evaluator.compute()
     assert metrics["AP"] == pytest.approx(1.0)
     assert metrics["AR"] == pytest.approx(1.0)
+
+
+def test_the_centre_of_people_is_for_bottom_up_models(tiny_config):
+    task = build_task(load_config(tiny_config, ["DATASET.WITH_CENTER=true"]))
+    with pytest.raises(
+        ConfigError, match=r"WITH_CENTER adds the centre of a person .*leave it out"
+    ):
+        task.build_train_dataset()
 
 
 def test_loss_falls_when_one_batch_is_learned(task):
