@@ -28,7 +28,7 @@ def cases(use):
     """Yield the entries; all but the first of each kind are slow."""
     known = set()
     for entry in INDEX.weights.values():
-        if entry.use != use or entry.name in WITHOUT:
+        if entry.use != use or entry.name in WITHOUT or entry.speaks_for_itself:
             continue
         kind = (entry.name.partition("_")[0], entry.layout, entry.note)
         marks = [pytest.mark.slow] if kind in known else []
