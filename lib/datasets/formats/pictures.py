@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from lib.datasets.formats.labels import LabelSet
 from lib.utils.errors import DataError
 from lib.utils.images import IMAGE_ENDINGS
+
+logger = logging.getLogger(__name__)
 
 TRIED = 5  # names that decide
 
@@ -65,13 +68,23 @@ def is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_ENDINGS
 
 
+def _link(source: Path, target: Path) -> str:
+    """Make ``target`` a link, or a copy where it cannot be one; return why it cannot, or ''."""
+    try:
+        target.symlink_to(source.resolve())
+    except OSError as error:  # on Windows without the right to, or a disk without links
+        shutil.copy2(source, target)
+        return error.strerror or str(error)
+    return ""
+
+
 def place_pictures(labels: LabelSet, targets: Sequence[Path], how: str) -> int:
     """Copy or link all pictures of a data set.
 
     Args:
         labels: whose pictures are placed.
         targets: where the picture of each image shall be.
-        how: ``copy``, ``link`` (symbolic) or ``none``.
+        how: ``copy``, ``link`` (symbolic; a copy where there can be none) or ``none``.
 
     Returns:
         How many were not there.
@@ -79,7 +92,7 @@ def place_pictures(labels: LabelSet, targets: Sequence[Path], how: str) -> int:
     Raises:
         DataError: another file is where a picture shall be.
     """
-    missing = 0
+    missing, refusals = 0, list[str]()
     if how == "none":
         return 0
     for image, target in zip(labels.images, targets, strict=True):
@@ -93,7 +106,9 @@ def place_pictures(labels: LabelSet, targets: Sequence[Path], how: str) -> int:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if how == "link":
-            target.symlink_to(source.resolve())
+            refusals.append(_link(source, target))
         else:
             shutil.copy2(source, target)
+    if copied := [reason for reason in refusals if reason]:
+        logger.warning("%d pictures are copied: they cannot be links (%s)", len(copied), copied[0])
     return missing
