@@ -1,9 +1,12 @@
 """Write a model as a file for another runtime: ``python tools/export.py --cfg FILE``.
 
 The file takes normalised images (B, 3, H, W) and gives what the network gives: heatmaps, or the two
-axes of SimCC. What it must be fed, and how its output is read, stands in the model card inside it,
-with the configuration. It is kept only if it computes what the network computes. ``tools/test.py``
-takes it as ``TEST.MODEL_FILE``, ``tools/predict.py SOURCE --model FILE`` needs no YAML beside it.
+axes of SimCC; with --joints it gives joints (B, K, 2) in pixels of its input, and their scores,
+mirrored crops averaged if TEST.FLIP_TEST says so. Files of Keypoint R-CNN take one image and give
+boxes, scores, and maps (or joints) of people. What a file must be fed, and how its output is read,
+stands in the model card inside it, with the configuration. It is kept only if it computes what the
+network computes. ``tools/test.py`` takes it as ``TEST.MODEL_FILE``, ``tools/predict.py SOURCE
+--model FILE`` needs no YAML beside it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     add = parser.add_argument
     add("--format", nargs="+", choices=ENDINGS, default=["onnx"], help="default: onnx")
     add("--out", metavar="FILE", help="the file without its ending; default: model in the run")
+    add("--joints", action="store_true", help="the file gives joints and scores, not maps")
     add("--tolerance", type=float, help="largest difference, share of spread")
     add("--untrained", action="store_true", help="export the initialisation instead of weights")
     parser.set_defaults(keys=["TEST.FOLD_BN=false"])  # the file is compared with the plain network
@@ -51,7 +55,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     if cfg.REQUIRE_GPU:  # traced and compared on the CPU, but asked for is asked for
         setup_device(cfg)
     estimator = PoseEstimator.from_config(cfg, weights, device="cpu")
-    graph = estimator.task.graph(estimator.network)
+    graph = estimator.task.graph(estimator.network, decode=args.joints)
     card = export_card(cfg, estimator, weights, graph)
     base = args.out or str(folder / "model")
     tolerance = TOLERANCE if args.tolerance is None else args.tolerance

@@ -178,7 +178,9 @@ def _profile(centre: Tensor, window: Tensor | None, length: int, sigma: float) -
 
 def first_maximum(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Return index (int64) and value of the first maximum along the last axis of (N, K, P)."""
-    if maps.device.type == "cpu":
+    # NumPy's answer would be a constant in a recording.
+    recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
+    if maps.device.type == "cpu" and not recorded:
         # NumPy's argmax is vectorised; torch's is about six times slower on the CPU.
         index = torch.from_numpy(maps.detach().numpy().argmax(-1))
         return index, maps.gather(-1, index[..., None])[..., 0]

@@ -57,6 +57,25 @@ def difference_of_people(wanted: Output, found: Output) -> float:
     return float(torch.quantile(worst, AGREEING, interpolation="lower"))
 
 
+def difference_of_joints(wanted: Output, found: Output) -> float:
+    """Return how far joints and scores of a file's answer are from the network's.
+
+    Args:
+        wanted: joints (B, K, 2) and scores (B, K).
+        found: the same of the file.
+
+    Returns:
+        The largest difference but for the worst twentieth of the joints, in standard deviations;
+        infinite if their numbers differ.
+    """
+    if not _same_shapes(wanted, found):
+        return float("inf")
+    (points, scores), (others, values) = as_list(wanted), as_list(found)
+    apart = (points - others).abs().amax(dim=-1) / points.std().clamp_min(LEAST_SPREAD)
+    worst = apart.maximum((scores - values).abs() / scores.std().clamp_min(LEAST_SPREAD))
+    return float(torch.quantile(worst.flatten(), AGREEING, interpolation="lower"))
+
+
 def as_list(output: Output) -> list[Tensor]:
     """Return one tensor or several as a list."""
     return [output] if isinstance(output, Tensor) else list(output)

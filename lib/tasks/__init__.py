@@ -1,6 +1,6 @@
 """Ways of turning images into poses; ``base`` declares what the engine may ask of one.
 
-``topdown``   one crop per person (``topdown_options``, ``topdown_crops``)
+``topdown``   one crop per person (``topdown_options``, ``topdown_crops``, ``topdown_file``)
 ``bottomup``  whole images, people grouped by tags (``bottomup_maps``, ``bottomup_options``)
 ``rcnn``      boxes and joints from one network, whole images
 ``splits``    files and evaluators of a data set's splits

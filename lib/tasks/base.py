@@ -75,7 +75,7 @@ class Task(ABC):
     calibration: Calibration | None = None
     splits_batches: ClassVar[bool] = True
     takes_boxes: ClassVar[bool] = False
-    gives_heat: ClassVar[bool] = False
+    gives_heat: bool = False
 
     @property
     @abstractmethod

@@ -33,7 +33,6 @@ from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
 from lib.tasks.base import Batch, Evaluator, Loader, Task
-from lib.tasks.heat import paste_maps
 from lib.tasks.pixels import normalise
 from lib.tasks.sets import NetworkSets, shares, training_members
 from lib.tasks.splits import (
@@ -46,6 +45,7 @@ from lib.tasks.splits import (
 )
 from lib.tasks.teacher import Teacher, open_teacher
 from lib.tasks.topdown_crops import PictureCrops, join_poses
+from lib.tasks.topdown_file import crop_graph, frame_to_image, is_decoded, output_shapes
 from lib.tasks.topdown_options import build_augmentation
 from lib.tasks.topdown_people import refuse_untaught, training_people
 from lib.tasks.transfer import HostCopy, index_on
@@ -66,10 +66,8 @@ class TopDownTask(Task):
         self.codec = build_codec(cfg)
         self._loss = build_loss(cfg, self.codec)
         self._teacher: Teacher | None = None
-        self._step: int = cfg.TEST.BATCH_SIZE_PER_GPU
+        self._decoded, self._step = False, int(cfg.TEST.BATCH_SIZE_PER_GPU)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
-
-    # --- what the engine asks for -------------------------------------------------------------
 
     def prepare(self, device: torch.device) -> None:
         """Open the teacher, ``TRAIN.TEACHER``."""
@@ -151,7 +149,7 @@ class TopDownTask(Task):
     def predict_image(
         self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
     ) -> Poses:
-        """Return one pose per box (N, 4) ``x1, y1, x2, y2``, or one of the whole image."""
+        """Return one pose per box (N, 4), or one of the whole image."""
         return self.predict_images(model, [image], [boxes])
 
     def predict_images(
@@ -191,22 +189,19 @@ class TopDownTask(Task):
         """Return the strongest map of any joint and person at every pixel; see `Task.heat`."""
         device = next(model.parameters()).device
         people = PictureCrops([image], [boxes], self.codec, self._step)
-        chosen = slice(None) if joints is None else list(joints)
-        picture = np.zeros(image.shape[:2], np.float32)
-        for rows, pixels in people:
-            answer = self._answer(model, torch.from_numpy(pixels).to(device))
-            maps = self.codec.maps(answer)[:, chosen].amax(dim=1).float().cpu().numpy()
-            paste_maps(picture, maps, people.crops[rows], unbiased=self.codec.unbiased)
-        return picture
+        answers = (self._answer(model, torch.from_numpy(pixels).to(device)) for _, pixels in people)
+        return people.heat(answers, joints)
 
     def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
-        """Return the network itself, for crops."""
-        names = tuple(self.codec.output_shapes(self.num_joints))
-        return Graph(model, [self.codec.input_size], names)
+        """Return the network itself, for crops; or what reads their joints, too."""
+        return crop_graph(model, self.cfg, self.codec, self.skeleton if decode else None)
 
     def adopt(self, file: ExportedNetwork) -> FileNetwork:
-        """Return the file, if its sizes are those of the configuration."""
-        file.check_sizes(self.cfg.MODEL.IMAGE_SIZE, self.codec.output_shapes(self.num_joints))
+        """Return the file, if it is of the sizes and for the test of the configuration."""
+        self._decoded = is_decoded(file.card, flip=self.cfg.TEST.FLIP_TEST)
+        self.gives_heat = not self._decoded
+        shapes = (output_shapes if self._decoded else self.codec.output_shapes)(self.num_joints)
+        file.check_sizes(self.cfg.MODEL.IMAGE_SIZE, shapes)
         return file
 
     def describe(self) -> dict[str, Any]:
@@ -249,7 +244,11 @@ class TopDownTask(Task):
             images: (N, H, W, 3) uint8 crops, blue-green-red.
             crops: (N, 4) float32 ``centre x, centre y, width, height`` of each crop in its image.
         """
-        keypoints, scores = self.codec.decode_to_image(self._answer(model, images), crops)
+        if self._decoded:  # by a file
+            points, scores = model(normalise(images, self.pixels))
+            keypoints = frame_to_image(points, crops, self.codec)
+        else:
+            keypoints, scores = self.codec.decode_to_image(self._answer(model, images), crops)
         return HostCopy(torch.cat([keypoints, scores[..., None]], dim=2))
 
     def _answer(self, model: nn.Module, images: Tensor) -> Output:

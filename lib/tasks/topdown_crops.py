@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lib.codecs.base import Codec
+from lib.codecs.base import Codec, Output
 from lib.datasets.topdown import cut_crops
 from lib.structures.geometry import box_to_crop, xyxy_to_xywh
 from lib.structures.results import Poses
+from lib.tasks.heat import paste_maps
 from lib.tasks.transfer import HostCopy
 
 
@@ -53,6 +54,22 @@ class PictureCrops:
                 for n in np.unique(owners)
             ]
             yield rows, np.concatenate(parts)
+
+    def heat(self, answers: Iterable[Output], joints: Sequence[int] | None = None) -> np.ndarray:
+        """Return the strongest map of any person at every pixel (H, W) of the only picture.
+
+        Args:
+            answers: what the network says of each batch of crops.
+            joints: numbers of those that count; None means all.
+        """
+        picture = np.zeros(self._images[0].shape[:2], np.float32)
+        chosen = slice(None) if joints is None else list(joints)
+        starts = range(0, len(self.crops), self._step)
+        for start, answer in zip(starts, answers, strict=True):
+            maps = self._codec.maps(answer)[:, chosen].amax(dim=1).float().cpu().numpy()
+            crops = self.crops[start : start + self._step]
+            paste_maps(picture, maps, crops, unbiased=self._codec.unbiased)
+        return picture
 
 
 def _boxes_of(image: np.ndarray, boxes: np.ndarray | None) -> np.ndarray:

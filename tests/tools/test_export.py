@@ -12,10 +12,11 @@ from lib.api import PoseEstimator
 from lib.config import load_config
 from lib.export.onnx_network import OnnxNetwork
 from lib.tasks import build_task
-from lib.utils.errors import ConfigError, WeightsError
+from lib.utils.errors import ConfigError, ExportError, WeightsError
 
 export, score = load_script("tools/export.py"), load_script("tools/test.py")
 pytest.importorskip("onnxruntime")
+ALL = ("--format", *export.ENDINGS)
 
 
 def test_export_then_test(tiny_config, tmp_path, caplog):
@@ -71,6 +72,35 @@ def test_files_alone_are_models(tiny_config, tmp_path, synthpose, monkeypatch):
         person = found.predict(image)[0]
         np.testing.assert_allclose(person.keypoints, wanted.keypoints, atol=0.01)
         np.testing.assert_allclose(person.keypoint_scores, wanted.keypoint_scores, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    ["gaussian", "udp", *(pytest.param(c, marks=pytest.mark.slow) for c in ("dark", "softargmax"))],
+)
+def test_a_file_may_read_the_joints_itself(tiny_config, tmp_path, codec):
+    torch.manual_seed(0)
+    words = [f"MODEL.TARGET_TYPE={codec}"]
+    run = ["--cfg", str(tiny_config), *words]
+    export.main([*run, "--untrained", "--joints", "--out", str(tmp_path / "m"), *ALL])
+    torch.manual_seed(0)
+    there = PoseEstimator.from_config(
+        load_config(tiny_config, ["TEST.FOLD_BN=false", *words]), device="cpu"
+    )
+    image = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    boxes = [[5, 6, 40, 45], [20, 3, 66, 49]]
+    wanted = there.predict(image, boxes)
+    for ending in export.ENDINGS.values():
+        found = PoseEstimator.from_pretrained(tmp_path / f"m{ending}", device="cpu")
+        for person, other in zip(found.predict(image, boxes), wanted, strict=True):
+            np.testing.assert_allclose(person.keypoints, other.keypoints, atol=0.01)
+            np.testing.assert_allclose(person.keypoint_scores, other.keypoint_scores, atol=1e-4)
+        assert not found.task.gives_heat
+    file = f"TEST.MODEL_FILE={tmp_path / 'm.onnx'}"
+    with pytest.raises(ConfigError, match=r"exported with TEST\.FLIP_TEST True"):
+        score.main([*run, file, "TEST.FLIP_TEST=false"])
+    with pytest.raises(ExportError, match=r"TEST\.BIAS 1\.0 is in pixels of the image"):
+        export.main([*run, "TEST.BIAS=1", "--untrained", "--joints"])
 
 
 def test_a_file_of_torch_of_another_size_is_refused(tiny_config, tmp_path):
