@@ -201,7 +201,7 @@ class TopDownTask(Task):
         self._decoded = is_decoded(file.card, flip=self.cfg.TEST.FLIP_TEST)
         self.gives_heat = not self._decoded
         shapes = (output_shapes if self._decoded else self.codec.output_shapes)(self.num_joints)
-        file.check_sizes(self.cfg.MODEL.IMAGE_SIZE, shapes)
+        file.check_sizes([*self.codec.input_size], shapes)
         return file
 
     def describe(self) -> dict[str, Any]:
