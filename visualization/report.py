@@ -71,7 +71,12 @@ def build_report(run: Run, cases: int = 6, others: Sequence[Run] = ()) -> str:
         cases: pictures of each sort.
         others: runs whose training curves are drawn beside.
     """
-    from lib.report.history import resource_section, timing_section, training_section  # torch
+    from lib.report.history import (
+        film_section,
+        resource_section,
+        timing_section,
+        training_section,
+    )  # torch
 
     analysis, mpii = analyse_poses(run), analyse_mpii(run)
     parts = [head_section(run), score_section(run, analysis)]
@@ -90,7 +95,8 @@ def build_report(run: Run, cases: int = 6, others: Sequence[Run] = ()) -> str:
     histories = [one.history for one in (run, *others)]
     curves = dict(zip(names, histories, strict=True))
     parts.append(training_section(curves, primary_metric(run)))
-    parts += [resource_section(run.history), timing_section(run.report)]
+    parts += [film_section(run.history, run.folder), resource_section(run.history)]
+    parts.append(timing_section(run.report))
     return render_page(f"{run.name} report", [*parts, settings_section(run)])
 
 

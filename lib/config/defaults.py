@@ -266,6 +266,8 @@ def _test() -> CfgNode:
             # More metrics of lib.evaluation.metrics, or of one's own, beside the data set's: [pck]
             "METRICS": [],
             "BEST": "",  # score that chooses the best weights: AP .75, coco/AP; '' = the main one
+            # Test images that every evaluation of a training paints: truth, found, maps. 0 = none.
+            "SAMPLES": 0,
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up
             "SCALE_FACTOR": [1.0],  # sizes that are predicted and merged, of INPUT_SIZE

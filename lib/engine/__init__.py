@@ -17,7 +17,7 @@
 ``device``         GPU or CPU, precision        ``signals``   SIGTERM and SIGINT
 ``clock``  where the time goes, ``memory`` peaks, ``advice`` what to turn, ``tracing`` for Perfetto
 ``records``        metrics.jsonl, progress    ``summary``  the start-up lines
-``trackers``       TensorBoard, wandb, mlflow
+``trackers``       TensorBoard, wandb, mlflow    ``filmstrip``  test images, painted
 """
 
 from lib.engine.fit import FitResult, fit

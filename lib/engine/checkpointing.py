@@ -181,7 +181,7 @@ class CheckpointStore:
         """
         older = [path.name for path in self._older()]
         weights = [Path(name).with_suffix(SUFFIX).name for name in (BEST, FINAL)]
-        names = [LATEST, BEST, FINAL, *weights, *_RECORDS, "results", "pred.mat", *older]
+        names = [LATEST, BEST, FINAL, *weights, *_RECORDS, "results", "samples", "pred.mat", *older]
         if not any((self.folder / name).exists() for name in names):
             return None
         with moving_files(self.folder):

@@ -29,6 +29,7 @@ from lib.engine.distributed import (
     restart_count,
 )
 from lib.engine.ema import WeightAverage
+from lib.engine.filmstrip import build_filmstrip
 from lib.engine.flight import FlightRecorder
 from lib.engine.freezing import build_freezing
 from lib.engine.optim import build_optimizer, scaled_rate
@@ -153,6 +154,7 @@ def build_trainer(
         seconds=3600 * cfg.TRAIN.STOP_AFTER or math.inf,
         flight=FlightRecorder(folder, state, cfg.FLIGHT) if recorded else None,
         tracer=StepTracer(folder, cfg.PROFILE, state.device) if traced else None,
+        strip=build_filmstrip(cfg, task, folder) if world.is_main else None,
     )
 
 

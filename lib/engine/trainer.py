@@ -24,6 +24,7 @@ from lib.engine.distributed import (
     gather_objects_everywhere,
     mean_over_ranks,
 )
+from lib.engine.filmstrip import FilmStrip
 from lib.engine.flight import FlightRecorder
 from lib.engine.guard import StepGuard
 from lib.engine.inference import Evaluation, Interrupted, evaluate
@@ -78,6 +79,7 @@ class Trainer:
         seconds: after which to stop and save; resumed runs have as many again.
         flight: recorder of every step, or None.
         tracer: of some steps, or None.
+        strip: painter of test images after evaluations, or None.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Trainer:
         seconds: float = math.inf,
         flight: FlightRecorder | None = None,
         tracer: StepTracer | None = None,
+        strip: FilmStrip | None = None,
     ) -> None:
         self.task = task
         self.state = state
@@ -107,6 +110,7 @@ class Trainer:
         self.log_every = log_every
         self.flight = flight
         self.tracer = tracer
+        self.strip = strip
         self.guard = StepGuard(state.device, stream.name)
         self.clock = train_step.clock
         self.stop = StopRequest(seconds)
@@ -211,7 +215,12 @@ class Trainer:
         self.evaluation = result
         state.schedule.observe(state.step, result.score)
         state.evaluated = True
-        self.records.val(state.step, state.plan.epoch(state.step), result.metrics, result.seconds)
+        epoch = state.plan.epoch(state.step)
+        self.records.val(state.step, epoch, result.metrics, result.seconds)
+        if self.strip is not None:
+            with self.clock.phase(EVALUATING), preserved_rng(state.device):
+                files = self.strip.paint(state.scored, state.step)
+            self.records.pictures(state.step, epoch, files)
         state.meta["scores"] = {"metrics": result.metrics, "boxes": state.meta.get("boxes")}
         if state.score(result.score):
             self._save_weights(BEST)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from lib.report.charts import Series, bar_chart, line_chart
-from lib.report.page import section, table, warning
+from lib.report.page import picture, section, table, warning
 from lib.utils.phases import ASIDE, COMPUTING, OF_STEPS
 
 History = list[dict[str, Any]]  # lines of metrics.jsonl, oldest first
+
+_FRAMES = 12  # of a film strip
 
 _SHARES = (*OF_STEPS, COMPUTING, *ASIDE)
 _MEMORY = {"host_gib": "training process", "device_gib": "device", "workers_gib": "largest loader"}
@@ -71,6 +77,20 @@ def resource_section(history: History, name: str = "") -> str:
         f'<div class="charts">{chart}{table(("", "mean, or peak"), rows)}</div>',
         note=note,
     )
+
+
+def film_section(history: History, folder: Path) -> str:
+    """Return the painted samples of the evaluations, at most `_FRAMES` of them, oldest first."""
+    painted = lines_of(history, "pictures")
+    places = np.linspace(0, len(painted) - 1, min(_FRAMES, len(painted))).round().astype(int)
+    frames = []
+    for line in (painted[place] for place in places):
+        pixels = cv2.imread(str(folder / line["pictures"].get("samples", "")))
+        if pixels is not None:  # somebody may have removed it
+            frames.append(picture(pixels, f"after {line['step']} steps"))
+    if not frames:
+        return ""
+    return section("What it saw", f'<div class="cases">{"".join(frames)}</div>')
 
 
 def timing_section(report: dict[str, Any]) -> str:

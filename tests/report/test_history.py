@@ -1,4 +1,7 @@
-from lib.report.history import resource_section, timing_section, training_section
+import cv2
+import numpy as np
+
+from lib.report.history import film_section, resource_section, timing_section, training_section
 
 
 def lines(**values):
@@ -46,3 +49,16 @@ def test_time_and_memory_with_the_advice_that_was_given():
     assert "<td>largest loader</td><td>0.88 GiB</td>" in page
     assert "raise &lt;it&gt;." in page
     assert resource_section(lines()) == ""
+
+
+def test_film_shows_the_frames_that_are_there_oldest_first(tmp_path):
+    history = []
+    for step in range(1, 31):
+        cv2.imwrite(str(tmp_path / f"{step}.jpg"), np.zeros((4, 6, 3), np.uint8))
+        history.append({"kind": "pictures", "step": step, "pictures": {"samples": f"{step}.jpg"}})
+    page = film_section([*lines(), *history], tmp_path)
+    assert page.count("<img") == 12
+    assert page.index("after 1 steps") < page.index("after 30 steps")
+    (tmp_path / "30.jpg").unlink()
+    assert film_section(history, tmp_path).count("<img") == 11
+    assert film_section(lines(), tmp_path) == ""
