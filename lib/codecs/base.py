@@ -41,6 +41,7 @@ class Codec(ABC):
         soft_form: name of the codec that reads the same networks by soft-argmax
             (``TEST.SOFT_ARGMAX``); empty if there is none.
         unbiased: whether lengths are measured between pixel centres; crops must be cut so, too.
+        learns_absence: whether crops of nobody teach it something (``DATASET.NEGATIVES``).
         input_size: ``(width, height)`` of the network input in pixels.
     """
 
@@ -48,6 +49,7 @@ class Codec(ABC):
     options: ClassVar[CfgNode] = CfgNode()
     soft_form: ClassVar[str] = ""
     unbiased: ClassVar[bool] = False
+    learns_absence: ClassVar[bool] = False
     input_size: Size
 
     @classmethod

@@ -89,7 +89,7 @@ def _model() -> CfgNode:
             "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)
             "TAG_PER_JOINT": True,  # bottom-up: one tag map per joint, else one for all
             "SYNC_BN": False,  # batch statistics over all GPUs (torchrun on CUDA only)
-            "TARGET_TYPE": "gaussian",  # gaussian | softargmax | dark | udp | simcc | integral
+            "TARGET_TYPE": "gaussian",  # softargmax, dark, udp, simcc, integral, presence
             "IMAGE_SIZE": [256, 256],  # network input in pixels
             "HEATMAP_SIZE": [64, 64],  # network output in cells
             "SIGMA": 2.0,  # of the target, in heatmap cells
@@ -152,6 +152,7 @@ def _dataset() -> CfgNode:
             "CUTOUT": False,  # up to 8 grey squares on the crop
             "SHIFT_FACTOR": 0.0,  # top-down: largest move of the crop, as a share of its side
             "PROB_SHIFT": 0.3,  # of a move
+            "NEGATIVES": 0.0,  # crops of nobody to train on, per person; for TARGET_TYPE presence
             "DRAWS": "clipped",  # clipped: the lineage's | truncated: mmpose 1.x's normal numbers
             # bottom-up
             "NUM_JOINTS": 0,  # 0 = MODEL.NUM_JOINTS

@@ -190,6 +190,11 @@ def _teacher(cfg: CfgNode) -> str | None:
             "LOSS.USE_TARGET_WEIGHT must be true with a TRAIN.TEACHER: it does not know all joints "
             "equally well."
         )
+    if cfg.TRAIN.TEACHER and _codecs().CODECS[cfg.MODEL.TARGET_TYPE].learns_absence:
+        return (
+            f"MODEL.TARGET_TYPE '{cfg.MODEL.TARGET_TYPE}' learns whether joints are there, which "
+            "no TRAIN.TEACHER says: train it by the truth alone."
+        )
     return None
 
 

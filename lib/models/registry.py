@@ -11,7 +11,8 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
 * A **head** is built with ``(in_channels, in_strides, num_joints, **kwargs)``, maps a list of maps
   to what the network answers, and declares what that is: ``gives`` is a name that codecs read
   (``lib.codecs.base.Codec.reads``): ``heatmaps``, a tensor (B, K, h, w) (or a list of them), with
-  ``out_stride``; ``simcc``, a list of logits (B, K, Wx) and (B, K, Wy), with ``bins`` (Wx, Wy).
+  ``out_stride``; ``simcc``, a list of logits (B, K, Wx) and (B, K, Wy), with ``bins`` (Wx, Wy);
+  ``heatmaps and presence``, a list of both, presence as logits (B, K).
 * Whatever part predicts joints says by ``joint_channels`` which entries of its tensors belong to
   which (``lib.models.joints``), so that weights of other joints can be taken over.
 * A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from yacs.config import CfgNode
 
+from lib.annotations.tables import PersonTable
+from lib.codecs import CODECS
+from lib.datasets.negatives import with_negatives
+from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.datasets.transforms import Augmentation
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_operations
+from lib.utils.errors import ConfigError
 
 
 def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
@@ -25,3 +30,24 @@ def build_augmentation(cfg: CfgNode, skeleton: Skeleton) -> Augmentation:
         truncated=node.DRAWS == "truncated",
         photometric=build_operations(cfg),
     )
+
+
+def add_negatives(cfg: CfgNode, source: Source, people: PersonTable) -> PersonTable:
+    """Return people to train on, with ``DATASET.NEGATIVES`` crops of nobody per person.
+
+    Raises:
+        ConfigError: the codec would learn nothing from them, or the data set (MPII) annotates one
+            person of an image, so that nobody knows where nobody is.
+    """
+    share = cfg.DATASET.NEGATIVES
+    if not share:
+        return people
+    if not CODECS[cfg.MODEL.TARGET_TYPE].learns_absence:
+        raise ConfigError(
+            f"DATASET.NEGATIVES {share:g} is for MODEL.TARGET_TYPE presence, which learns from "
+            f"crops of nobody; '{cfg.MODEL.TARGET_TYPE}' does not: set it to 0."
+        )
+    if source.kind == "mpii":
+        raise ConfigError("DATASET.NEGATIVES wants all people annotated, and MPII's are not.")
+    skeleton = source_skeleton(source, cfg.DATASET.SKELETON)
+    return with_negatives(people, read_source(source, skeleton).people, share, cfg.SEED)

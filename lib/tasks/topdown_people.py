@@ -19,6 +19,7 @@ from lib.structures.geometry import Size
 from lib.structures.skeleton import Skeleton, load_skeleton
 from lib.tasks.sets import NetworkSets
 from lib.tasks.splits import build_source
+from lib.tasks.topdown_options import add_negatives
 from lib.utils.errors import ConfigError
 
 
@@ -50,7 +51,7 @@ def training_people(
         people = people.select(near)
     if not len(people):
         raise ConfigError(f"{source.annotation} holds nobody to train on.")
-    return people, target or skeleton
+    return add_negatives(cfg, source, people), target or skeleton
 
 
 def refuse_untaught(members: Sequence[CfgNode]) -> None:

@@ -17,6 +17,7 @@ BOUNDS = {
     "gaussian": ROUNDED,
     "softargmax": ROUNDED,
     "dark": EXACT,
+    "presence": EXACT,
     "udp": EXACT,
     "integral": EXACT,
     "simcc": ROUNDED,
