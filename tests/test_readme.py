@@ -96,7 +96,9 @@ def flags_in(path):
 def test_keys_exist(guide):
     tree = default_config()
     known = {*ALIASES, *DROPPED}
-    for key in re.findall(r"\b((?:DATASET|TRAIN|TEST|LOSS|FP16|CUDNN)\.[A-Z0-9_]+)\b", guide):
+    for key in re.findall(
+        r"(?<![\w.])((?:DATASET|TRAIN|TEST|LOSS|FP16|CUDNN)\.[A-Z0-9_]+)\b", guide
+    ):
         section, name = key.split(".")
         assert name in tree[section] or key in known, key
     for name in re.findall(r"\bMODEL\.([A-Z0-9_]+)\b", guide):
