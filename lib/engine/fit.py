@@ -46,6 +46,7 @@ from lib.engine.summary import describe_run
 from lib.engine.tracing import StepTracer
 from lib.engine.trackers.build import build_trackers, check_trackers
 from lib.engine.trainer import FitResult, Trainer
+from lib.engine.validation import build_validation_loss
 from lib.tasks.base import Task
 from lib.tasks.card import build_card, training_data
 from lib.utils.errors import ConfigError
@@ -112,13 +113,7 @@ def build_trainer(
     if world.is_main:
         for part in task.test_sets.values():  # a wrong ground truth is found before the training
             part.build_evaluator()
-    stream = _build_stream(cfg, task, device, len(gpus))
-    steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
-    network = _build_network(cfg, task, device, payload, initialise)
-    batch = stream.sampler.batch_size
-    effective = batch * world.size * cfg.TRAIN.ACCUMULATE
-    check_global_batch(cfg.TRAIN.GLOBAL_BATCH, effective)
-    state, step = _build_state(cfg, task, network, device, gpus, steps_per_pass, effective)
+    state, step, stream = build_parts(cfg, task, device, gpus, payload, initialise)
     if payload is not None:
         _resume(state, step, payload, folder)
     summary = describe_run(
@@ -126,7 +121,7 @@ def build_trainer(
         world,
         gpus,
         samples=stream.sampler.size,
-        batch=batch,
+        batch=stream.sampler.batch_size,
         accumulate=cfg.TRAIN.ACCUMULATE,
         workers=stream.workers,
         precision=step.precision,
@@ -155,7 +150,35 @@ def build_trainer(
         flight=FlightRecorder(folder, state, cfg.FLIGHT) if recorded else None,
         tracer=StepTracer(folder, cfg.PROFILE, state.device) if traced else None,
         strip=build_filmstrip(cfg, task, folder) if world.is_main else None,
+        validation=build_validation_loss(cfg, task, device, step.precision),
     )
+
+
+def build_parts(
+    cfg: CfgNode,
+    task: Task,
+    device: torch.device,
+    gpus: list[int],
+    payload: Payload | None = None,
+    initialise: Callable[[nn.Module], object] | None = None,
+) -> tuple[TrainState, TrainStep, TrainStream]:
+    """Return what trains, with the weights of a checkpoint or those that ``initialise`` loads.
+
+    Args:
+        cfg: the complete tree.
+        task: what to train.
+        device: of this process.
+        gpus: their numbers; none on the CPU.
+        payload: of the checkpoint; the state is that of the start all the same, see `TrainState`.
+        initialise: see `fit`.
+    """
+    stream = _build_stream(cfg, task, device, len(gpus))
+    steps_per_pass = -(-len(stream) // cfg.TRAIN.ACCUMULATE)
+    network = _build_network(cfg, task, device, payload, initialise)
+    batch = stream.sampler.batch_size * current_world().size * cfg.TRAIN.ACCUMULATE
+    check_global_batch(cfg.TRAIN.GLOBAL_BATCH, batch)
+    state, step = _build_state(cfg, task, network, device, gpus, steps_per_pass, batch)
+    return state, step, stream
 
 
 def _resume(state: TrainState, step: TrainStep, payload: Payload, folder: Path) -> None:

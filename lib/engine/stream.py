@@ -132,6 +132,10 @@ class TrainStream:
         """Return what messages call sample ``index``."""
         return self._data.name(index)
 
+    def load(self, keys: list[Key]) -> Batch:
+        """Return a batch of given samples, made in this process."""
+        return self._options["collate_fn"].join(self._data.batch(keys))
+
     def batches(self, epoch: int, start: int = 0) -> Iterator[Fetched]:
         """Yield the batches of pass ``epoch`` from number ``start`` on.
 

@@ -35,6 +35,7 @@ from lib.engine.state import TrainState
 from lib.engine.step import Losses, TrainStep
 from lib.engine.stream import Fetched, TrainStream
 from lib.engine.tracing import StepTracer
+from lib.engine.validation import ValidationLoss
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
 from lib.utils.phases import EVALUATING, SAVING, WAITING
@@ -80,6 +81,7 @@ class Trainer:
         flight: recorder of every step, or None.
         tracer: of some steps, or None.
         strip: painter of test images after evaluations, or None.
+        validation: measures the loss on the test split, or None.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Trainer:
         flight: FlightRecorder | None = None,
         tracer: StepTracer | None = None,
         strip: FilmStrip | None = None,
+        validation: ValidationLoss | None = None,
     ) -> None:
         self.task = task
         self.state = state
@@ -111,6 +114,7 @@ class Trainer:
         self.flight = flight
         self.tracer = tracer
         self.strip = strip
+        self.validation = validation
         self.guard = StepGuard(state.device, stream.name)
         self.clock = train_step.clock
         self.stop = StopRequest(seconds)
@@ -212,6 +216,8 @@ class Trainer:
                 keep_going=True,
                 should_stop=lambda: self.stop.requested,
             )
+            if self.validation is not None:
+                result.metrics |= self.validation.measure(state.scored)
         self.evaluation = result
         state.schedule.observe(state.step, result.score)
         state.evaluated = True

@@ -100,6 +100,10 @@ class Task(ABC):
     def build_train_dataset(self) -> TrainData:
         """Return the training set; the engine owns its sampler, so that a run can be resumed."""
 
+    def build_held_out_dataset(self) -> TrainData | None:
+        """Return the test split as training data with nothing drawn; None if it has no loss."""
+        return None
+
     @abstractmethod
     def collate(self, samples: Any) -> Batch:
         """Join training samples to a batch of tensors (or lists of them) and plain values.

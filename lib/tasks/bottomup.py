@@ -15,6 +15,7 @@ from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.codecs.associative import encode_heatmaps, encode_tag_indices
 from lib.codecs.multiscale import Size
+from lib.config.held_out import held_out_config
 from lib.datasets.bottomup import (
     ImageLoader,
     TestImages,
@@ -86,6 +87,11 @@ class BottomUpTask(Task):
     def build_train_dataset(self) -> TrainImages:
         """Return augmented images of ``DATASET.TRAIN_SET`` that hold people or crowds."""
         return self.train_images
+
+    def build_held_out_dataset(self) -> TrainImages:
+        """Return the images of ``DATASET.TEST_SET`` as they are."""
+        skeleton = self.skeleton if self.cfg.DATASET.MIX else None
+        return BottomUpTask(held_out_config(self.cfg), skeleton).build_train_dataset()
 
     @cached_property
     def train_images(self) -> TrainImages:

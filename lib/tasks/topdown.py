@@ -16,6 +16,7 @@ from lib.annotations.detections import read_detections
 from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
 from lib.codecs.base import Output, build_codec, build_loss, halves
+from lib.config.held_out import held_out_config
 from lib.datasets.mix import join_sets
 from lib.datasets.selection import people_to_train_on
 from lib.datasets.sources import Source, read_people, read_source, source_skeleton
@@ -96,6 +97,11 @@ class TopDownTask(Task):
             unbiased=self.codec.unbiased,
             max_bad_images=self.cfg.DATASET.MAX_BAD_IMAGES,
         )
+
+    def build_held_out_dataset(self) -> TrainCrops:
+        """Return the people of ``DATASET.TEST_SET`` as they are."""
+        skeleton = self.skeleton if self.cfg.DATASET.MIX else None
+        return TopDownTask(held_out_config(self.cfg), skeleton).build_train_dataset()
 
     def collate(self, samples: dict[str, np.ndarray] | list[dict[str, Any]]) -> Batch:
         """Stack samples (`TrainCrops.batch` has done so); tensors with the batch in front."""

@@ -111,6 +111,9 @@ class ToyTask(Task):
     def build_train_dataset(self):
         return ToyData(self.train_size, self.broken)
 
+    def build_held_out_dataset(self):
+        return ToyData(self.test_size)
+
     def collate(self, samples):
         return {
             "image": torch.stack([sample["image"] for sample in samples]),
