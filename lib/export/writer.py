@@ -103,6 +103,11 @@ def export_program(
     graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float = TOLERANCE
 ) -> float:
     """Write a ``torch.export`` file (.pt2); as `export_torchscript`."""
+    if graph.one_image:
+        raise ExportError(
+            "A torch.export file cannot hold this network: how many people come out depends on the "
+            "image. Use --format onnx or torchscript."
+        )
     sample = _sample(graph)
     shapes = dict.fromkeys(_free_axes(graph, [])["images"], torch.export.Dim.AUTO)
     with _recording("a torch.export file"):  # the comparison finds sizes that were frozen

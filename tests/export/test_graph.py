@@ -2,10 +2,13 @@
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
 from lib.export.graph import Graph, difference_of_people
+from lib.export.writer import export_program
+from lib.utils.errors import ExportError
 
 
 def people(count, seed=0):
@@ -31,6 +34,13 @@ def test_other_numbers_of_people_never_pass():
     assert difference_of_people(wanted, people(39)) == math.inf
     assert difference_of_people(wanted, none) == math.inf
     assert difference_of_people(none, none) == 0
+
+
+def test_a_program_of_any_number_of_people_is_refused(tmp_path):
+    graph = Graph(nn.Identity(), [(4, 4)], one_image=True)
+    with pytest.raises(ExportError, match=r"Use --format onnx or torchscript"):
+        export_program(graph, tmp_path / "m.pt2", {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_buffers_have_their_own_value_back_whatever_happens():

@@ -177,3 +177,27 @@ def test_a_file_of_keypoint_rcnn_alone_is_a_model(detector, tmp_path):
     nobody = ["MODEL.EXTRA.TEST.SCORE_THRESH=0.9999", *out]
     export.main(["--cfg", str(config), *nobody])
     assert PoseEstimator.from_pretrained(tmp_path / "m.onnx", device="cpu").predict(image) == []
+
+
+@pytest.mark.slow
+def test_a_file_of_keypoint_rcnn_may_read_the_joints_itself(detector, tmp_path):
+    config, weights = detector
+    words = ["--cfg", str(config), "--joints", "--out", str(tmp_path / "m")]
+    model = f"TEST.MODEL_FILE={weights}"
+    with pytest.raises(ExportError, match=r"set DECODE fast and CLIP false"):
+        export.main([*words, model])
+    fast = "MODEL.EXTRA.TEST.DECODE=fast"
+    export.main([*words, model, fast, "--format", "onnx", "torchscript"])
+    there = PoseEstimator.from_config(load_config(config, [fast]), weights, "cpu")
+    image = np.random.default_rng(0).integers(0, 255, (131, 77, 3), np.uint8)
+    wanted = there.predict(image)
+    assert wanted
+    for ending in (".onnx", ".torchscript.pt"):
+        found = PoseEstimator.from_pretrained(tmp_path / f"m{ending}", device="cpu")
+        people = found.predict(image)
+        assert len(people) == len(wanted)
+        distances = [
+            np.abs(a.keypoints - b.keypoints).max(axis=1)
+            for a, b in zip(people, wanted, strict=True)
+        ]
+        assert np.quantile(distances, 0.95) < 0.01
