@@ -122,7 +122,7 @@ def _people(
         if score < settings.pose_score or not sure.any():
             continue
         points = joints[sure, :2]
-        joints[:, 2] = 2 * sure
+        joints[:, 2] = 2
         joints[~sure] = 0
         sides = np.maximum(np.ptp(points, axis=0), 1)
         low = points.min(axis=0) - MARGIN * sides
