@@ -10,6 +10,8 @@
 ``diagnosis``      jitter, inversion, swap, miss, background, duplicates; what each costs
 ``breakdown``      tables by joint and by size
 ``bootstrap``      is one run better than another, or luck?
+``annotators``     sigmas from repeated annotations; ``sensitivity``: what hangs on them
+``label_errors``   doubtful annotations, by the ``predicted_pairs`` of a network that is out of fold
 """
 
 from lib.evaluation.coco import evaluate_coco, evaluate_coco_boxes
