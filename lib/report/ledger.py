@@ -23,7 +23,8 @@ Written by `python tools/analyse/ledger.py`; do not edit. *Params* in millions. 
 family's published tables call GFLOPs, by the convention beside it. *Published* is the publisher's
 score of the zoo file, with the source of its boxes; nobody here has checked it. *Reached* is what
 this code scored where runs exist (`runs.json`): the mean over seeds and its 95 % interval (by
-Student's t; it holds what other seeds do, not what other pictures would).
+Student's t; it holds what other seeds do, not what other pictures would). Of one seed alone it is
+a bootstrap over pictures, which tells nothing of other seeds: do not rank by it.
 """
 COLUMNS = ("experiment", "params", "cost", "convention", "published", "zoo", "reached")
 Cost = Callable[[Path], Mapping[str, Any]]

@@ -10,6 +10,10 @@ from typing import Any
 
 import yaml
 
+from lib.config import load_config
+from lib.evaluation.bootstrap import bootstrap_difference
+from lib.evaluation.scoring import score_file
+from lib.tasks.splits import build_source
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
 from lib.zoo.card import read_card
@@ -18,6 +22,7 @@ from lib.zoo.fetch import file_hash
 RUN_KEYS = ("experiment", "metric", "value", "interval", "dataset", "boxes", "seeds")
 RUN_KEYS += ("data", "weights")
 CONFIDENCE = 0.95
+SAME = 1e-6  # two ways to the same AP
 
 
 def read_runs(root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -70,21 +75,24 @@ def summarise_runs(experiment: str, folders: Sequence[Path], metric: str) -> dic
     """Return the entry of `record_runs`.
 
     ``value`` is the mean over seeds, ``interval`` that of the mean by Student's t: it holds what
-    other seeds do to the score, not what other pictures would.
+    other seeds do to the score, not what other pictures would. That of one run alone is a bootstrap
+    over pictures, and holds the opposite.
     """
     runs = sorted((_read(folder, metric) for folder in folders), key=lambda run: run["seed"])
     seeds = [run["seed"] for run in runs]
-    if len(set(seeds)) < 2 or len(set(seeds)) < len(seeds):
-        raise DataError(f"Runs of several seeds are wanted, each once; these have {seeds}.")
+    if len(set(seeds)) < len(seeds):
+        raise DataError(f"Runs of different seeds are wanted; these have {seeds}.")
     for key in ("dataset", "boxes", "data", "settings"):
         if any(run[key] != runs[0][key] for run in runs):
             raise DataError(f"{folders[0]} and the other runs differ in more than seeds: {key}.")
     values = [run["value"] for run in runs]
+    alone = len(runs) == 1
+    interval = _over_pictures(folders[0], metric, values[0]) if alone else _over_seeds(values)
     return {
         "experiment": experiment,
         "metric": metric,
         "value": statistics.mean(values),
-        "interval": list(_interval(values)),
+        "interval": list(interval),
         "dataset": runs[0]["dataset"],
         "boxes": runs[0]["boxes"],
         "seeds": seeds,
@@ -93,7 +101,21 @@ def summarise_runs(experiment: str, folders: Sequence[Path], metric: str) -> dic
     }
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
+def _over_pictures(folder: Path, metric: str, value: float) -> tuple[float, float]:
+    """Return the bootstrap's interval of one run's AP, from the poses that it was scored by."""
+    cfg = load_config(folder / "config.yaml")
+    files = sorted((folder / "results").glob("*.json"))
+    if metric != "AP" or not files:
+        raise DataError(f"{folder}: one run alone has an interval for AP, from its results/*.json.")
+    scored = score_file(build_source(cfg, train=False).annotation, files[-1])
+    _, statistic = scored.compared
+    if abs(statistic(None) - value) > SAME:
+        raise DataError(f"{files[-1]} is of another evaluation than the last of the training.")
+    found = bootstrap_difference(lambda _: 0.0, statistic, scored.count)
+    return found.low, found.high
+
+
+def _over_seeds(values: Sequence[float]) -> tuple[float, float]:
     """Return where the mean of such values lies with 95 %."""
     from scipy.stats import t
 

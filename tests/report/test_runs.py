@@ -6,8 +6,9 @@ import json
 import pytest
 import torch
 import yaml
+from tool_loader import load_script
 
-from lib.report.runs import read_runs, record_runs
+from lib.report.runs import read_runs, record_runs, summarise_runs
 from lib.utils.errors import DataError
 
 
@@ -56,6 +57,21 @@ def test_mean_and_interval_over_seeds(write, tmp_path):
     assert len(set(run["weights"])) == 3
 
 
+def test_one_run_alone_has_an_interval_over_pictures(tiny_config, tmp_path):
+    load_script("tools/train.py").main(["--cfg", str(tiny_config), "TRAIN.END_EPOCH", "1"])
+    (folder,) = (file.parent for file in (tmp_path / "output").rglob("final_state.pth"))
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    run = summarise_runs("toys/tiny", [folder], "AP")
+    low, high = run["interval"]
+    assert run["value"] == [line["AP"] for line in lines if line["kind"] == "val"][-1]
+    assert 0 <= low <= run["value"] <= high <= 1
+    last = {**next(line for line in lines[::-1] if line["kind"] == "val"), "AP": 0.75}
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(last) + "\n")
+    with pytest.raises(DataError, match="of another evaluation"):
+        summarise_runs("toys/tiny", [folder], "AP")
+
+
 def test_newer_runs_replace_older_ones(write, tmp_path):
     folders = [write(seed, 0.1 * seed) for seed in range(1, 4)]
     for some in (folders[:2], folders):
@@ -68,8 +84,8 @@ def test_runs_that_cannot_be_compared_are_refused(write, tmp_path):
     one, other = write(0, 0.1), write(1, 0.2, rate=0.3)
     root = tmp_path / "experiments"
     for folders, message in (
-        ([one], r"several seeds are wanted, each once; these have \[0\]"),
-        ([one, one], r"each once; these have \[0, 0\]"),
+        ([one], "one run alone has an interval for AP, from its results"),
+        ([one, one], r"different seeds are wanted; these have \[0, 0\]"),
         ([one, other], "differ in more than seeds: settings"),
         ([one, tmp_path], "holds no finished run"),
     ):
