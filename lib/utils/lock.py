@@ -16,10 +16,11 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 from lib.utils.errors import BusyError
 from lib.utils.processes import machine, mark_of
@@ -30,6 +31,7 @@ RUNNING = "running.lock"  # held as long as a program works in a folder
 MOVING = "moving.lock"  # held while files of earlier programs make room
 BEAT = 15.0  # seconds between two touches
 STALE = 100.0  # seconds without one; NFS may hide one for a minute
+_NO_PROCESS = 2**31  # numbers of processes are smaller
 _POLL = 0.2  # seconds between two looks at somebody else's lock
 
 
@@ -149,7 +151,7 @@ class FolderLock:
         """Return who holds the lock; None if nobody does, or it was left behind half-written."""
         for _ in range(10):  # somebody may be about to write
             try:
-                return Holder(**json.loads(self.path.read_bytes()))
+                return _holder(json.loads(self.path.read_bytes()))
             except FileNotFoundError:
                 return None
             except (ValueError, TypeError, OSError):
@@ -194,6 +196,9 @@ class FolderLock:
         one who was faster.
         """
         guard = self.path.with_name(f"{self.path.name}.takeover")
+        for path in (self.path, guard):
+            if path.is_dir():
+                raise BusyError(f"{path} is a folder, where a lock file must be; remove it.")
         try:
             os.close(os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         except FileExistsError:
@@ -202,7 +207,8 @@ class FolderLock:
             time.sleep(_POLL / 4)
             return
         try:
-            if self.path.exists() and self._read() == stale:
+            there = self.path.is_symlink() or self.path.exists()  # a link may lead nowhere
+            if there and self._read() == stale:
                 self.path.unlink(missing_ok=True)
                 if stale is not None:
                     logger.warning("took over %s: %s is gone", self.path, stale)
@@ -236,6 +242,22 @@ def moving_files(folder: Path) -> Iterator[None]:
     """
     with FolderLock(folder, "moving files", name=MOVING, patience=60.0):
         yield
+
+
+def _holder(content: Any) -> Holder:
+    """Return what a lock says, of later versions what this one knows.
+
+    Raises:
+        ValueError: it does not say who holds it.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("not a lock")
+    found: dict[str, Any] = {field.name: content.get(field.name) for field in fields(Holder)}
+    process = found.pop("process")
+    texts = all(isinstance(value, str) for value in found.values())
+    if type(process) is not int or not 0 < process < _NO_PROCESS or not texts:
+        raise ValueError("not a lock")
+    return Holder(process=process, **found)
 
 
 def _touched(path: Path) -> float | None:

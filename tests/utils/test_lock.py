@@ -170,6 +170,38 @@ def test_a_launcher_that_moved_to_another_machine_goes_on_at_once(tmp_path, monk
     assert held(tmp_path)["group"] == "job-7"
 
 
+def test_a_lock_of_a_later_version_is_honoured(tmp_path, other):
+    content = json.loads((tmp_path / RUNNING).read_text())
+    (tmp_path / RUNNING).write_text(json.dumps({**content, "rank": 3}), encoding="utf-8")
+    with pytest.raises(BusyError, match=f"in use by process {other.pid}"):
+        held(tmp_path)
+
+
+WRONG = [
+    {"process": 10**30}, {"process": 2**32}, {"process": -5}, {"process": 0}, {"process": "12"},
+    {"process": 1.5}, {"process": None}, {"process": True}, {"host": None}, {"mark": 5},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_lock_that_names_nobody_is_taken_over(tmp_path, soon, wrong):
+    leave(tmp_path, **wrong)
+    assert held(tmp_path)["process"] == os.getpid()
+
+
+def test_what_is_no_file_in_the_place_of_a_lock(tmp_path, soon):
+    (tmp_path / RUNNING).symlink_to(tmp_path / "nowhere")
+    assert held(tmp_path)["process"] == os.getpid()
+    (tmp_path / RUNNING).mkdir()
+    with pytest.raises(BusyError, match=r"running\.lock is a folder, where a lock file must be"):
+        held(tmp_path)
+    (tmp_path / RUNNING).rmdir()
+    leave(tmp_path, process=2**31 - 1)
+    (tmp_path / f"{RUNNING}.takeover").mkdir()
+    with pytest.raises(BusyError, match=r"running\.lock\.takeover is a folder"):
+        held(tmp_path)
+
+
 def test_a_holder_touches_its_lock(tmp_path, soon):
     with FolderLock(tmp_path, "training"):
         os.utime(tmp_path / RUNNING, (1000, 1000))
