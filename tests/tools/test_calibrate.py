@@ -106,10 +106,10 @@ def test_maps_kept_with_weights_are_applied_on_request(tiny_config, tmp_path):
     (tmp_path / "good.json").write_text(json.dumps(near_truth(truth)))  # the network found nobody
     load_script("tools/analyse/calibrate.py").main(
         [
-            *(truth, str(tmp_path / "good.json")),
-            *("--weights", str(run / "model_best.safetensors"), "--weights-out", str(better)),
+            truth, str(tmp_path / "good.json"),
+            "--weights", str(run / "model_best.safetensors"), "--weights-out", str(better),
         ]
-    )
+    )  # fmt: skip
     maps = read_calibration(read_safetensors(better)[1]["calibration"], "card")
     wanted = calibrated_rows(maps, json.loads(results.read_text()))
     request = ["TEST.MODEL_FILE", str(better), "TEST.CALIBRATE", "true"]
