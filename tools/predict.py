@@ -32,14 +32,14 @@ from lib.annotations.form import Annotations
 from lib.config import load_config
 from lib.config.cli import config_parser, find_weights, parse_config, parse_words, run_folders
 from lib.config.pretrained import find_model
-from lib.datasets.sources import read_source, source_skeleton
 from lib.structures.palettes import PALETTES
 from lib.utils.aside import set_aside
 from lib.utils.cli import run_tool
-from lib.utils.errors import ConfigError, DataError, UserError, WeightsError
+from lib.utils.errors import ConfigError, DataError, WeightsError
 from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
 from lib.video.boxes import DETECTORS, Boxes, FileBoxes, LookAgain, OwnDetector, WholeFrame
+from lib.video.known import known_pictures, name_pictures
 from lib.video.painting import Painter, choose_joints, select_joints
 from lib.video.records import ListFile, prediction_file
 from lib.video.sinks import PictureFolder, VideoFile
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> Path:
 
     estimator = PoseEstimator.from_config(cfg, weights)
     painter = build_painter(args, estimator)
-    known = data_set(cfg) if args.coco or args.boxes else None
+    known = known_pictures(cfg) if args.coco or args.boxes else None
     boxes = build_boxes(args, estimator, known)
     name_pictures(source, known, boxes)
     with ExitStack() as stack:
@@ -194,39 +194,6 @@ def check_source(source: str, out: Path) -> None:
     taken = [(out / name).absolute() for name in output_names(source)]
     if any(path == given or path in given.parents for path in taken):
         raise ConfigError(f"'{source}' is where the output goes: give another --out.")
-
-
-def data_set(cfg: CfgNode) -> Annotations | None:
-    """Return the annotations that a model is tested on, which may know the pictures; None if gone.
-
-    Pictures that they list keep their ids in results, and boxes may name them so.
-    """
-    from lib.tasks.splits import build_source
-
-    source = build_source(cfg, train=False)
-    if source.kind == "mpii" or not source.annotation.is_file():
-        return None
-    try:
-        return read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
-    except UserError as error:
-        logger.info("pictures are not looked for in the data set: %s", error)
-        return None
-
-
-def name_pictures(
-    source: ImageSource | VideoSource, known: Annotations | None, boxes: Boxes | None
-) -> None:
-    """Give pictures the ids of the data set where it lists them, and hold boxes against them.
-
-    Raises:
-        DataError: the box file has none of the pictures, or one of its names may be several.
-    """
-    if not isinstance(source, ImageSource) or not source.names:
-        return
-    if known is not None and source.use_ids(known.images):
-        logger.info("the pictures have the ids of %s", known.path)
-    if isinstance(boxes, FileBoxes):
-        boxes.match(source.names, source.ids)
 
 
 def build_boxes(

@@ -14,7 +14,7 @@ from lib.certify.influence import Evidence
 from lib.config import load_config
 from lib.evaluation.bootstrap import bootstrap_difference
 from lib.evaluation.coco_files import Rows
-from lib.evaluation.matching import average_precision
+from lib.evaluation.curves import average_precision
 from lib.utils.errors import ConfigError, DataError
 from lib.utils.files import read_json
 

@@ -10,10 +10,9 @@ import numpy as np
 
 from lib.certify.comparing import JOINT_TOLERANCE, SCORE_TOLERANCE
 from lib.evaluation.coco_files import Rows, match_results
+from lib.evaluation.curves import RECALLS, average_precision
 from lib.evaluation.matching import (
-    RECALLS,
     Matches,
-    average_precision,
     match,
     pose_candidates,
 )

@@ -3,6 +3,7 @@
 ``base``    what the engine may ask of a training set
 ``sources``  where a data set keeps its files; ``selection`` whom to train on
 ``detection``  whole images with everybody in them, for the one-stage model
+``keys``  random numbers of a sample
 ``transforms``  views of people: random crops  ``photometric``  colours and sharpness
 ``stages``  augmentation by epoch and data set  ``mix``  several data sets as one
 ``unreadable`` training images that cannot be read

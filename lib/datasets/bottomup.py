@@ -15,8 +15,9 @@ from lib.codecs.multiscale import view_at_scale
 from lib.datasets.base import Key, TrainData
 from lib.datasets.image_people import ImagePeople, visible_mask
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view
+from lib.datasets.keys import keyed_generator
 from lib.datasets.stages import PartStages, Stages
-from lib.datasets.transforms import change_pixels, keyed_generator
+from lib.datasets.transforms import change_pixels
 from lib.datasets.unreadable import Unreadable
 from lib.datasets.warp import warp_crop
 from lib.utils.workers import limit_workers, worker_options

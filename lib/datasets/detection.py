@@ -22,9 +22,10 @@ from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.datasets.base import Key, TrainData
 from lib.datasets.image_view import ImageAugmentation
+from lib.datasets.keys import keyed_generator
 from lib.datasets.mix import exact_shares, join_images
 from lib.datasets.stages import PartStages
-from lib.datasets.transforms import change_pixels, keyed_generator
+from lib.datasets.transforms import change_pixels
 from lib.datasets.unreadable import Unreadable
 from lib.structures.geometry import xywh_to_xyxy
 from lib.utils.errors import DataError

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lib.annotations.tables import PersonTable
 from lib.datasets.base import Key, TrainData
+from lib.datasets.keys import keyed_generator
 from lib.datasets.stages import PartStages, Stages
 from lib.datasets.transforms import (
     Augmentation,
@@ -18,7 +19,6 @@ from lib.datasets.transforms import (
     change_pixels,
     cover,
     draw_view,
-    keyed_generator,
     map_people,
     view_crop,
 )

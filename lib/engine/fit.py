@@ -45,7 +45,7 @@ from lib.engine.stream import TrainStream
 from lib.engine.summary import describe_run
 from lib.engine.tracing import StepTracer
 from lib.engine.trackers.build import build_trackers, check_trackers
-from lib.engine.trainer import FitResult, Trainer
+from lib.engine.trainer import FitResult, Trainer, Watchers
 from lib.engine.validation import build_validation_loss
 from lib.tasks.base import Task
 from lib.tasks.card import build_card, training_data
@@ -100,19 +100,10 @@ def build_trainer(
 ) -> Trainer:
     """Return the run of ``cfg``, at its start or where ``folder`` left it; see `fit`."""
     world = current_world()
-    if idle := describe_idle(idle_keys(cfg, task.describe()["task"], FOR_TRAINING)):
-        logger.warning("%s", idle)
-    device, gpus = setup_device(cfg)
-    check_trackers(cfg)
-    check_layout(cfg, gpus, data_parallel=task.splits_batches)
-    seed_everything(cfg.SEED + world.rank)
-    task.prepare(device)
+    device, gpus = _prepared(cfg, task)
     keep, form = cfg.TRAIN.KEEP_LAST, cfg.TRAIN.FORMAT
     store = CheckpointStore(folder, keep, lock, weights_format=form)
     payload = _starting_point(cfg, store, device)
-    if world.is_main:
-        for part in task.test_sets.values():  # a wrong ground truth is found before the training
-            part.build_evaluator()
     state, step, stream = build_parts(cfg, task, device, gpus, payload, initialise)
     if payload is not None:
         _resume(state, step, payload, folder)
@@ -129,28 +120,50 @@ def build_trainer(
     logger.info("%s\n%s", folder, summary)
     if world.is_main:
         _prepare_folder(cfg, store, fresh=payload is None)
-    live, followers = [], []
-    if world.is_main:
-        live, followers = build_trackers(cfg, folder, log_folder, state.step)
-    records = RunRecords(
-        folder, live, followers, total=state.plan.total, step=state.step, active=world.is_main
-    )
-    recorded, traced = world.is_main and cfg.FLIGHT, world.is_main and cfg.PROFILE
     return Trainer(
         task,
         state,
         step,
         stream,
         store,
-        records,
         fingerprint=fingerprint(cfg),
         accumulate=cfg.TRAIN.ACCUMULATE,
         log_every=cfg.PRINT_FREQ,
         seconds=3600 * cfg.TRAIN.STOP_AFTER or math.inf,
-        flight=FlightRecorder(folder, state, cfg.FLIGHT) if recorded else None,
-        tracer=StepTracer(folder, cfg.PROFILE, state.device) if traced else None,
-        strip=build_filmstrip(cfg, task, folder) if world.is_main else None,
         validation=build_validation_loss(cfg, task, device, step.precision),
+        watchers=_build_watchers(cfg, task, state, folder, log_folder),
+    )
+
+
+def _prepared(cfg: CfgNode, task: Task) -> tuple[torch.device, list[int]]:
+    """Return the device and the GPUs, ready; what is wrong is found before anything is written."""
+    world = current_world()
+    if idle := describe_idle(idle_keys(cfg, task.describe()["task"], FOR_TRAINING)):
+        logger.warning("%s", idle)
+    device, gpus = setup_device(cfg)
+    check_trackers(cfg)
+    check_layout(cfg, gpus, data_parallel=task.splits_batches)
+    seed_everything(cfg.SEED + world.rank)
+    task.prepare(device)
+    if world.is_main:
+        for part in task.test_sets.values():  # a wrong ground truth
+            part.build_evaluator()
+    return device, gpus
+
+
+def _build_watchers(
+    cfg: CfgNode, task: Task, state: TrainState, folder: Path, log_folder: Path | None
+) -> Watchers:
+    """Return what looks on while the run goes; rank 0 alone does."""
+    total, step = state.plan.total, state.step
+    if not current_world().is_main:
+        return Watchers(RunRecords(folder, [], [], total=total, step=step, active=False))
+    live, followers = build_trackers(cfg, folder, log_folder, step)
+    return Watchers(
+        RunRecords(folder, live, followers, total=total, step=step, active=True),
+        flight=FlightRecorder(folder, state, cfg.FLIGHT) if cfg.FLIGHT else None,
+        tracer=StepTracer(folder, cfg.PROFILE, state.device) if cfg.PROFILE else None,
+        strip=build_filmstrip(cfg, task, folder),
     )
 
 

@@ -64,6 +64,23 @@ class FitResult:
     signal: int = 0
 
 
+@dataclass(frozen=True)
+class Watchers:
+    """What looks on while a run goes.
+
+    Attributes:
+        records: of losses and scores.
+        flight: recorder of every step, or None.
+        tracer: of some steps, or None.
+        strip: painter of test images after evaluations, or None.
+    """
+
+    records: RunRecords
+    flight: FlightRecorder | None = None
+    tracer: StepTracer | None = None
+    strip: FilmStrip | None = None
+
+
 class Trainer:
     """Takes a run from its state to its end; see ``build_trainer`` for the parts.
 
@@ -73,14 +90,11 @@ class Trainer:
         train_step: changes the weights by one step.
         stream: of training batches.
         store: of checkpoints.
-        records: of losses and scores.
         fingerprint: of the configuration, kept in checkpoints.
         accumulate: batches per step.
         log_every: steps between records.
+        watchers: what looks on.
         seconds: after which to stop and save; resumed runs have as many again.
-        flight: recorder of every step, or None.
-        tracer: of some steps, or None.
-        strip: painter of test images after evaluations, or None.
         validation: measures the loss on the test split, or None.
     """
 
@@ -91,15 +105,12 @@ class Trainer:
         train_step: TrainStep,
         stream: TrainStream,
         store: CheckpointStore,
-        records: RunRecords,
         *,
         fingerprint: dict[str, str],
         accumulate: int,
         log_every: int,
+        watchers: Watchers,
         seconds: float = math.inf,
-        flight: FlightRecorder | None = None,
-        tracer: StepTracer | None = None,
-        strip: FilmStrip | None = None,
         validation: ValidationLoss | None = None,
     ) -> None:
         self.task = task
@@ -107,13 +118,13 @@ class Trainer:
         self.train_step = train_step
         self.stream = stream
         self.store = store
-        self.records = records
+        self.records = watchers.records
         self.fingerprint = fingerprint
         self.accumulate = accumulate
         self.log_every = log_every
-        self.flight = flight
-        self.tracer = tracer
-        self.strip = strip
+        self.flight = watchers.flight
+        self.tracer = watchers.tracer
+        self.strip = watchers.strip
         self.validation = validation
         self.guard = StepGuard(state.device, stream.name)
         self.clock = train_step.clock

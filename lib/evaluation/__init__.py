@@ -3,7 +3,8 @@
 ``oks``            similarity, suppression of duplicates, rescoring
 ``coco``           AP and AR of poses and boxes; ``coco_evaluator`` collects, scores, writes
 ``coco_files``     annotation and result files, checked; ``table``: their poses as columns
-``pairs``          similarities of found to annotated people, ``matching``: who is whose, AP
+``pairs``          similarities of found to annotated people
+``matching``       who is whose, ``curves``: AP
 ``summary``        the numbers that COCO reports; ``packages``: pycocotools and others, as oracles
 ``crowdpose``      the nine CrowdPose numbers
 ``mpii``           PCKh

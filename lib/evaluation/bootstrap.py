@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.evaluation.matching import Matches, average_precision
+from lib.evaluation.curves import average_precision
+from lib.evaluation.matching import Matches
 
 Statistic = Callable[["np.ndarray | None"], float]
 

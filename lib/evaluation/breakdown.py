@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from lib.evaluation.curves import average_precision, precision_curves
 from lib.evaluation.diagnosis import GOOD, JITTER, JOINT_ERRORS, Diagnosis, ImageErrors
 from lib.evaluation.matching import (
     ALL_SIZES,
     Matches,
-    average_precision,
     match_images,
-    precision_curves,
 )
 from lib.evaluation.pairs import similarities
 from lib.structures.skeleton import Skeleton

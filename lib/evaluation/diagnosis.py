@@ -15,7 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.evaluation.matching import average_precision, match_images, match_people
+from lib.evaluation.curves import average_precision
+from lib.evaluation.matching import (
+    match_images,
+    match_people,
+)
 from lib.evaluation.pairs import mean_similarity, similarities
 from lib.evaluation.table import ImagePoses, PoseTable
 from lib.structures.skeleton import Skeleton

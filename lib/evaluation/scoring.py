@@ -13,8 +13,8 @@ import numpy as np
 from lib.evaluation.bootstrap import Difference, bootstrap_difference
 from lib.evaluation.breakdown import all_matches, joint_table, size_table
 from lib.evaluation.coco_files import read_results
+from lib.evaluation.curves import average_precision
 from lib.evaluation.diagnosis import JOINT_ERRORS, Diagnosis
-from lib.evaluation.matching import average_precision
 from lib.evaluation.metrics import (
     METRICS,
     Subject,

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lib.evaluation.curves import average_precision
 from lib.evaluation.diagnosis import Diagnosis, find_errors
-from lib.evaluation.matching import average_precision, match_images
+from lib.evaluation.matching import match_images
 from lib.structures.skeleton import DEFAULT_SIGMA, Skeleton, is_shipped
 
 logger = logging.getLogger(__name__)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from lib.evaluation.curves import RECALLS, category_curves
 from lib.evaluation.matching import (
     ALL_SIZES,
-    RECALLS,
     THRESHOLDS,
     Candidates,
-    category_curves,
     match,
 )
 

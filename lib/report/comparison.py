@@ -9,8 +9,9 @@ import numpy as np
 
 from lib.evaluation.bootstrap import Difference
 from lib.evaluation.breakdown import all_matches, joint_table
+from lib.evaluation.curves import precision_curves
 from lib.evaluation.diagnosis import ImageErrors
-from lib.evaluation.matching import THRESHOLDS, precision_curves
+from lib.evaluation.matching import THRESHOLDS
 from lib.report.cases import Case, View, case_points, paint_found, paint_truth
 from lib.report.charts import Series, line_chart
 from lib.report.page import picture, section, table, warning

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from lib.evaluation.breakdown import all_matches, joint_table, size_table
+from lib.evaluation.curves import RECALLS, precision_curves
 from lib.evaluation.diagnosis import JOINT_ERRORS
-from lib.evaluation.matching import RECALLS, THRESHOLDS, precision_curves
+from lib.evaluation.matching import THRESHOLDS
 from lib.evaluation.sensitivity import ap_at_sigmas, assumed_joints
 from lib.report.cases import (
     RING_COLORS,

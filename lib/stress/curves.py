@@ -12,8 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.evaluation.confidence import BINS
+from lib.evaluation.curves import average_precision
 from lib.evaluation.diagnosis import GOOD, JITTER, JOINT_ERRORS, ImageErrors, find_errors
-from lib.evaluation.matching import Matches, average_precision, match_images
+from lib.evaluation.matching import (
+    Matches,
+    match_images,
+)
 from lib.evaluation.table import ImagePoses
 from lib.stress.factors import Factor
 from lib.stress.view import View

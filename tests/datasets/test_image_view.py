@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view, image_view
-from lib.datasets.transforms import keyed_generator
+from lib.datasets.keys import keyed_generator
 from lib.datasets.warp import warp_crop
 from lib.structures.geometry import apply_affine
 

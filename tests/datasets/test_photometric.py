@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lib.config.photometric import PRESETS, RANGES, operations, photometric_node
+from lib.datasets.keys import keyed_generator
 from lib.datasets.photometric import (
     OPERATIONS,
     STREAM,
@@ -13,7 +14,6 @@ from lib.datasets.photometric import (
     distort,
     draw_distortion,
 )
-from lib.datasets.transforms import keyed_generator
 
 ALL = {name: Operation(1.0, *ends) for name, ends in RANGES.items()}
 HALF = {name: Operation(0.5, *ends) for name, ends in RANGES.items()}

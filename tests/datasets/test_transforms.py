@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from lib.codecs.kinds.gaussian import GaussianCodec
+from lib.datasets.keys import keyed_generator
 from lib.datasets.transforms import (
     Augmentation,
     View,
     augment,
     draw_view,
     half_body_crop,
-    keyed_generator,
     show_person,
     view_crop,
 )

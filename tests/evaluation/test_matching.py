@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from textbook.random_coco import random_coco
 
-from lib.evaluation import coco, matching
+from lib.evaluation import coco, curves, matching
 from lib.evaluation.pairs import mean_similarity, similarities
 from lib.evaluation.table import read_table
 from lib.structures.skeleton import load_skeleton
@@ -30,7 +30,7 @@ def test_average_precision_and_recall_equal_pycocotools(joints, options):
             " (L)": (96**2, 1e10),
         }.items():
             found = matched(dataset, rows, sigmas, size_range=size_range)
-            precision, recall = matching.precision_curves(found)
+            precision, recall = curves.precision_curves(found)
             assert precision.mean() == pytest.approx(wanted[f"AP{name}"], abs=1e-9, nan_ok=True)
             assert recall.mean() == pytest.approx(wanted[f"AR{name}"], abs=1e-9, nan_ok=True)
             if not name:
@@ -39,9 +39,9 @@ def test_average_precision_and_recall_equal_pycocotools(joints, options):
 
 def test_nobody_found_and_nobody_to_find():
     dataset, rows = random_coco(0)
-    assert matching.average_precision(matched(dataset, [], SIGMAS)) == 0
+    assert curves.average_precision(matched(dataset, [], SIGMAS)) == 0
     dataset["annotations"] = []
-    assert np.isnan(matching.average_precision(matched(dataset, rows, SIGMAS)))
+    assert np.isnan(curves.average_precision(matched(dataset, rows, SIGMAS)))
 
 
 def test_greedy_matching_by_hand():
@@ -71,9 +71,9 @@ def test_weights_count_images_again():
     part = {k: [v for v in vs if v.get("image_id", v["id"]) in kept] for k, vs in dataset.items()}
     part["categories"] = dataset["categories"]
     wanted = matched(part, [row for row in rows if row["image_id"] in kept], SIGMAS)
-    assert matching.average_precision(found, weights) == pytest.approx(
-        matching.average_precision(wanted), abs=1e-12
+    assert curves.average_precision(found, weights) == pytest.approx(
+        curves.average_precision(wanted), abs=1e-12
     )
-    assert matching.average_precision(found, np.full(12, 3)) == pytest.approx(
-        matching.average_precision(found), abs=1e-12
+    assert curves.average_precision(found, np.full(12, 3)) == pytest.approx(
+        curves.average_precision(found), abs=1e-12
     )

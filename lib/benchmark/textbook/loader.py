@@ -10,7 +10,11 @@ import torch
 
 from lib.benchmark.textbook.affine import crop_affine, map_points
 from lib.benchmark.textbook.heatmaps import draw_targets
-from lib.datasets.transforms import draw_view, keyed_generator, view_crop
+from lib.datasets.keys import keyed_generator
+from lib.datasets.transforms import (
+    draw_view,
+    view_crop,
+)
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
