@@ -8,12 +8,13 @@ predicted again ``NOISY_RUNS`` times with noise on the pixels, of a few percent 
 most, and is the same if one of these runs gives the claimed poses: what a network answers to the
 same picture cannot be called false.
 
-A true claim is refused only if a tie is decided the same way by all these runs: with even odds, at
-most once in 2^24 ties; ``checking`` an honest claim thus does not fail in practice. It supposes
-that both machines compute in float32, with the same versions of what decides on the result.
+Error of the first kind: a true claim is refused only if all these runs decide a tie as this machine
+did and the claimant's did not. With even odds that is once in 2^24 ties. It supposes that both
+machines compute in float32 with the same versions of what decides on the result; other precisions
+move joints by more than the tolerance.
 
-A false claim: let images be changed, before the draw is known, so that AP rises by ``inflation``.
-By ``most_inflation`` these images hold at least ``least_size`` annotated people or poses, and by
+Error of the second kind: let images be changed, before the draw is known, so that AP rises by
+``inflation``. By ``most_inflation`` these images hold at least ``least_size`` annotated people or poses, and by
 ``detection_rate`` one of them is drawn, and the claim refused, with the probability that is told.
 It is a lower bound for the worst choice; changes that are spread are seen more surely. Changes
 below the tolerance in all images could raise AP by ``slack`` at most, which is taken off before.
