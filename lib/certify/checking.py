@@ -14,10 +14,11 @@ machines compute in float32 with the same versions of what decides on the result
 move joints by more than the tolerance.
 
 Error of the second kind: let images be changed, before the draw is known, so that AP rises by
-``inflation``. By ``most_inflation`` these images hold at least ``least_size`` annotated people or poses, and by
-``detection_rate`` one of them is drawn, and the claim refused, with the probability that is told.
-It is a lower bound for the worst choice; changes that are spread are seen more surely. Changes
-below the tolerance in all images could raise AP by ``slack`` at most, which is taken off before.
+``inflation``. By ``most_inflation`` these images hold at least ``least_size`` annotated people or
+poses, and by ``detection_rate`` one of them is drawn, and the claim refused, with the probability
+that is told. It is a lower bound for the worst choice; changes that are spread are seen more
+surely. Changes below the tolerance in all images could raise AP by ``slack`` at most, which is
+taken off before.
 """
 
 from __future__ import annotations
