@@ -38,6 +38,8 @@ class Codec(ABC):
     Attributes:
         reads: what networks must answer, as heads declare it (``gives``).
         options: schema of ``MODEL.CODEC``: names, types and defaults of the codec's own settings.
+        also_reads: keys of other sections that only some codecs read, and this one does; the others
+            say that they have no effect.
         soft_form: name of the codec that reads the same networks by soft-argmax
             (``TEST.SOFT_ARGMAX``); empty if there is none.
         unbiased: whether lengths are measured between pixel centres; crops must be cut so, too.
@@ -47,6 +49,7 @@ class Codec(ABC):
 
     reads: ClassVar[str] = "heatmaps"
     options: ClassVar[CfgNode] = CfgNode()
+    also_reads: ClassVar[tuple[str, ...]] = ()
     soft_form: ClassVar[str] = ""
     unbiased: ClassVar[bool] = False
     learns_absence: ClassVar[bool] = False

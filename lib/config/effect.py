@@ -6,6 +6,7 @@ Nothing that a user asked for is passed over in silence: `idle_keys` names what 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from yacs.config import CfgNode
@@ -42,6 +43,11 @@ BY_TASK = {
     "rcnn": (*BOTTOM_UP, *TOP_DOWN),
 }
 NAMES = {"topdown": "top-down", "bottomup": "bottom-up", "rcnn": "one-stage"}
+
+
+def _read_by_codec(cfg: CfgNode) -> tuple[str, ...]:
+    """Return what the codec reads besides what all do; by name, as it stands above config."""
+    return import_module("lib.codecs").CODECS[cfg.MODEL.TARGET_TYPE].also_reads
 
 
 def _freezes_nothing(cfg: CfgNode) -> bool:
@@ -90,12 +96,12 @@ CONDITIONS: tuple[Rule, ...] = (
     (
         "of losses of heatmaps",
         ("LOSS.FACTOR",),
-        lambda c: c.MODEL.TARGET_TYPE in ("simcc", "integral"),
+        lambda c: "LOSS.FACTOR" not in _read_by_codec(c),
     ),
     (
         "TEST.SOFT_ARGMAX is false",
         ("TEST.SOFT_ARGMAX_BETA",),
-        lambda c: not c.TEST.SOFT_ARGMAX and c.MODEL.TARGET_TYPE != "softargmax",
+        lambda c: not (c.TEST.SOFT_ARGMAX or "TEST.SOFT_ARGMAX_BETA" in _read_by_codec(c)),
     ),
     ("DATASET.MIX is empty", ("DATASET.NAME", "DATASET.WEIGHT"), lambda c: not c.DATASET.MIX),
     (

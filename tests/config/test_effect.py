@@ -66,6 +66,7 @@ def test_nothing_is_said_of_defaults(load, task):
         ("bottomup", ["MODEL.BACKBONE=resnet"], "MODEL.BACKBONE (for MODEL.NAME posenet and pose_"),
         ("topdown", ["MODEL.FPN_TYPE=Ours"], "MODEL.FPN_TYPE (for MODEL.NAME pose_effpnet only)"),
         ("topdown", ["MODEL.TARGET_TYPE=simcc", "LOSS.FACTOR=3"], "LOSS.FACTOR (of losses of heat"),
+        ("topdown", ["TEST.SOFT_ARGMAX_BETA=3"], "SOFT_ARGMAX_BETA (TEST.SOFT_ARGMAX is false"),
         ("topdown", ["TEST.SOFT_ARGMAX_BETA=9"], "SOFT_ARGMAX_BETA (TEST.SOFT_ARGMAX is false)"),
         ("rcnn", ["DATASET.WEIGHT=3"], "DATASET.WEIGHT (DATASET.MIX is empty)"),
         ("bottomup", ["TEST.IGNORE_CENTER=false"], "IGNORE_CENTER (DATASET.WITH_CENTER is false)"),
@@ -116,3 +117,10 @@ def test_a_dropped_key_that_means_another_model_stops(load, key, caplog):
     as_built = UNMET[key][0][0]
     load(f"{key}={OTHERS[key]}", f"{key}={as_built!r}")  # the last word counts
     assert f"keys without effect here: {key}" in caplog.text
+
+
+def test_codecs_say_what_they_read(load):
+    assert words(load("MODEL.TARGET_TYPE=softargmax", "TEST.SOFT_ARGMAX_BETA=3"), "topdown") == ""
+    for codec in ("gaussian", "dark", "udp", "softargmax"):
+        assert words(load(f"MODEL.TARGET_TYPE={codec}", "LOSS.FACTOR=3"), "topdown") == ""
+    assert "LOSS.FACTOR" in words(load("MODEL.TARGET_TYPE=integral", "LOSS.FACTOR=3"), "topdown")

@@ -36,6 +36,8 @@ class HeatmapCodec(Codec):
         top_k: learn this many worst joints of a person only (``LOSS.TOPK``); 0 learns all.
     """
 
+    also_reads = ("LOSS.FACTOR",)
+
     input_size: Size
     heatmap_size: Size
     sigma: float

@@ -23,6 +23,8 @@ class SoftArgmaxCodec(GaussianCodec):
         beta: sharpness of the softmax.
     """
 
+    also_reads = ("LOSS.FACTOR", "TEST.SOFT_ARGMAX_BETA")
+
     beta: float = 160.0
 
     @classmethod
