@@ -42,7 +42,12 @@ def scored(tmp_path):
 
 def test_found_shown_and_corrected(scored, capsys):
     folder, own, joint, right = scored
-    words = (folder / "labels.json", folder / "results.json", "--out", folder / "doubts")
+    words = (folder / "labels.json", folder / "results.json", "--out")
+    run("tools/data/mine_labels.py", *words, folder / "looked")
+    assert "1 doubtful, 0 to be corrected" in capsys.readouterr().out  # shifts are looked at first
+    with pytest.raises(ConfigError, match=r"knows no 'shift'\. Did you mean shifted"):
+        run("tools/data/mine_labels.py", *words, folder / "x", "--apply", "shift")
+    words = (*words, folder / "doubts", "--apply", "shifted, extra")
     doubts = run("tools/data/mine_labels.py", *words)
     assert [(d.kind, d.annotation_id, d.joints) for d in doubts] == [("shifted", own, [joint])]
     assert "6 annotations, 1 doubtful, 1 to be corrected" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.utils.cli import run_tool
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from lib.annotations.form import Annotations
@@ -31,6 +31,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")
     add("--skeleton", default="", metavar="S", help="joints, where GT does not name them")
     add("--least", type=float, default=0.5, metavar="D", help="doubt from which to apply (0.5)")
+    add(
+        "--apply",
+        default="mirrored,wrong person",
+        metavar="KINDS",
+        help="kinds to apply, with commas; of the others look at each, for many are the network's "
+        "own errors (mirrored,wrong person)",
+    )
     add("--most", type=int, default=50, metavar="N", help="pictures of each kind (50)")
     return parser.parse_args(argv)
 
@@ -50,13 +57,19 @@ def main(argv: list[str] | None = None) -> list[Doubt]:
     out = Path(args.out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"--out {out} is there already: name a new or an empty folder.")
+    kinds = [kind.strip() for kind in args.apply.split(",") if kind.strip()]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ConfigError(f"--apply knows no '{kind}'.{did_you_mean(kind, KINDS)}")
     truth = _read(args)
     rows = [row for file in args.results for row in read_results(file)]
     doubts = find_label_errors(truth, rows)
     out.mkdir(parents=True, exist_ok=True)
     page = label_error_sheet(truth, doubts, args.most)
     (out / "sheet.html").write_text(page, encoding="utf-8")
-    entries = [_entry(doubt, truth, args.least) for doubt in doubts]
+    entries = [
+        _entry(doubt, truth, doubt.kind in kinds and doubt.doubt >= args.least) for doubt in doubts
+    ]
     (out / "corrections.json").write_text(json.dumps(entries, indent=1), encoding="utf-8")
     counts = Counter(doubt.kind for doubt in doubts)
     applied = sum(entry["apply"] for entry in entries)
@@ -78,11 +91,11 @@ def _read(args: argparse.Namespace) -> Annotations:
     return read_annotations(args.truth, f"{raw.folder.as_posix()}/", raw.skeleton, options)
 
 
-def _entry(doubt: Doubt, truth: Annotations, least: float) -> dict[str, Any]:
+def _entry(doubt: Doubt, truth: Annotations, apply: bool) -> dict[str, Any]:
     return {
         "kind": doubt.kind,
         "doubt": round(doubt.doubt, 4),
-        "apply": doubt.doubt >= least,
+        "apply": apply,
         "image_id": doubt.image_id,
         "annotation_id": doubt.annotation_id,
         "action": doubt.action,
