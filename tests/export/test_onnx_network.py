@@ -87,7 +87,7 @@ def test_files_of_other_precisions_answer_in_float32(tmp_path, kind):
     ("sample", "words"),
     [
         (torch.zeros(1, 20, 12, 3), r"\(B, 3, height, width\) .* \[1, 20, 12, 3\]"),
-        (torch.zeros(1, *SHAPE, dtype=torch.uint8), r"of tensor\(uint8\)"),
+        (torch.zeros(1, *SHAPE, dtype=torch.int32), r"of tensor\(int32\)"),
         (torch.zeros(*SHAPE), r"\[3, 20, 12\]"),
     ],
 )
