@@ -201,6 +201,11 @@ def open_teacher(
     _check_aspect(source, task.codec.input_size, student.input_size)
     with preserved_rng(device):  # the student starts as it would without a teacher
         network = filled_network(task, own, weights)
+    if not task.gives_heat:
+        raise ConfigError(
+            f"TRAIN.TEACHER {source} gives joints instead of maps, so it has nothing to teach by; "
+            "export it without --joints, or name its weights."
+        )
     teacher = Teacher(
         network.to(device).to(memory_format=torch.channels_last),
         task.pixels,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scripts.killing import compare, write_config
+from tool_loader import load_script
 from torch import nn
 from toys.ranks import gradients_and_results, launch
 
@@ -318,8 +319,6 @@ def test_other_tasks_have_no_teacher(synthpose, tmp_path, kind):
 def test_an_exported_model_can_teach(tiny_config, tmp_path, teacher_file):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from tool_loader import load_script
-
     file = tmp_path / "teacher.onnx"
     load_script("tools/export.py").main(
         ["--cfg", str(tiny_config), f"TEST.MODEL_FILE={teacher_file}", "--out", str(file)]
@@ -333,6 +332,19 @@ def test_an_exported_model_can_teach(tiny_config, tmp_path, teacher_file):
 
 
 # --- pictures without annotations ----------------------------------------------------------------
+
+
+def test_an_exported_model_that_gives_joints_has_nothing_to_teach_by(
+    tiny_config, tmp_path, teacher_file
+):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    out = tmp_path / "joints"
+    words = ["--cfg", str(tiny_config), "--joints", "--out", str(out), "TEST.MODEL_FILE"]
+    load_script("tools/export.py").main([*words, str(teacher_file)])
+    cfg = load_config(tiny_config, [f"TRAIN.TEACHER={out}.onnx"])
+    with pytest.raises(ConfigError, match=r"joints instead of maps.*without --joints"):
+        build_task(cfg).prepare(torch.device("cpu"))
 
 
 def test_pictures_without_annotations_join(tiny_config, synthpose, teacher_file, tmp_path):
