@@ -8,6 +8,7 @@ from typing import Any
 from lib.config.coerce import coerce
 from lib.config.document import plain
 from lib.utils.errors import ConfigError
+from lib.utils.files import at_home
 
 KEY = "IMPORTS"
 
@@ -52,4 +53,4 @@ def refuse_imports(tree: dict[str, Any], source: str) -> None:
 def _placed(entry: str, folder: Path) -> str:
     if not entry.endswith(".py"):
         return entry
-    return str((folder / Path(entry).expanduser()).resolve())
+    return str((folder / at_home(entry)).resolve())

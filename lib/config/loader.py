@@ -21,7 +21,7 @@ from lib.config.stretch import stretch
 from lib.config.validate import validate
 from lib.config.variants import NodeLists
 from lib.utils.errors import ConfigError, did_you_mean
-from lib.utils.files import fault_in
+from lib.utils.files import at_home, fault_in
 from lib.utils.plugins import import_parts
 from lib.zoo.resolve import is_reference
 
@@ -226,7 +226,7 @@ def _join_data_dir(cfg: CfgNode) -> None:
     for key in _PATHS:
         section, name = key.split(".")
         if cfg[section][name] and not is_reference(cfg[section][name]):
-            cfg[section][name] = str(Path(cfg.DATA_DIR) / Path(cfg[section][name]).expanduser())
+            cfg[section][name] = str(Path(cfg.DATA_DIR) / at_home(cfg[section][name]))
     for entry in cfg.DATASET.MIX:
         if entry.get("ROOT"):
             entry["ROOT"] = str(Path(cfg.DATA_DIR) / entry["ROOT"])

@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 from lib.config.cli import run_weights
 from lib.config.loader import load_config, load_config_text
 from lib.utils.errors import ConfigError, WeightsError
+from lib.utils.files import at_home
 from lib.zoo.card import is_safetensors, own_config, read_card
 from lib.zoo.fetch import has_hash
 from lib.zoo.index import EXPERIMENTS, Published, load_index
@@ -31,8 +32,8 @@ def find_model(source: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNo
         WeightsError: there is no such file, or it cannot be had.
         ConfigError: nothing says which network the file belongs to.
     """
-    if str(source) and Path(source).expanduser().is_dir():
-        return _of_folder(Path(source).expanduser(), overrides)
+    if str(source) and at_home(source).is_dir():
+        return _of_folder(at_home(source), overrides)
     entry = published(str(source)) if is_published(str(source)) else None
     if entry is not None and not entry.speaks_for_itself:
         cfg = published_config(entry, overrides)  # before anything is fetched

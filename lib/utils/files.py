@@ -10,6 +10,14 @@ from typing import Any
 from lib.utils.errors import DataError
 
 
+def at_home(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``~name`` filled in; as it is where nobody has that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def fault_in(path: str | Path) -> str:
     """Return which part of a path is at fault, in brackets after a blank; nothing if none is.
 

@@ -31,7 +31,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from lib.utils.errors import WeightsError
-from lib.utils.files import fault_in
+from lib.utils.files import at_home, fault_in
+from lib.zoo.answers import BrokenError, first_byte, quoted, refuse_page, words
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +44,10 @@ CHUNK = 1 << 18
 BROKEN = (OSError, http.client.HTTPException)  # of a connection; also URLError, timeouts
 
 
-class _BrokenError(Exception):
-    """The connection ended early; what arrived is kept."""
-
-
 def cache_folder() -> Path:
     """Return the folder of fetched files; it need not exist."""
     home = os.environ.get(HOME)
-    return Path(home).expanduser() / "weights" if home else _torch_home() / "efepose"
+    return at_home(home) / "weights" if home else _torch_home() / "efepose"
 
 
 def is_offline() -> bool:
@@ -89,6 +86,8 @@ def fetch(url: str, file: str, sha256: str = "") -> Path:
         return there
     target = cache_folder() / file
     address = mirrored(url, file)
+    if address.startswith("file:") and not local_file(address).is_file():
+        raise WeightsError(f"{MIRROR}: there is no {local_file(address)}. {_by_hand(url, target)}")
     if is_offline() and not address.startswith("file:"):
         raise WeightsError(
             f"{file} is not in the cache, and this is offline. {_by_hand(url, target)}"
@@ -105,7 +104,7 @@ def mirrored(url: str, file: str) -> str:
     if not mirror:
         return url
     if "://" not in mirror:
-        return (Path(mirror).expanduser().absolute() / file).as_uri()
+        return (at_home(mirror).absolute() / file).as_uri()
     return f"{mirror.rstrip('/')}/{urllib.parse.quote(file)}"
 
 
@@ -139,7 +138,7 @@ def _local(url: str, sha256: str) -> Path:
 
 def _torch_home() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
+    return at_home(os.environ.get("TORCH_HOME") or f"{cache}/torch")
 
 
 def _by_hand(url: str, target: Path) -> str:
@@ -191,7 +190,7 @@ def _download(address: str, target: Path, sha256: str, by_hand: str) -> None:
         part.replace(target)
     except urllib.error.HTTPError as error:
         raise WeightsError(f"{address} answers {error.code} ({error.reason}). {by_hand}") from None
-    except _BrokenError as error:
+    except BrokenError as error:
         kept = "The same command goes on from there. " if _size(part) else ""
         raise WeightsError(f"{address}: {error}. {kept}{by_hand}") from None
     except OSError as error:
@@ -218,8 +217,8 @@ def _fill(address: str, part: Path) -> None:
                 part.unlink()  # longer than the file: of another version
             elif error.code < 500 and error.code not in (408, 429):
                 raise
-            reason: Exception = _BrokenError(f"it answers {error.code} ({error.reason})")
-        except _BrokenError as error:
+            reason: Exception = BrokenError(f"it answers {error.code} ({error.reason})")
+        except BrokenError as error:
             reason = error
         fruitless = 0 if _size(part) > before else fruitless + 1
         if fruitless >= ATTEMPTS:
@@ -231,9 +230,10 @@ def _receive(address: str, part: Path) -> None:
     """Take what one connection gives.
 
     Raises:
-        _BrokenError: there is no connection, or it ended before the last byte.
+        BrokenError: there is no connection, or it ended before the last byte.
         HTTPError: the server refuses.
         OSError: the file cannot be written.
+        WeightsError: the address is none.
     """
     start = _size(part)
     headers = {"User-Agent": "efepose", "Accept-Encoding": "identity"}
@@ -243,16 +243,18 @@ def _receive(address: str, part: Path) -> None:
         if mark.is_file():
             headers["If-Range"] = mark.read_text(encoding="utf-8")
     try:
-        request = urllib.request.Request(address, headers=headers)
+        request = urllib.request.Request(quoted(address), headers=headers)
         # Not urlopen: that keeps the proxies of its first call.
         response = urllib.request.build_opener().open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError:
         raise
+    except (http.client.InvalidURL, ValueError) as error:  # also of redirections
+        raise WeightsError(f"{address} is no address, or leads to none: {error}.") from None
     except BROKEN as error:
-        raise _BrokenError(f"there is no connection ({_words(error)})") from None
+        raise BrokenError(f"there is no connection ({words(error)})") from None
     with response:
-        _refuse_page(response, address)
-        start = start if getattr(response, "status", 200) == 206 else 0
+        refuse_page(response, address)
+        start = first_byte(response, start)
         etag = response.headers.get("ETag")
         if etag and not etag.startswith("W/"):
             mark.write_text(etag, encoding="utf-8")
@@ -260,16 +262,10 @@ def _receive(address: str, part: Path) -> None:
     mark.unlink(missing_ok=True)
 
 
-def _refuse_page(response: Any, address: str) -> None:
-    """Refuse a page of text in the place of a file: a login, or a notice of a proxy's."""
-    if response.headers.get_content_type() == "text/html":
-        raise _BrokenError(f"{urllib.parse.urlsplit(address).netloc} sends a web page, no file")
-
-
 def _copy(response: Any, part: Path, start: int) -> None:
     """Write a response's body into ``part`` from byte ``start``."""
-    length = response.headers.get("Content-Length")
-    total = start + int(length) if length else None
+    length = response.headers.get("Content-Length", "")
+    total = start + int(length) if length.isdecimal() else None  # some send nonsense
     if total is not None and shutil.disk_usage(part.parent).free < total - start:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
     name = part.name.removesuffix(".part")
@@ -278,31 +274,27 @@ def _copy(response: Any, part: Path, start: int) -> None:
     )
     with part.open("r+b" if start else "wb") as file, bar:
         file.seek(start)
+        if _size(part) > start:
+            file.truncate()
         while True:
             try:
                 block = response.read(CHUNK)
             except BROKEN as error:
-                raise _BrokenError(_so_far(file.tell(), total, _words(error))) from None
+                raise BrokenError(_so_far(file.tell(), total, words(error))) from None
             if not block:
                 break
             file.write(block)
             bar.update(len(block))
         arrived = file.tell()
+    if not arrived:
+        raise BrokenError("it sends an empty file")
     if total is not None and arrived != total:
-        raise _BrokenError(_so_far(arrived, total, "it ended early"))
+        raise BrokenError(_so_far(arrived, total, "it ended early"))
 
 
 def _so_far(arrived: int, total: int | None, why: str) -> str:
     of = f" of {total / 1e6:.1f}" if total else ""
     return f"the connection broke after {arrived / 1e6:.1f}{of} MB ({why})"
-
-
-def _words(error: BaseException) -> str:
-    """Return the reason in an error of urllib's, which may wrap another."""
-    reason = getattr(error, "reason", None) or error
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror
-    return str(reason) or type(reason).__name__
 
 
 def _size(path: Path) -> int:

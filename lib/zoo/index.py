@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lib.utils.errors import ConfigError, WeightsError, did_you_mean
-from lib.utils.files import read_json
+from lib.utils.files import at_home, read_json
 from lib.zoo.fetch import local_file
 
 OWN_INDEX = "EFEPOSE_ZOO_INDEX"
@@ -264,7 +264,7 @@ def _published(name: str, value: Any, path: Path) -> Published:
         raise ConfigError(f"{path}: 'sha256' of '{name}' must be 8 to 64 hexadecimal digits.")
     entry = dict(value)
     if "://" not in entry["url"]:
-        entry["url"] = (path.parent / Path(entry["url"]).expanduser()).resolve().as_uri()
+        entry["url"] = (path.parent / at_home(entry["url"])).resolve().as_uri()
     if (path.parent / entry.get("experiment", "")).is_file():
         entry["experiment"] = str(path.parent / entry["experiment"])
     size = entry.get("input")

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lib.utils.errors import WeightsError, did_you_mean
-from lib.utils.files import fault_in
+from lib.utils.files import at_home, fault_in
 from lib.zoo.fetch import fetch
 from lib.zoo.hub import fetch_from_hub
 from lib.zoo.index import Published, load_index
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 FORMS = "a path, zoo:NAME, an address, hub:ORG/NAME or package:NAME"
 ENDINGS = (".pth", ".pt", ".bin", ".onnx", ".safetensors")
+NAME_LENGTH = 200  # bytes of an address that a file's name keeps; disks take 255
 _SCHEME = re.compile(r"(zoo|hub|package|https?|file):")
 
 
@@ -36,7 +37,7 @@ def resolve_weights(reference: str | Path, advice: str = "") -> Path:
         WeightsError: there is no such file, or it cannot be had.
     """
     text = str(reference)
-    path = Path(text).expanduser()
+    path = at_home(text)
     if isinstance(reference, Path) or path.is_file():
         return _existing(path, advice)
     found = _SCHEME.match(text)
@@ -110,13 +111,18 @@ def _of_address(url: str) -> Path:
     known = next((one for one in load_index().weights.values() if one.url == plain), None)
     if known is not None:
         return of_zoo(known)
-    if not plain.startswith("file:") and not urlsplit(plain).netloc:
+    try:
+        parts = urlsplit(plain)
+        mark = hashlib.sha256(plain.encode()).hexdigest()[:8]  # two addresses may end alike
+    except ValueError as error:
+        raise WeightsError(f"{url!a} is no address: {error}.") from None
+    if not plain.startswith("file:") and not parts.netloc:
         raise WeightsError(f"{url} has no server in it: write https://SERVER/PATH.")
     sha256 = fragment.removeprefix("sha256=").lower()
     if fragment and not re.fullmatch(r"sha256=[0-9a-fA-F]{8,64}", fragment):
         raise WeightsError(f"{url}: write the hash as #sha256= and 8 to 64 hexadecimal digits.")
-    name = Path(unquote(urlsplit(plain).path)).name or "weights"
-    mark = hashlib.sha256(plain.encode()).hexdigest()[:8]  # two addresses may end alike
+    name = re.sub(r"[\x00-\x1f]", "_", Path(unquote(parts.path)).name) or "weights"
+    name = name.encode(errors="replace")[-NAME_LENGTH:].decode(errors="ignore")
     return fetch(plain, f"{mark}-{name}", sha256)
 
 

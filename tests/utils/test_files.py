@@ -10,7 +10,7 @@ from lib.evaluation.mpii import read_mat
 from lib.models import read_checkpoint
 from lib.utils import files
 from lib.utils.errors import DataError, UserError
-from lib.utils.files import fault_in, json_text, read_json
+from lib.utils.files import at_home, fault_in, json_text, read_json
 from lib.utils.images import read_image
 
 
@@ -99,3 +99,9 @@ def test_every_reader_names_the_part(tmp_path, kind):
     }[kind]
     with pytest.raises(UserError, match=rf"there is no folder {re.escape(str(tmp_path))}.no\)"):
         read()
+
+
+def test_homes_are_filled_in_where_there_is_somebody(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert at_home("~/w.pth") == tmp_path / "w.pth"
+    assert at_home("~nobody99/w.pth") == Path("~nobody99/w.pth")

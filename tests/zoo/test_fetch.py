@@ -188,6 +188,21 @@ def test_the_cache_is_where_the_environment_says(home, tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / "torch" / "efepose"
 
 
+def test_a_mirror_folder_without_the_file_is_named(home, monkeypatch, tmp_path):
+    monkeypatch.setenv(fetching.MIRROR, str(tmp_path / "disk"))
+    monkeypatch.setattr(fetching, "PAUSE", 3600.0)  # nothing to wait for
+    with pytest.raises(WeightsError, match=r"MIRROR: there is no .*disk/w\.pth\. Fetch"):
+        fetch("https://host.invalid/w.pth", "w.pth")
+
+
+@pytest.mark.parametrize("name", [fetching.HOME, "TORCH_HOME"])
+def test_homes_of_nobody_are_folders_of_that_name(name, home, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(fetching.HOME)
+    monkeypatch.setenv(name, "~nobody99/x")
+    assert str(fetching.cache_folder()).startswith("~nobody99")
+
+
 def test_a_cache_that_cannot_be_written(site, home, monkeypatch):
     monkeypatch.setenv(fetching.HOME, "/proc/efepose")
     with pytest.raises(WeightsError, match=r"cannot|Nothing can be written.*EFEPOSE_HOME"):

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -80,6 +81,14 @@ def test_a_file_of_a_package(tmp_path, monkeypatch):
             resolve_weights(wrong)
 
 
+@pytest.mark.parametrize("path", ["w\xe4 b/\xfc.pth", "\xfc" * 300 + ".pth", "a%00b.pth"])
+def test_odd_letters_and_long_names_of_addresses(site, home, path):
+    site.files[quote(path, safe="/%")] = b"weights"
+    found = resolve_weights(site.address(path))
+    assert found.read_bytes() == b"weights"
+    assert found.suffix == ".pth"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -91,6 +100,12 @@ def test_a_file_of_a_package(tmp_path, monkeypatch):
         ("models/resnet50-0676ba61.pth", "zoo:resnet50_imagenet is a file of that name."),
         ("/", "is a folder"),
         ("", "is a folder"),
+        ("~nobody99/w.pth", "No weight file ~nobody99/w.pth"),
+        ("http://[::1", "is no address"),
+        ("https://[bad]/w.pth", "is no address"),
+        ("https://host.invalid/\ud800.pth", "is no address"),
+        ("http://.../w.pth", "is no address"),
+        ("http://127.0.0.1:port/w.pth", "is no address"),
     ],
 )
 def test_what_does_not_exist_is_one_sentence(home, text, words):
