@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 
 from lib.utils.cli import run_tool
-from lib.utils.errors import WeightsError
+from lib.utils.errors import DataError, WeightsError
 from lib.utils.files import read_json
 from lib.utils.logging import setup_logging
 from lib.zoo.card import SUFFIX, is_safetensors, read_card
@@ -26,6 +26,8 @@ from lib.zoo.hub import card_lines, push
 from lib.zoo.index import Published, load_index
 from lib.zoo.pack import pack
 from lib.zoo.resolve import is_published, published, resolve_weights
+
+ADVICE = "give a metrics.json of tools/test.py"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,14 +42,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("get").add_argument("names", nargs="+", metavar="NAME")
     commands.add_parser("verify").add_argument("names", nargs="*", metavar="NAME")
     packing = commands.add_parser("pack")
-    packing.add_argument("file", type=Path)
+    packing.add_argument("file", metavar="FILE")
     packing.add_argument("out", type=Path, metavar="OUT.safetensors")
     packing.add_argument("--half", action="store_true", help="float16: half the size")
     packing.add_argument("--licence", default="", help="of the weights: apache-2.0, cc-by-nc-4.0")
     packing.add_argument("--note", default="", help="what it is for, and where it fails")
     packing.add_argument("--scores", type=Path, metavar="metrics.json", help="of tools/test.py")
     sending = commands.add_parser("push")
-    sending.add_argument("file", type=Path)
+    sending.add_argument("file", metavar="FILE")
     sending.add_argument("repository", metavar="ORG/NAME")
     sending.add_argument("--licence", default="", help="of the weights: apache-2.0, cc-by-nc-4.0")
     sending.add_argument("--private", action="store_true")
@@ -71,7 +73,8 @@ def main(argv: list[str] | None = None) -> list[str]:
     elif args.command == "pack":
         lines = pack_file(args)
     else:
-        address = push(args.file, args.repository, licence=args.licence, private=args.private)
+        file = resolve_weights(args.file)
+        address = push(file, args.repository, licence=args.licence, private=args.private)
         lines = [f"{args.file} is {address} now"]
     print("\n".join(lines))
     return lines
@@ -140,19 +143,36 @@ def pack_file(args: argparse.Namespace) -> list[str]:
 
     Raises:
         WeightsError: it is there already, its name has another ending, or it cannot be made.
+        DataError: the scores are none.
     """
-    if not is_safetensors(args.out) or (args.out.exists() and args.out != args.file):
+    file = resolve_weights(args.file)
+    itself = args.out.exists() and args.out.samefile(file) and not args.half  # only its card anew
+    if not is_safetensors(args.out) or (args.out.exists() and not itself):
         raise WeightsError(f"{args.out} must be a new file that ends in {SUFFIX}.")
     facts: dict[str, object] = {"licence": args.licence, "note": args.note}
     if args.scores:
-        report = read_json(args.scores, "score", "give a metrics.json of tools/test.py")
-        facts["scores"] = {key: report[key] for key in ("metrics", "dataset", "boxes")}
-    content = pack(args.file, facts, half=args.half)
+        facts["scores"] = read_scores(args.scores)
+    content = pack(file, facts, half=args.half)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_bytes(content)
+    part = args.out.with_name(f"{args.out.name}.part")
+    part.write_bytes(content)
+    part.replace(args.out)
     digest = file_hash(args.out)
     size = f"{len(content) / 2**20:.2f} MB, sha256 {digest}"
     return [f"{args.out}: {size}", *card_lines(read_card(args.out))]
+
+
+def read_scores(path: Path) -> dict[str, object]:
+    """Return of a report of ``tools/test.py`` what a card says.
+
+    Raises:
+        DataError: it is no such report.
+    """
+    report = read_json(path, "score", ADVICE)
+    keys = ("metrics", "dataset", "boxes")
+    if not isinstance(report, dict) or not isinstance(report.get("metrics"), dict):
+        raise DataError(f"{path} has no table of metrics: {ADVICE}.")
+    return {key: report.get(key) for key in keys}
 
 
 def verify(names: list[str]) -> list[str]:

@@ -174,12 +174,17 @@ class Index:
         """
         entry = self.get(name)
         if entry is None:
-            names = [*self.weights, *self.aliases]
-            having = [known for known in names if name.lower() in known.lower()][:SHOWN]
-            near = f" Some with that in them: {', '.join(having)}." if having else ""
-            near = near or did_you_mean(name, names)
-            raise WeightsError(f"The zoo has no weights '{name}'.{near} See tools/zoo.py list.")
+            raise WeightsError(f"The zoo has no weights '{name}'.{self.near(name)}")
         return entry
+
+    def near(self, name: str) -> str:
+        """Return a hint of what an unknown name may have meant, and where all names are listed."""
+        names = [*self.weights, *self.aliases]
+        having = [known for known in names if name.lower() in known.lower()][:SHOWN]
+        near = f" Some with that in them: {', '.join(having)}." if having else ""
+        guess = did_you_mean(name, names)
+        near = near or (guess if guess.endswith("?") else "")  # else a part of a long list
+        return f"{near} See tools/zoo.py list."
 
     def of_file(self, name: str) -> Published | None:
         """Return the entry whose file has this name, None if there is none."""

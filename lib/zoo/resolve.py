@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lib.utils.errors import WeightsError, did_you_mean
+from lib.utils.errors import WeightsError
 from lib.utils.files import at_home, fault_in
 from lib.zoo.fetch import fetch
 from lib.zoo.hub import fetch_from_hub
@@ -101,7 +101,7 @@ def _existing(path: Path, advice: str) -> Path:
     same = index.of_file(path.name)
     hint = f" zoo:{same.name} is a file of that name." if same is not None else ""
     if len(path.parts) < 2 and not path.suffix:
-        hint = did_you_mean(str(path), [*index.weights, *index.aliases])
+        hint = index.near(str(path))
     raise WeightsError(f"No weight file {path}{fault_in(path)}: {advice or f'give {FORMS}'}.{hint}")
 
 

@@ -125,6 +125,27 @@ def test_a_run_is_packed_to_give_away(file, tmp_path):
         zoo.main(["pack", str(file), str(out)])  # never overwrites another
     zoo.main(["pack", str(out), str(out), "--licence", "apache-2.0"])  # but mends its own card
     assert read_card(out)["licence"] == "apache-2.0"
+    before = out.read_bytes()
+    with pytest.raises(UserError, match="must be a new file"):
+        zoo.main(["pack", str(out), str(out), "--half"])  # never takes digits from the only copy
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("report", [[1], {"AP": 1}, {"metrics": 0.5}, "AP", None])
+def test_scores_that_are_none_are_refused(file, tmp_path, report):
+    (tmp_path / "metrics.json").write_text(json.dumps(report))
+    out = tmp_path / "given.safetensors"
+    with pytest.raises(UserError, match=r"no table of metrics: give a metrics\.json"):
+        zoo.main(["pack", str(file), str(out), "--scores", str(tmp_path / "metrics.json")])
+    assert not out.exists()
+
+
+def test_names_are_packed_and_pushed_too(file, own_index, tmp_path):
+    own_index({"weights": {"mine": {"url": str(file)}}})
+    zoo.main(["pack", "zoo:mine", str(tmp_path / "given.safetensors")])
+    assert (tmp_path / "given.safetensors").exists()
+    with pytest.raises(UserError, match="no weights 'none'"):
+        zoo.main(["push", "zoo:none", "org/name"])
 
 
 def test_a_file_in_the_index_that_is_here_is_shown_with_its_card(file, own_index):
