@@ -24,12 +24,13 @@ def words(tmp_path, tiny_config):
     network = PoseEstimator.from_config(cfg, device="cpu").network
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     cv2.imwrite(str(tmp_path / "one.png"), np.full((40, 30, 3), 90, np.uint8))
+    out = str(tmp_path / "out")
     common = ["--cfg", str(tiny_config), f"TEST.MODEL_FILE={tmp_path / 'weights.pth'}"]
     return {
         "train": common,
         "test": common,
         "export": ["--out", str(tmp_path / "model"), *common, "--format", "torchscript"],
-        "predict": [str(tmp_path / "one.png"), "--out", str(tmp_path / "out"), *common],
+        "predict": [str(tmp_path / "one.png"), "--detector", "none", "--out", out, *common],
     }
 
 
