@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from textbook.random_coco import random_coco, varied_coco
 
+from lib.benchmark.textbook.average_precision import pose_numbers as textbook_numbers
 from lib.evaluation import coco, evaluate_crowdpose
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import ConfigError, DataError
@@ -96,6 +97,14 @@ def test_own_numbers_equal_pycocotools_on_all_sorts_of_sets():
 @pytest.mark.slow
 def test_own_numbers_equal_pycocotools_on_a_thousand_sets():
     assert_own_numbers_are_pycocotools(range(1000))
+
+
+def test_own_numbers_equal_the_textbook():
+    for seed in range(40):
+        dataset, rows, sigmas = varied_coco(seed)
+        found = coco.evaluate_coco(dataset, rows, sigmas)
+        wanted = textbook_numbers(dataset, rows, sigmas.tolist())
+        assert list(found.values()) == pytest.approx(wanted, abs=1e-9, nan_ok=True), seed
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
@@ -332,13 +341,18 @@ def test_known_box_and_mask_scores(shared, evaluator, iou_type, wanted):
 def test_own_scores_come_five_times_as_fast_in_linear_time():
     """Processor time, as other processes may run; the figures in the documents are ratios, too."""
     seconds = {}
+    spreads = list(load_skeleton("coco").sigmas)
     for images in (100, 800):
         dataset, rows = random_coco(0, images=images)
         for evaluator in ("own", "pycocotools"):
             start = time.process_time()
             coco.evaluate_coco(dataset, rows, evaluator=evaluator)
             seconds[evaluator, images] = time.process_time() - start
+        start = time.process_time()
+        textbook_numbers(dataset, rows, spreads)
+        seconds["textbook", images] = time.process_time() - start
     assert seconds["pycocotools", 800] / seconds["own", 800] > 5
+    assert seconds["textbook", 800] / seconds["own", 800] > 10
     assert seconds["own", 800] < 16 * seconds["own", 100]
 
 
