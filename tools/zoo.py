@@ -108,10 +108,10 @@ def show(name: str) -> list[str]:
     """
     if not is_published(name):
         path = resolve_weights(name)
-        card = read_card(path)
-        if not card:
+        lines = card_lines(read_card(path))
+        if not lines:
             raise WeightsError(f"{path} has no model card.")
-        return [str(path), *card_lines(card)]
+        return [str(path), *lines]
     entry = published(name)
     there = entry.here or cached(entry.file, entry.sha256)
     facts = {

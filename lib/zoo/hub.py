@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,21 +85,19 @@ def push(path: Path, repository: str, *, licence: str = "", private: bool = Fals
 
 
 def card_lines(card: dict[str, Any]) -> list[str]:
-    """Return a card as lines of text, what matters first; the configuration is left out."""
-    scores = card.get("scores") or {}
-    metrics = {k: v for k, v in (scores.get("metrics") or {}).items() if v is not None}
-    first = ", ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:5])
+    """Return a card as lines of text, what matters first; the configuration is left out.
+
+    Files of others may hold anything under these names: other forms are shown as they are.
+    """
     facts = {
         "model": card.get("model") or card.get("name"),
         "task": card.get("task"),
         "codec": card.get("codec"),
         "input": card.get("input_size"),
         "pixels": _pixels(card),
-        "joints": ", ".join(card.get("joints") or ()),
-        "scores": first and f"{first} (boxes: {scores.get('boxes')})",
-        "trained on": ", ".join(
-            f"{one['file']} (sha256 {one['sha256'][:12]})" for one in card.get("data") or ()
-        ),
+        "joints": _listed(card.get("joints"), str),
+        "scores": _scores(card.get("scores")),
+        "trained on": _listed(card.get("data"), _source),
         "licence": card.get("licence"),
         "note": card.get("note"),
         "version": card.get("version"),
@@ -106,8 +105,28 @@ def card_lines(card: dict[str, Any]) -> list[str]:
     return [f"{name}: {value}" for name, value in facts.items() if value]
 
 
+def _listed(value: Any, show: Callable[[Any], str]) -> Any:
+    return ", ".join(map(show, value)) if isinstance(value, list | tuple) else value
+
+
+def _scores(scores: Any) -> Any:
+    metrics = scores.get("metrics") or {} if isinstance(scores, dict) else None
+    if not isinstance(metrics, dict):
+        return scores
+    known = [(name, value) for name, value in metrics.items() if isinstance(value, int | float)]
+    first = ", ".join(f"{name} {value:.4g}" for name, value in known[:5])
+    return first and f"{first} (boxes: {scores.get('boxes')})"
+
+
+def _source(one: Any) -> str:
+    if not isinstance(one, dict) or "file" not in one:
+        return str(one)
+    return f"{one['file']} (sha256 {str(one.get('sha256'))[:12]})"
+
+
 def _pixels(card: dict[str, Any]) -> str:
-    order = {True: "RGB", False: "BGR"}.get(card.get("color_rgb"), "")  # type: ignore[arg-type]
+    rgb = card.get("color_rgb")
+    order = "RGB" if rgb is True else "BGR" if rgb is False else ""
     scale = f"mean {card['mean']}, std {card['std']}" if "mean" in card and "std" in card else ""
     return ", ".join(filter(None, (order, scale)))
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tool_loader import load_script
 
 from lib.config import load_config
@@ -79,6 +80,27 @@ def test_the_card_of_a_file_is_shown(file, tmp_path):
     torch.save({"a": torch.ones(1)}, tmp_path / "bare.pth")
     with pytest.raises(UserError, match="has no model card"):
         zoo.main(["show", str(tmp_path / "bare.pth")])
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ({"joints": "17", "scores": "good", "data": "ImageNet"}, ["joints: 17", "scores: good"]),
+        ({"joints": "[1, 2]", "data": '["a.json", {"file": "b"}]'}, ["joints: 1, 2"]),
+        ({"scores": '{"metrics": {"AP": "high", "AR": 0.5}}'}, ["scores: AR 0.5 (boxes: None)"]),
+        ({"scores": '{"metrics": 0.5}', "color_rgb": "[1]"}, ["scores: {'metrics': 0.5}"]),
+    ],
+)
+def test_cards_of_others_are_shown_as_they_are(tmp_path, texts, shown):
+    save_file({"a": torch.ones(1)}, tmp_path / "theirs.safetensors", texts)
+    lines = zoo.main(["show", str(tmp_path / "theirs.safetensors")])
+    assert set(shown) <= set(lines)
+
+
+def test_meta_data_without_a_card_is_none(tmp_path):
+    save_file({"a": torch.ones(1)}, tmp_path / "theirs.safetensors", {"step": "5"})
+    with pytest.raises(UserError, match="has no model card"):
+        zoo.main(["show", str(tmp_path / "theirs.safetensors")])
 
 
 def test_a_run_is_pushed_with_its_card(file, monkeypatch, tmp_path):
