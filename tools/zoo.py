@@ -53,6 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     sending.add_argument("repository", metavar="ORG/NAME")
     sending.add_argument("--licence", default="", help="of the weights: apache-2.0, cc-by-nc-4.0")
     sending.add_argument("--private", action="store_true")
+    for command in commands.choices.values():  # where people write it; absent, the one above holds
+        command.add_argument("--offline", action="store_true", default=argparse.SUPPRESS)
     return parser
 
 

@@ -54,10 +54,13 @@ def test_files_are_fetched_marked_and_verified(shop, home):
         zoo.main(["verify"])
 
 
-def test_offline_says_so(shop, monkeypatch):
+@pytest.mark.parametrize(
+    "words", ["--offline get mine", "get --offline mine", "get mine --offline"]
+)
+def test_offline_says_so(shop, monkeypatch, words):
     monkeypatch.setenv("EFEPOSE_OFFLINE", "")
     with pytest.raises(UserError, match="offline"):
-        zoo.main(["--offline", "get", "mine"])
+        zoo.main(words.split())
 
 
 @pytest.fixture

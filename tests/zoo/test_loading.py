@@ -8,7 +8,7 @@ from layouts import published_layout
 from lib.config import load_config
 from lib.models import build_model, load_pretrained, load_weights
 from lib.tasks import build_task
-from lib.zoo.index import load_index
+from lib.zoo.index import EXPERIMENTS, load_index
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*which is a no-op")
 INDEX = load_index()
@@ -62,6 +62,20 @@ def test_start_weights_fill_the_trunk(entry):
     assert [name for name in report.mismatched if not name.startswith(ours)] == []
     trunk = [name for name in report.missing if name.startswith("backbone.")]
     assert [name for name in trunk if not name.startswith(ours)] == []
+
+
+@pytest.mark.slow
+def test_start_weights_without_an_experiment_fill_timms_trunk():
+    import timm
+
+    words = ["MODEL.EXTRA.BACKBONE.NAME=davit_tiny.msft_in1k"]
+    cfg = load_config(EXPERIMENTS / "coco/posenet/convnext_tiny_efem_256x192.yaml", words)
+    with torch.device("meta"):
+        network = build_model(cfg)
+        theirs = timm.create_model("davit_tiny.msft_in1k")
+    report = load_pretrained(network, {"state_dict": theirs.state_dict()})
+    assert (report.unexpected, report.mismatched) == ([], [])
+    assert not [name for name in report.missing if name.startswith("backbone.")]
 
 
 @pytest.mark.parametrize("entry", list(cases("detector")))
