@@ -124,7 +124,7 @@ class OptunaSampler(Sampler):
         super().__init__(space, seed)
         self.name = name
         try:
-            import optuna  # an optional package
+            import optuna  # an optional package  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ConfigError(
                 f"--sampler {name} takes Optuna: pip install -e '.[sweep]', or choose grid or "
