@@ -34,7 +34,7 @@ from lib.config.cli import config_parser, find_weights, parse_config, parse_word
 from lib.config.pretrained import find_model
 from lib.structures.palettes import PALETTES
 from lib.utils.aside import set_aside
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError, DataError, WeightsError
 from lib.utils.lock import FolderLock
 from lib.utils.logging import setup_logging
@@ -62,14 +62,6 @@ logger = logging.getLogger(__name__)
 
 PREDICTING = "predicting.lock"  # not a training's: each may work in the other's folder
 INSTEAD = "give --boxes, another --detector, or --detector none for one person per picture"
-
-
-def count(text: str) -> int:
-    """Return a number of frames from 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"wants a number from 1, got {text}")
-    return number
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -26,7 +26,7 @@ from lib.report.comparison import (
 )
 from lib.report.page import chips, render_page
 from lib.report.run import PoseAnalysis, Run, analyse_poses, read_run
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import DataError
 
 
@@ -39,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--out", metavar="FILE", help="also write an HTML page")
     add("--gt-anno", default="", metavar="FILE", help="ground truth instead of config.yaml's")
     add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
-    add("--resamples", type=int, default=1000, help="draws of the bootstrap (default: 1000)")
+    add("--resamples", type=count, default=1000, help="draws of the bootstrap (default: 1000)")
     add("--cases", type=int, default=6, help="pictures of each sort (default: 6)")
     return parser.parse_args(argv)
 

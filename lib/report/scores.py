@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from lib.evaluation.bootstrap import Difference
 from lib.evaluation.scoring import Scored
@@ -13,6 +12,7 @@ from lib.report.page import chips, render_page, section, table
 from lib.report.reliability import reliability_section
 from lib.report.run import PoseAnalysis
 from lib.report.sections import curve_section, error_section, table_section
+from lib.utils.files import short_names
 from lib.utils.numbers import number
 
 Outcome = tuple[Scored, Difference]  # a file after the first, and how it differs from the first
@@ -26,7 +26,7 @@ def score_page(truth: str, files: Sequence[Scored], outcomes: Sequence[Outcome])
         files: scored result files; the first is what the others are compared to.
         outcomes: the others, and how they differ from the first.
     """
-    title = " and ".join(Path(one.file).name for one in files)
+    title = " and ".join(short_names([one.file for one in files]))
     facts = {"ground truth": truth, "metric": files[0].metric}
     parts = [
         f"<header><h1>{escape(title)}</h1>{chips(facts)}</header>",
@@ -45,7 +45,7 @@ def score_page(truth: str, files: Sequence[Scored], outcomes: Sequence[Outcome])
 def score_table(files: Sequence[Scored]) -> tuple[list[str], list[list[str]]]:
     """Return heads and rows of plain text: a number per row, a file per column."""
     names = list(dict.fromkeys(name for one in files for name in one.numbers))
-    heads = ["", *(Path(one.file).name for one in files)]
+    heads = ["", *short_names([one.file for one in files])]
     return heads, [[n, *(number(one.numbers.get(n), 4) for one in files)] for n in names]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import io
 import os
@@ -41,6 +42,14 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
         sys.stderr.write(f"error: {sentence}\n")
         sys.exit(2)
     sys.exit(0)
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1, as the ``type`` of an option."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"wants a number from 1, got {text}")
+    return number
 
 
 def _sentence(error: Exception) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,17 @@ def at_home(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return each file's name, with as many folders before it as tell apart those of one name."""
+    parts = {path: Path(path).parts for path in dict.fromkeys(paths)}
+    lengths = dict.fromkeys(parts, 1)
+    for _ in range(max(map(len, parts.values()), default=0)):
+        names = {path: str(Path(*own[-lengths[path] :])) for path, own in parts.items()}
+        times = Counter(names.values())
+        lengths = {path: lengths[path] + (times[name] > 1) for path, name in names.items()}
+    return [str(Path(*parts[path][-lengths[path] :])) for path in paths]
 
 
 def fault_in(path: str | Path) -> str:

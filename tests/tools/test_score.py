@@ -81,3 +81,21 @@ def test_a_metric_of_the_users_own(files, capsys):
     capsys.readouterr()
     with pytest.raises(ConfigError, match=r"--imports.*no such file"):
         tool.main([*names, "--imports", str(files / "none.py")])
+
+
+def test_results_of_two_runs_have_their_folders_names(files, capsys):
+    for run in ("first", "second"):
+        (files / run).mkdir()
+        (files / run / "r.json").write_bytes((files / "good.json").read_bytes())
+    tool = load_script("tools/analyse/score.py")
+    names = [str(files / name) for name in ("gt.json", "first/r.json", "second/r.json")]
+    tool.main([*names, "--resamples", "5"])
+    assert capsys.readouterr().out.splitlines()[1].split() == ["first/r.json", "second/r.json"]
+
+
+@pytest.mark.parametrize("draws", ["-3", "0"])
+def test_a_bootstrap_without_draws_is_refused(draws, capsys):
+    with pytest.raises(SystemExit) as end:
+        load_script("tools/analyse/score.py").parse_args(["gt", "a", "b", "--resamples", draws])
+    assert end.value.code == 2
+    assert f"wants a number from 1, got {draws}" in capsys.readouterr().err

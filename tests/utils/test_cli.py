@@ -1,3 +1,4 @@
+import argparse
 import errno
 import io
 import os
@@ -7,7 +8,7 @@ import sys
 import pytest
 from tool_loader import ROOT
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import DataError
 
 
@@ -79,3 +80,10 @@ def test_a_reader_that_has_seen_enough_is_no_fault():
     tool.stdout.close()
     assert (tool.wait(), tool.stderr.read()) == (141, b"")
     tool.stderr.close()
+
+
+@pytest.mark.parametrize("text", ["0", "-3"])
+def test_a_count_is_at_least_one(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"from 1, got {text}"):
+        count(text)
+    assert count("7") == 7

@@ -105,3 +105,11 @@ def test_homes_are_filled_in_where_there_is_somebody(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert at_home("~/w.pth") == tmp_path / "w.pth"
     assert at_home("~nobody99/w.pth") == Path("~nobody99/w.pth")
+
+
+def test_files_of_one_name_are_told_apart():
+    assert files.short_names(["a/x.json", "b/y.json"]) == ["x.json", "y.json"]
+    names = files.short_names(["a/results/x.json", "b/results/x.json", "c/y.json"])
+    assert names == ["a/results/x.json", "b/results/x.json", "y.json"]
+    assert files.short_names(["x.json", "/a/x.json"]) == ["x.json", "a/x.json"]
+    assert files.short_names(["/a/x.json", "/a/x.json"]) == ["x.json", "x.json"]

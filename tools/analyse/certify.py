@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     add("--out", metavar="FILE", type=Path, help="default: claim.json in RUN")
     add("--beside", nargs="*", default=[], type=Path, metavar="RUN", help="runs of other seeds")
     add("--annotators", metavar="FILE", type=Path, help="the images annotated by somebody else")
-    add("--resamples", type=int, default=1000, help="draws of the bootstrap (default: 1000)")
-    add("--try", type=int, default=20, dest="tried", metavar="N", help="images to predict first")
+    add("--resamples", type=count, default=1000, help="draws of the bootstrap (default: 1000)")
+    add("--try", type=count, default=20, dest="tried", metavar="N", help="images to predict first")
     _add_places(add)
     return parser.parse_args(argv)
 

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.numbers import number
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--metric", default="auto", metavar="NAME", help="default: what the data set is scored by")
     add("--sigmas", default="", metavar="S", help="K numbers with commas, or a skeleton's name")
     add("--per-joint", action="store_true", help="print a row per joint, too")
-    add("--resamples", type=int, default=1000, help="draws of the bootstrap (default: 1000)")
+    add("--resamples", type=count, default=1000, help="draws of the bootstrap (default: 1000)")
     add(
         "--imports",
         action="append",

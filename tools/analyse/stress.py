@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError
 from lib.utils.numbers import number
 
@@ -38,13 +38,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--cfg", metavar="FILE", help="YAML of weights that do not say which network they are")
     add("--gt", metavar="FILE", help="annotation file with outlines; default: drawn people")
     add("--images", metavar="DIR", help="its pictures")
-    add("--synthetic", type=int, default=60, metavar="N", help="drawn pictures (default: 60)")
-    add("--limit", type=int, default=0, metavar="N", help="most people (default: all)")
+    add("--synthetic", type=count, default=60, metavar="N", help="drawn pictures (default: 60)")
+    add("--limit", type=count, default=0, metavar="N", help="most people (default: all)")
     add("--factors", default="", metavar="F,F", help="default: all")
     add("--require", action="append", default=[], metavar="TEXT", help="exit 1 unless it holds")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     add("--seed", type=int, default=0, help="of pictures and changes (default: 0)")
-    add("--resamples", type=int, default=300, help="draws of the intervals (default: 300)")
+    add("--resamples", type=count, default=300, help="draws of the intervals (default: 300)")
     add("--json", metavar="FILE", help="write all numbers")
     add("--out", metavar="FILE", help="write an HTML page")
     return parser.parse_args(argv)
