@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ OWN_INDEX = "EFEPOSE_ZOO_INDEX"
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 GENERIC = ("model", "pytorch_model", "weights", "checkpoint")  # file names that say nothing
 SHOWN = 6  # names in a message
+LONGEST = 200  # bytes between two / of an address; disks take 255
 USES = ("pose", "trunk", "detector")
 FIELDS = ("use", "url", "sha256", "layout", "licence", "experiment", "settings", "trained_on")
 FIELDS += ("joints", "input", "note", "network", "results")
@@ -87,6 +88,7 @@ class Published:
         note: what else one must know.
         network: name of a torchvision detector.
         results: published scores: ``dataset``, ``boxes`` (their source), ``metrics``.
+        renamed: whether another file of the index has the publisher's name, too.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Published:
     note: str = ""
     network: str = ""
     results: tuple[dict[str, Any], ...] = ()
+    renamed: bool = False
 
     @property
     def file(self) -> str:
@@ -111,7 +114,7 @@ class Published:
         stem, _, ending = last.rpartition(".")
         if not stem:  # no ending, which tells what a file is
             return f"{self.name}-{last}" if last else self.name
-        return f"{self.name}.{ending}" if stem in GENERIC else last
+        return f"{self.name}.{ending}" if stem in GENERIC or self.renamed else last
 
     @property
     def here(self) -> Path | None:
@@ -125,7 +128,8 @@ class Published:
         if not self.experiment:
             return None
         path = Path(self.experiment)
-        return path if path.is_absolute() else EXPERIMENTS / f"{self.experiment}.yaml"
+        known = self.experiment.removesuffix(".yaml")
+        return path if path.is_absolute() else EXPERIMENTS / f"{known}.yaml"
 
     @property
     def speaks_for_itself(self) -> bool:
@@ -225,7 +229,7 @@ def _load(own: str) -> Index:
     for file in filter(None, own.split(os.pathsep)):
         extra = _read(Path(file).absolute())
         index = Index(
-            {**index.weights, **extra.weights},
+            {**index.weights, **_apart(extra.weights, index.weights)},
             {**index.aliases, **extra.aliases},
             {**index.experiments, **extra.experiments},
             {**index.without, **extra.without},
@@ -233,6 +237,16 @@ def _load(own: str) -> Index:
             extra.pose or index.pose,
         )
     return index
+
+
+def _apart(own: Mapping[str, Published], ours: Mapping[str, Published]) -> dict[str, Published]:
+    """Return entries such that no two addresses share a file: ``a/best.pth``, ``b/best.pth``."""
+    addresses: dict[str, set[str]] = {}
+    for entry in (*ours.values(), *own.values()):
+        addresses.setdefault(entry.file, set()).add(entry.url)
+    return {
+        name: replace(entry, renamed=len(addresses[entry.file]) > 1) for name, entry in own.items()
+    }
 
 
 def _read(path: Path) -> Index:
@@ -267,6 +281,7 @@ def _published(name: str, value: Any, path: Path) -> Published:
         raise ConfigError(f"{path}: 'use' of '{name}' must be one of {', '.join(USES)}.")
     if not re.fullmatch(r"([0-9a-f]{8,64})?", value.get("sha256", "")):
         raise ConfigError(f"{path}: 'sha256' of '{name}' must be 8 to 64 hexadecimal digits.")
+    _check_address(name, value["url"], path)
     entry = dict(value)
     if "://" not in entry["url"]:
         entry["url"] = (path.parent / at_home(entry["url"])).resolve().as_uri()
@@ -277,3 +292,16 @@ def _published(name: str, value: Any, path: Path) -> Published:
     entry["settings"] = tuple(entry.get("settings", ()))
     entry["results"] = tuple(entry.get("results", ()))
     return Published(name=name, **entry)
+
+
+def _check_address(name: str, url: str, path: Path) -> None:
+    """Refuse an address that none can be, before anything asks for it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"{path}: 'url' of '{name}' is no address: {error}.") from None
+    plain = unquote(parts.path)
+    alone = "://" in url and parts.scheme != "file" and not parts.netloc
+    long = max(len(part.encode(errors="replace")) for part in plain.split("/")) > LONGEST
+    if alone or long or not f"{url}{plain}".isprintable():
+        raise ConfigError(f"{path}: 'url' of '{name}' is no address: {url!r:.80}.")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.utils.errors import UserError, WeightsError
+from lib.utils.errors import ConfigError, UserError, WeightsError
 from lib.zoo.index import EXPERIMENTS, OWN_INDEX, load_index
+from lib.zoo.resolve import resolve_weights
 
 INDEX = load_index()
 LAYOUTS = ("mmpose 0.x", "mmpose 1.x", "torchvision", "timm", "MAE", "transformers")
@@ -137,6 +138,31 @@ def test_names_of_files_have_no_questions_in_them(own_index):
     assert {name: index.find(name).file for name in addresses} == {
         name: file for name, (_, file) in addresses.items()
     }
+
+
+def test_two_addresses_never_share_a_file(own_index, site):
+    first, second = (site.address(f"{run}/best.pth") for run in ("a", "b"))
+    site.files.update({"a/best.pth": b"first", "b/best.pth": b"second"})
+    taken = {"url": site.address("resnet50-0676ba61.pth")}  # the name of a file of ours
+    own_index({"weights": {"one": {"url": first}, "two": {"url": second}, "ours": taken}})
+    assert resolve_weights("one").read_bytes() == b"first"
+    assert resolve_weights("two").read_bytes() == b"second"
+    assert load_index().find("ours").file == "ours.pth"
+    assert load_index().find("resnet50_imagenet").file == "resnet50-0676ba61.pth"
+    own_index({"weights": {"one": {"url": first}, "two": {"url": first}}})
+    assert {load_index().find(name).file for name in ("one", "two")} == {"best.pth"}
+
+
+def test_experiments_may_be_written_with_their_ending(own_index):
+    known = "coco/hrnet/w32_256x192_adam_lr1e-3"
+    own_index({"weights": {"m": {"url": "m.pth", "experiment": f"{known}.yaml"}}})
+    assert load_index().find("m").yaml == EXPERIMENTS / f"{known}.yaml"
+
+
+@pytest.mark.parametrize("url", ["http://[::1/w.pth", "https://", "a\0b.pth", "x" * 400, "a\nb"])
+def test_addresses_that_are_none_are_named(own_index, url):
+    with pytest.raises(ConfigError, match="'url' of 'm' is no address"):
+        own_index({"weights": {"m": {"url": url}}})
 
 
 def test_half_a_name_leads_to_whole_ones():
