@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -113,6 +114,8 @@ def _of_address(url: str) -> Path:
         return of_zoo(known)
     try:
         parts = urlsplit(plain)
+        if "[" in parts.netloc:  # Python 3.10 takes any word in brackets
+            ip_address(str(parts.hostname).partition("%")[0])
         mark = hashlib.sha256(plain.encode()).hexdigest()[:8]  # two addresses may end alike
     except ValueError as error:
         raise WeightsError(f"{url!a} is no address: {error}.") from None
