@@ -210,22 +210,23 @@ class TorchvisionDetector:
     """One of torchvision's detectors, with weights from a file.
 
     Raises:
-        WeightsError: the file is missing or of another detector.
+        WeightsError: the file is missing, damaged or of another detector.
     """
 
     def __init__(
         self, weights: str | Path, name: str, device: torch.device, min_score: float
     ) -> None:
-        import torch
         from torchvision.models import detection
+
+        from lib.models import read_checkpoint
 
         weights = resolve_weights(weights)
         self._network = getattr(detection, name)(weights=None, weights_backbone=None)
+        state, _ = read_checkpoint(weights)
         try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
             self._network.load_state_dict(state)
-        except Exception as error:  # unpicklers and load_state_dict have no class in common
-            reason = str(error).strip().splitlines()[0]
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(":")
             raise WeightsError(
                 f"{weights} does not fit the detector {name} ({reason}); see --detector-name."
             ) from None

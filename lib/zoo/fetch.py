@@ -130,9 +130,13 @@ def local_file(url: str) -> Path:
 def _local(url: str, sha256: str) -> Path:
     path = local_file(url)
     if not path.is_file():
-        raise WeightsError(f"No weight file {path}{fault_in(path)}.")
+        raise WeightsError(f"No weight file {path}{fault_in(path)}: put it back, or name another.")
     if sha256 and not has_hash(path, sha256):
-        raise WeightsError(f"{path} has another SHA-256 than {sha256}, so it is another file.")
+        raise WeightsError(
+            f"{path} has another SHA-256 than {sha256}, so it is another file or damaged: put the "
+            "published one back (git checkout, git lfs pull), or give the path of yours by its own "
+            "name."
+        )
     return path
 
 

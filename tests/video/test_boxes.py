@@ -76,6 +76,19 @@ def test_torchvision(tmp_path):
         TorchvisionDetector(tmp_path / "w.pth", "fcos_resnet50_fpn", cpu, 0.0)
     with pytest.raises(WeightsError, match="No weight file"):
         TorchvisionDetector(tmp_path / "none.pth", name, cpu, 0.0)
+    torch.save({"model": network.state_dict()}, tmp_path / "w.pth")  # a training's own file
+    again = TorchvisionDetector(tmp_path / "w.pth", name, cpu, 0.0).find(FRAMES[:1])
+    np.testing.assert_array_equal(again[0], found[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"broken" * 1000, b"version https://git-lfs.github.com"])
+def test_damaged_detectors_are_one_sentence(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"w\.pth is damaged") as error:
+        TorchvisionDetector(
+            tmp_path / "w.pth", "ssdlite320_mobilenet_v3_large", torch.device("cpu"), 0.0
+        )
+    assert "weights_only" not in str(error.value)  # torch's advice to turn it off
 
 
 class Seer:
