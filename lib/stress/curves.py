@@ -101,7 +101,7 @@ def response_curve(
         factor: what changes.
         views: unchanged, V of them.
         predict: the model.
-        skeleton: the K joints of views and model.
+        skeleton: the K joints of views and of what the model gives.
         seed: of changes and draws; the same seed gives the same curve.
         resamples: draws for the intervals.
     """

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from lib.annotations.form import Annotations
+from lib.stress.curves import Predict
 from lib.stress.view import View, cut
+from lib.structures.results import PoseResult
+from lib.structures.skeleton import Skeleton
+from lib.structures.union import joint_places
+from lib.utils.errors import DataError
 
 MARGIN = 0.6  # of the box's longer side, of surroundings that stay on every side
 FEWEST_JOINTS = 5
@@ -35,6 +41,35 @@ def read_views(annotations: Annotations, limit: int = 0) -> Iterator[View]:
         pixels = annotations.images.read(image)
         for person in chosen[images[chosen] == image].tolist():
             yield person_view(annotations, person, pixels)
+
+
+def choose_joints(predict: Predict, joints: Skeleton, predicted: Skeleton, data: str) -> Predict:
+    """Return a model that gives the joints of a data set only, in its order.
+
+    Args:
+        predict: the model.
+        joints: of the data set.
+        predicted: by the model.
+        data: what messages call the data set.
+
+    Raises:
+        DataError: the model does not predict them all.
+    """
+    if joints.joints == predicted.joints:
+        return predict
+    places = joint_places(joints, predicted, {})
+    if (places < 0).any():
+        absent = [joint for joint, at in zip(joints.joints, places, strict=True) if at < 0]
+        raise DataError(
+            f"{data} has the joints {', '.join(absent)}, which the model does not find (it finds "
+            f"{', '.join(predicted.joints)}): name other data with --gt and --images."
+        )
+
+    def chosen(person: PoseResult) -> PoseResult:
+        scores = person.keypoint_scores[places]
+        return replace(person, keypoints=person.keypoints[places], keypoint_scores=scores)
+
+    return lambda images, boxes: [[chosen(p) for p in people] for people in predict(images, boxes)]
 
 
 def person_view(annotations: Annotations, person: int, pixels: np.ndarray) -> View:

@@ -23,10 +23,11 @@ from lib.utils.numbers import number
 if TYPE_CHECKING:
     from lib.annotations.form import Annotations
     from lib.api import PoseEstimator
-    from lib.stress.curves import Curve
+    from lib.stress.curves import Curve, Predict
     from lib.stress.demand import Demand
     from lib.stress.factors import Factor
     from lib.stress.view import View
+    from lib.structures.skeleton import Skeleton
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -63,9 +64,10 @@ def main(argv: list[str] | None = None) -> dict[str, list[Curve]]:
     demands = [read_demand(text) for text in args.require]
     factors = choose_factors(args.factors, demands)
     models = open_models(args)
-    views = collect_views(args, next(iter(models.values())))
+    views, skeleton = collect_views(args)
+    chosen = {name: choose(model, skeleton, args) for name, model in models.items()}
     factors, left_out = usable_factors(factors, models, views)
-    curves = {name: measure(model, views, factors, args) for name, model in models.items()}
+    curves = {name: measure(*chosen[name], views, factors, args) for name in models}
     for name, own in curves.items():
         print(as_text(name, own))
     if args.json:
@@ -126,11 +128,11 @@ def open_models(args: argparse.Namespace) -> dict[str, PoseEstimator]:
     return models
 
 
-def collect_views(args: argparse.Namespace, model: PoseEstimator) -> list[View]:
-    """Return the people to look at.
+def collect_views(args: argparse.Namespace) -> tuple[list[View], Skeleton]:
+    """Return the people to look at, and their joints.
 
     Raises:
-        DataError: the data set cannot be read, has other joints than the model, or nobody.
+        DataError: the data set cannot be read, or has nobody.
     """
     from lib.stress.views import read_views
     from lib.utils.errors import DataError
@@ -139,15 +141,10 @@ def collect_views(args: argparse.Namespace, model: PoseEstimator) -> list[View]:
         raise ConfigError("--gt and --images go together: an annotation file and its pictures.")
     with tempfile.TemporaryDirectory() as folder:
         annotations = read_people(args, folder)
-        if annotations.skeleton.joints != model.skeleton.joints:
-            raise DataError(
-                f"{annotations.path} has the joints {', '.join(annotations.skeleton.joints)}, the "
-                f"model finds {', '.join(model.skeleton.joints)}: name data of the same joints."
-            )
         views = list(read_views(annotations, args.limit))
     if not views:
         raise DataError(f"{annotations.path} has nobody with five labelled joints to look at.")
-    return views
+    return views, annotations.skeleton
 
 
 def read_people(args: argparse.Namespace, folder: str) -> Annotations:
@@ -182,18 +179,38 @@ def usable_factors(
     return kept, left_out
 
 
-def measure(
-    model: PoseEstimator, views: list[View], factors: dict[str, Factor], args: argparse.Namespace
-) -> list[Curve]:
-    """Return the curves of one model."""
-    from lib.stress.curves import response_curve
+def choose(
+    model: PoseEstimator, skeleton: Skeleton, args: argparse.Namespace
+) -> tuple[Predict, Skeleton]:
+    """Return a model that gives the joints of the data, and these.
+
+    Raises:
+        DataError: it does not predict them all.
+    """
+    from lib.stress.views import choose_joints
 
     def predict(images: Any, boxes: Any) -> Any:
         return model.predict_batch(images, boxes if model.task.takes_boxes else None)
 
+    same = skeleton.joints == model.skeleton.joints  # then sigmas and mirror pairs are the model's
+    data = args.gt or "the embedded data set"
+    own = choose_joints(predict, skeleton, model.skeleton, data)
+    return own, model.skeleton if same else skeleton
+
+
+def measure(
+    predict: Predict,
+    skeleton: Skeleton,
+    views: list[View],
+    factors: dict[str, Factor],
+    args: argparse.Namespace,
+) -> list[Curve]:
+    """Return the curves of one model."""
+    from lib.stress.curves import response_curve
+
     options = {"seed": args.seed, "resamples": args.resamples}
     return [
-        response_curve(name, factor, views, predict, model.skeleton, **options)
+        response_curve(name, factor, views, predict, skeleton, **options)
         for name, factor in factors.items()
     ]
 
