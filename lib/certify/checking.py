@@ -154,7 +154,7 @@ def compare(
 
 def compare_scores(claimed: dict[str, Any], numbers: dict[str, float]) -> list[str]:
     """Return a sentence about each claimed score that the claimed predictions do not have."""
-    faults = []
+    faults = [f"{name} is told, but is no score of its metric" for name in claimed.keys() - numbers]
     for name, value in numbers.items():
         told = claimed.get(name)
         told = math.nan if told is None else told

@@ -20,6 +20,25 @@ from lib.utils.files import read_json
 
 FORM = "efepose claim"  # key of the number of the form
 DIGITS = {"score": 6}  # behind the point, of what is kept of the predictions
+ALL = object()  # any key of a dictionary
+NUMBER = (float, int)
+FILE = {"file": str, "sha256": str}
+SEEDS = {"score": str, "values": list, "mean": NUMBER, "deviation": NUMBER, "half width": NUMBER}
+SHAPE = {
+    "weights": FILE,
+    "config": str,
+    "data": {"annotation": FILE, "boxes": (type(None), FILE), "pictures": dict},
+    "code": str,
+    "versions": dict,
+    "metric": str,
+    "scores": {ALL: (type(None), *NUMBER)},
+    "doubt": {
+        "images": {"low": NUMBER, "high": NUMBER, "resamples": int},
+        "seeds": (type(None), SEEDS),
+        "annotators": (type(None), {"AP": NUMBER, "minus first": NUMBER}),
+    },
+    "predictions": list,
+}
 ROUNDED = 0.001  # by which rounded predictions may score otherwise
 
 
@@ -94,12 +113,37 @@ def read_claim(path: str | Path) -> dict[str, Any]:
         DataError: the file is missing, damaged, or something else.
     """
     content = read_json(path, "claim")
-    keys = {"weights", "config", "data", "code", "versions", "metric", "scores", "predictions"}
-    if not isinstance(content, dict) or FORM not in content or not keys <= content.keys():
+    if not isinstance(content, dict) or FORM not in content or not SHAPE.keys() <= content.keys():
         raise DataError(f"'{path}' is no claim: it is written by tools/analyse/certify.py.")
     if content[FORM] != 1 or content["metric"] not in METRICS:
         raise DataError(f"'{path}' is a claim of a newer version than this one: update efepose.")
+    fault = find_fault(content, SHAPE)
+    if fault:
+        raise DataError(f"'{path}' is a damaged claim: {fault}; write it again with certify.py.")
     return content
+
+
+def find_fault(value: Any, shape: Any, place: str = "the claim") -> str:
+    """Return what is wrong with a value of a claim, '' if nothing is.
+
+    A shape is a type, a tuple of shapes of which one must fit, or a dictionary of shapes by key.
+    """
+    if isinstance(shape, tuple):
+        faults = [find_fault(value, one, place) for one in shape]
+        return "" if "" in faults else faults[0]
+    if not isinstance(shape, dict):
+        fits = isinstance(value, shape) and not isinstance(value, bool)
+        return "" if fits else f"{place} is not what certify.py writes there"
+    if not isinstance(value, dict):
+        return f"{place} is not what certify.py writes there"
+    for key, inner in shape.items():
+        if key is not ALL and key not in value:
+            return f"{place} has no '{key}'"
+        for name in value if key is ALL else (key,):
+            fault = find_fault(value[name], inner, f"'{name}' of {place}")
+            if fault:
+                return fault
+    return ""
 
 
 def result_file(run: Path) -> Path:
