@@ -23,7 +23,7 @@ DIGITS = {"score": 6}  # behind the point, of what is kept of the predictions
 ALL = object()  # any key of a dictionary
 NUMBER = (float, int)
 FILE = {"file": str, "sha256": str}
-SEEDS = {"score": str, "values": list, "mean": NUMBER, "deviation": NUMBER, "half width": NUMBER}
+SEEDS = {"score": str, "values": dict, "mean": NUMBER, "deviation": NUMBER, "half width": NUMBER}
 SHAPE = {
     "weights": FILE,
     "config": str,

@@ -34,6 +34,11 @@ def written(folder, content):
 
 def test_a_whole_claim_is_read(tmp_path):
     assert read_claim(written(tmp_path, CLAIM)) == CLAIM
+    spread = {"mean": 0.5, "deviation": 0.1, "half width": 1.2}
+    seeds = {"score": "AP", "values": {"1": 0.4, "2": 0.6}, **spread}
+    told = {"seeds": seeds, "annotators": {"AP": 0.4, "minus first": -0.1}}
+    claim = {**CLAIM, "doubt": {**CLAIM["doubt"], **told}}
+    assert read_claim(written(tmp_path, claim)) == claim
 
 
 @pytest.mark.parametrize(
