@@ -223,12 +223,12 @@ def build_boxes(
 def default_detector(args: argparse.Namespace, estimator: PoseEstimator) -> Boxes:
     """Return the zoo's detector, for a call that names none.
 
-    Where it cannot be had, a call that names no model either has the model look for one person
-    itself: it shall work without a network.
+    Where it cannot be had, the model looks for one person itself, and a warning says so: what needs
+    no download shall work without a network. A call that names published weights needs one anyway.
 
     Raises:
         ConfigError: the index has none.
-        WeightsError: it cannot be had, and the call names a model.
+        WeightsError: it cannot be had, and the call names a model by --model.
     """
     from lib.api import open_detector
 
@@ -241,7 +241,7 @@ def default_detector(args: argparse.Namespace, estimator: PoseEstimator) -> Boxe
     try:
         return open_detector(name, estimator.device, args.min_box_score)
     except WeightsError as error:
-        if args.model or args.cfg:
+        if args.model:
             raise WeightsError(
                 f"No boxes were given, and {name} is missing: {error} Or {INSTEAD}."
             ) from None
