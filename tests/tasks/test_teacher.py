@@ -390,11 +390,12 @@ def test_pictures_without_annotations_join(tiny_config, synthpose, teacher_file,
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def test_a_taught_run_that_was_killed_ends_as_one_left_in_peace(tmp_path):
+def test_a_taught_run_that_was_killed_ends_as_one_left_in_peace(tmp_path, capsys):
     write_dataset(tmp_path, Recipe(train=4, val=2, seed=3, size=(160, 120)), workers=1)
     file = write_teacher(write_config("topdown", tmp_path, "teacher"), tmp_path / "teacher.pth")
     length = {"END_EPOCH": 4, "EVAL_PERIOD": 2, "LR_STEP": [2], "TEACHER": file}
-    assert compare("topdown", tmp_path, ["save", "stop"], random.Random(1), **length)
+    assert compare("topdown", tmp_path, ["save 2", "stop 2"], random.Random(1), **length)
+    assert "2 kills" in capsys.readouterr().out
 
 
 def test_taught_ranks_have_the_gradients_of_one_process(synthpose, tmp_path):
