@@ -2,7 +2,10 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 import lib
 
@@ -16,6 +19,17 @@ def test_lib_is_this_checkout():
 def test_every_package_has_a_docstring():
     for file in (ROOT / "lib").rglob("__init__.py"):
         assert file.read_text().startswith('"""'), file
+
+
+def test_kept_files_have_plain_names():
+    """What a test left behind in the root stays out of the repository."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.split(b"\0")
+    odd = [name for name in names if not re.fullmatch(rb"[\w ./+\[\]-]*", name)]
+    assert not odd
 
 
 def test_every_text_file_says_its_encoding():
