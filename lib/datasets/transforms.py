@@ -269,27 +269,6 @@ def cover(pixels: np.ndarray, view: View) -> None:
         pixels[y : y + side, x : x + side] = CUTOUT_GREY
 
 
-def augment(
-    image: np.ndarray,
-    crop: np.ndarray,
-    keypoints: np.ndarray,
-    visible: np.ndarray,
-    augmentation: Augmentation,
-    generator: np.random.Generator,
-    *,
-    input_size: Size,
-    unbiased: bool = False,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw a view of a person and show it: `draw_view`, `view_crop`, `show_person`."""
-    view = draw_view(generator, augmentation, input_size)
-    aspect_ratio = input_size[0] / input_size[1]
-    crop = view_crop(crop, keypoints, visible, view, augmentation, aspect_ratio)
-    flip_index = augmentation.skeleton.flip_index
-    return show_person(
-        image, crop, keypoints, visible, view, flip_index, input_size=input_size, unbiased=unbiased
-    )
-
-
 def _draw_shift(generator: np.random.Generator, augmentation: Augmentation) -> tuple[float, float]:
     if not augmentation.shift:
         return (0.0, 0.0)  # these draws are the last: nothing that follows is moved

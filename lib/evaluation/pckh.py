@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.evaluation.distance import joint_shares
 from lib.evaluation.mpii import (
-    JOINT_GROUPS,
     LINEAGE_TENTH,
     UNSCORED_JOINTS,
     MpiiTruth,
@@ -55,15 +53,6 @@ def pckh_mean(
     """
     hits, counts = person_hits(predictions, truth, threshold, inclusive=inclusive)
     return 100 * float(hits.sum() / counts.sum()) if counts.sum() else float("nan")
-
-
-def pckh_groups(
-    predictions: np.ndarray, truth: MpiiTruth, threshold: float = 0.5, *, inclusive: bool = True
-) -> dict[str, float]:
-    """Return the percent of each group of joints, the mean of its left and right joint."""
-    distances = np.where(truth.visible, head_distances(predictions, truth), np.nan)
-    shares = 100 * joint_shares(distances, threshold, inclusive=inclusive)
-    return {name: float(shares[list(joints)].mean()) for name, joints in JOINT_GROUPS.items()}
 
 
 def person_hits(

@@ -31,20 +31,6 @@ def xyxy_to_xywh(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], axis=-1)
 
 
-def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return (N, M) intersection over union of (N, 4) and (M, 4) xyxy boxes; 0 for empty pairs.
-
-    Coordinates are continuous: the width of a box is ``x2 - x1``, not ``x2 - x1 + 1``.
-    """
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    overlap = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1)
-    other_areas = (others[:, 2:] - others[:, :2]).prod(axis=-1)
-    union = areas[:, None] + other_areas[None] - overlap
-    return np.where(union > 0, overlap / np.where(union > 0, union, 1), 0.0)
-
-
 def box_to_crop(boxes: np.ndarray, aspect_ratio: float, padding: float = 1.25) -> np.ndarray:
     """Grow boxes about their centre to ``aspect_ratio`` and then by ``padding``.
 
@@ -61,13 +47,6 @@ def box_to_crop(boxes: np.ndarray, aspect_ratio: float, padding: float = 1.25) -
     height = np.maximum(boxes[:, 3], boxes[:, 2] / aspect_ratio)
     size = np.stack([width, height], axis=1) * padding
     return np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, size], axis=1).astype(np.float32)
-
-
-def crop_to_box(crops: np.ndarray) -> np.ndarray:
-    """Turn (N, 4) crops into (N, 4) xyxy boxes of the same extent (padding included)."""
-    return np.concatenate(
-        [crops[:, :2] - crops[:, 2:] / 2, crops[:, :2] + crops[:, 2:] / 2], axis=1
-    )
 
 
 def image_to_crop_affine(

@@ -56,11 +56,6 @@ class Skeleton:
             index[left], index[right] = right, left
         return index
 
-    @cached_property
-    def lower_body(self) -> tuple[int, ...]:
-        """Joint numbers that are not in ``upper_body``."""
-        return tuple(k for k in range(self.num_joints) if k not in self.upper_body)
-
 
 def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
     """Check ``entry`` (the keys of a skeleton YAML file) and build the skeleton.

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from textbook.average_precision import pose_numbers as textbook_numbers
 from textbook.random_coco import random_coco, varied_coco
 
-from lib.benchmark.textbook.average_precision import pose_numbers as textbook_numbers
 from lib.evaluation import coco, evaluate_crowdpose
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import ConfigError, DataError

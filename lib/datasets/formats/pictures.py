@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lib.datasets.formats.labels import LabelSet
 from lib.utils.errors import DataError
@@ -43,15 +43,15 @@ def picture_folder(names: Sequence[str], given: str, places: Iterable[Path], fil
     return next(found, None) or next(some, None) or file.parent
 
 
-def places_near(file: Path, splits: Sequence[str] = ()) -> Iterator[Path]:
+def places_near(file: Path) -> Iterator[Path]:
     """Yield folders near an annotation file in which its pictures may be."""
     stem = file.stem.rpartition("_")[2]
     for base in (file.parent, file.parent.parent):
         yield base
         for name in ("images", "data", "img", "imgs", "pictures", "frames"):
             yield base / name
-            yield from (base / name / split for split in (*splits, stem, file.stem))
-        yield from (base / split for split in (*splits, stem, file.stem))
+            yield from (base / name / split for split in (stem, file.stem))
+        yield from (base / split for split in (stem, file.stem))
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -61,11 +61,6 @@ def list_pictures(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_ENDINGS and path.is_file()
     )
-
-
-def is_picture(name: str) -> bool:
-    """Return whether a file's name is that of a picture."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_ENDINGS
 
 
 def _link(source: Path, target: Path) -> str:
