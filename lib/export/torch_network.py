@@ -39,10 +39,11 @@ def is_torch_file(path: str | Path) -> bool:
 
 def _is_script(path: Path) -> bool:
     """Return whether a file is TorchScript, which has a folder of code."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
+    except zipfile.BadZipFile:  # weights of before PyTorch 1.6, safetensors, or damaged
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
 
 
 class TorchNetwork(ExportedNetwork):

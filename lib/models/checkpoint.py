@@ -51,6 +51,7 @@ class LoadReport:
         skipped: in the file, left out on request (``MODEL.EXTRA.PRETRAINED_LAYERS``), or what only
             a classifier needs.
         filled: share of the network's parameters (counted as tensors) that were filled, 0 to 1.
+        card: what the file says about itself (`lib.zoo.card`), {} if nothing.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -59,6 +60,7 @@ class LoadReport:
     mismatched: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     filled: float = 0.0
+    card: dict[str, Any] = field(default_factory=dict)
 
     def set_aside(self, pattern: re.Pattern[str]) -> None:
         """Count those unexpected names that have the pattern in them as skipped."""
@@ -103,9 +105,10 @@ def load_weights(
             number of joints, or lacks or adds tensors.
     """
     where = "the weights" if isinstance(path_or_dict, dict) else str(path_or_dict)
-    state, _ = _read(path_or_dict)
+    state, content = _read(path_or_dict)
     translated = _translate(model, state)
     report = _fill(model, translated, ())
+    report.card = content.get("meta") or {}
     problem = _problem(report, model, translated, state)
     if problem and strict:
         raise WeightsError(f"{where}: {problem}")

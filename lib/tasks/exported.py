@@ -11,7 +11,7 @@ import torch
 from yacs.config import CfgNode
 
 from lib.export import FileNetwork, is_exported, open_network
-from lib.models import fold_batch_norm, load_weights, read_checkpoint
+from lib.models import fold_batch_norm, load_weights
 from lib.utils.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
         return open_exported(task, path)
     network = task.build_model()
     if path is not None:
-        logger.info("%s: %s", path, load_weights(network, path))
-        _, payload = read_checkpoint(path)
-        warn_of_differences(payload.get("meta", {}), task.describe(), str(path))
+        report = load_weights(network, path)
+        logger.info("%s: %s", path, report)
+        warn_of_differences(report.card, task.describe(), str(path))
     if cfg.TEST.FOLD_BN:
         fold_batch_norm(network.eval())
     return network

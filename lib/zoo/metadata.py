@@ -33,12 +33,13 @@ def onnx_metadata(path: Path) -> dict[str, str]:
 
 def archived_card(path: Path) -> dict[str, Any] | None:
     """Return the card of a TorchScript or torch.export file; None if there is none."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if n.endswith(f"extra/{CARD_FILE}")]
+            names += [n for n in archive.namelist() if n == f"extra_files/{CARD_FILE}"]  # torch 2.6
+            return json.loads(archive.read(names[0])) if names else None
+    except zipfile.BadZipFile:  # no archive, or damaged; loading it says how
         return None
-    with zipfile.ZipFile(path) as archive:
-        names = [n for n in archive.namelist() if n.endswith(f"extra/{CARD_FILE}")]
-        names += [n for n in archive.namelist() if n == f"extra_files/{CARD_FILE}"]  # torch 2.6
-        return json.loads(archive.read(names[0])) if names else None
 
 
 def _fields(file: BinaryIO, wanted: int) -> Iterator[bytes]:
