@@ -173,16 +173,15 @@ def per_joint(estimator: PoseEstimator, files: list[Path]) -> list[dict[str, Any
 
 def joints_of_set(cfg: CfgNode, files: list[Path]) -> list[dict[str, Any]]:
     """Return the rows of `per_joint` of one data set."""
-    from lib.datasets.sources import read_source, source_skeleton
     from lib.evaluation.breakdown import joint_table
     from lib.evaluation.diagnosis import diagnose
     from lib.evaluation.table import read_table
-    from lib.tasks.splits import build_source
+    from lib.tasks.splits import build_source, read_labels
 
     source = build_source(cfg, train=False)
     if source.kind == "mpii" or not source.has_truth:
         return []
-    truth = read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+    truth = read_labels(cfg, source)
     skeleton = truth.skeleton
     table, _ = read_table(truth, files[0], skeleton.sigmas)
     found = joint_table(diagnose(table, skeleton), skeleton)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -25,15 +25,14 @@ from lib.datasets.bottomup import (
 )
 from lib.datasets.image_people import ImagePeople, join_image_people, people_of_images
 from lib.datasets.mix import labelled_joints, place_annotations
-from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.datasets.stages import PartStages
 from lib.export.graph import Graph
 from lib.losses.associative import masked_heatmap_loss, tag_loss
-from lib.models import build_model, trunk_pixels
+from lib.models import trunk_pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator, Task
+from lib.tasks.base import Batch, Evaluator
 from lib.tasks.bottomup_maps import MapMerger, build_poses
 from lib.tasks.bottomup_options import (
     build_augmentation,
@@ -44,19 +43,18 @@ from lib.tasks.bottomup_options import (
     scales_to_test,
     tag_offsets,
 )
+from lib.tasks.data_task import DataTask
 from lib.tasks.pixels import normalise
-from lib.tasks.sets import NetworkSets, shares, training_members
+from lib.tasks.sets import shares, training_members
 from lib.tasks.splits import (
-    build_evaluator,
     build_source,
-    task_skeleton,
-    warn_of_no_pairs,
+    read_labels,
 )
 from lib.tasks.teacher import refuse_teacher
 from lib.utils.errors import ConfigError, ExportError
 
 
-class BottomUpTask(Task):
+class BottomUpTask(DataTask):
     """The task of networks that predict heatmaps and tags of everybody in an image.
 
     Their pixels are red-green-blue, as published, unless the trunk itself says otherwise;
@@ -68,9 +66,8 @@ class BottomUpTask(Task):
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
         check_config(cfg)
-        self.cfg = cfg
-        self.sets = NetworkSets(cfg, skeleton)
-        self.num_joints: int = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER
+        super().__init__(cfg, skeleton)
+        self.num_joints -= cfg.DATASET.WITH_CENTER
         self.scales = scales_to_test(cfg)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(True)
 
@@ -79,10 +76,6 @@ class BottomUpTask(Task):
     def prepare(self, device: torch.device) -> None:
         """Refuse ``TRAIN.TEACHER``."""
         refuse_teacher(self.cfg)
-
-    def build_model(self) -> nn.Module:
-        """Return the network of ``MODEL`` with its initialisation."""
-        return build_model(self.cfg)
 
     def build_train_dataset(self) -> TrainImages:
         """Return augmented images of ``DATASET.TRAIN_SET`` that hold people or crowds."""
@@ -116,13 +109,10 @@ class BottomUpTask(Task):
     def _training_part(self, cfg: CfgNode) -> tuple[ImagePeople, Skeleton, np.ndarray]:
         """Return the images of one data set, its skeleton here, and (K,) which joints it labels."""
         source, target = build_source(cfg, train=True), self.sets.target
-        annotations = read_source(
-            source, source_skeleton(source, cfg.DATASET.SKELETON), with_segmentation=True
-        )
+        annotations = read_labels(cfg, source, with_segmentation=True)
         labelled = np.ones(cfg.MODEL.NUM_JOINTS, bool)  # a centre joint, the last, is always known
-        if target is None:
-            self._check_joints(annotations.skeleton, source)
-        else:
+        self.sets.check(annotations.skeleton, source, centre=True)
+        if target is not None:
             renames = cfg.DATASET.RENAME
             own = labelled_joints(annotations.skeleton, target, renames)
             labelled[: target.num_joints] = own
@@ -194,17 +184,7 @@ class BottomUpTask(Task):
 
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set; poses are neither rescored nor suppressed."""
-        own = self._truth.skeleton if self.sets.target else self.skeleton
-        evaluator = build_evaluator(
-            self.cfg,
-            self._test_source,
-            own,
-            rescore_poses=False,
-            oks_thre=0,
-            row_extras="extent",
-            calibration=self.calibration,
-        )
-        return self.sets.evaluator(evaluator, own)
+        return self._evaluator(rescore_poses=False, oks_thre=0, row_extras="extent")
 
     def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
         """Return the network itself, for images of any sizes that it can take.
@@ -231,21 +211,6 @@ class BottomUpTask(Task):
             "flip": self.cfg.TEST.FLIP_TEST,
             "scales": self.scales,
         }
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """Joints that the network predicts; see ``network_skeleton``, ``task_skeleton``."""
-        return self._skeleton
-
-    @property
-    def test_sets(self) -> Mapping[str, Task]:
-        """A task for each data set of a mix that is tested on."""
-        return self.sets.tests(self, BottomUpTask)
-
-    @property
-    def best(self) -> str:
-        """``TEST.BEST``."""
-        return self.cfg.TEST.BEST
 
     # --- how it does that ---------------------------------------------------------------------
 
@@ -290,32 +255,15 @@ class BottomUpTask(Task):
         return MapMerger(self.cfg, self.skeleton, self.pixels)
 
     @cached_property
-    def _test_source(self) -> Source:
-        return build_source(self.cfg, train=False)
-
-    @cached_property
     def test_images(self) -> ImageTable:
         """All images of the test split, those without people included."""
-        source = self._test_source
-        if self.sets.target is None:
-            self._check_joints(self._truth.skeleton, source)
+        self.sets.check(self._truth.skeleton, self.test_source, centre=True)
         return self._truth.people.images
 
     @cached_property
     def _truth(self) -> Annotations:
-        source = self._test_source
-        return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
+        return read_labels(self.cfg, self.test_source)
 
-    @cached_property
-    def _skeleton(self) -> Skeleton:
-        if self.sets.target is not None:
-            return self.sets.target
-        return task_skeleton(self.cfg, self._test_source, lambda: self._truth.skeleton)
-
-    def _check_joints(self, skeleton: Skeleton, source: Source) -> None:
-        warn_of_no_pairs(self.cfg, skeleton)
-        if skeleton.num_joints != self.num_joints:
-            raise ConfigError(
-                f"MODEL.NUM_JOINTS is {self.num_joints}, but people in {source.annotation} have "
-                f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
-            )
+    def labelled_skeleton(self) -> Skeleton:
+        """Return the joints that the test split labels."""
+        return self._truth.skeleton

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -26,21 +25,20 @@ from lib.datasets.detection import (
     join_people,
 )
 from lib.datasets.mix import place_annotations
-from lib.datasets.sources import Source, read_source, source_skeleton
 from lib.datasets.stages import PartStages
 from lib.export import ExportedNetwork, FileNetwork
 from lib.export.graph import Graph, difference_of_people
-from lib.models import build_model
 from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator, Task
+from lib.tasks.base import Batch, Evaluator
 from lib.tasks.bottomup_options import build_augmentation
+from lib.tasks.data_task import DataTask
 from lib.tasks.pixels import unit_planes
-from lib.tasks.sets import NetworkSets, training_members
-from lib.tasks.splits import build_evaluator, build_source, task_skeleton
+from lib.tasks.sets import training_members
+from lib.tasks.splits import build_source, read_labels
 from lib.tasks.teacher import refuse_teacher
 from lib.tasks.transfer import index_on
 from lib.utils.errors import ConfigError, ExportError
@@ -48,7 +46,7 @@ from lib.utils.errors import ConfigError, ExportError
 Found = list[dict[str, Tensor]]
 
 
-class RcnnTask(Task):
+class RcnnTask(DataTask):
     """The task of networks that find people and their joints at once.
 
     Raises:
@@ -59,9 +57,7 @@ class RcnnTask(Task):
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
-        self.cfg = cfg
-        self.sets = NetworkSets(cfg, skeleton)
-        self.num_joints: int = cfg.MODEL.NUM_JOINTS
+        super().__init__(cfg, skeleton)
         members = member_configs(cfg)
         kinds = {build_source(one, train=train).kind for one in members for train in (True, False)}
         if "mpii" in kinds:
@@ -75,10 +71,6 @@ class RcnnTask(Task):
     def prepare(self, device: torch.device) -> None:
         """Refuse ``TRAIN.TEACHER``."""
         refuse_teacher(self.cfg)
-
-    def build_model(self) -> nn.Module:
-        """Return the network of ``MODEL`` with its initialisation."""
-        return build_model(self.cfg)
 
     def build_train_dataset(self) -> TrainImages:
         """Return the images of ``DATASET.TRAIN_SET`` with enough joints, mirrored at random.
@@ -193,48 +185,23 @@ class RcnnTask(Task):
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of joints and boxes; by default the box score ranks a person."""
         test = self.cfg.MODEL.EXTRA.TEST
-        own = self._truth.skeleton if self.sets.target else self.skeleton
-        evaluator = build_evaluator(
-            self.cfg,
-            self._source(train=False),
-            own,
+        return self._evaluator(
             in_vis_thre=self.cfg.TEST.IN_VIS_THRE,
             oks_thre=test.OKS_NMS,
             rescore_poses=test.RESCORE,
             row_extras="box",
             score_boxes=True,
-            calibration=self.calibration,
         )
-        return self.sets.evaluator(evaluator, own)
 
     # --- parts --------------------------------------------------------------------------------
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """Joints that the network predicts; see ``network_skeleton``, ``task_skeleton``."""
-        return self._skeleton
-
-    @property
-    def test_sets(self) -> Mapping[str, Task]:
-        """A task for each data set of a mix that is tested on."""
-        return self.sets.tests(self, RcnnTask)
-
-    @property
-    def best(self) -> str:
-        """``TEST.BEST``."""
-        return self.cfg.TEST.BEST
-
-    @cached_property
-    def _skeleton(self) -> Skeleton:
-        if self.sets.target is not None:
-            return self.sets.target
-        source = self._source(train=False)
-        return task_skeleton(self.cfg, source, lambda: self._truth.skeleton)
+    def labelled_skeleton(self) -> Skeleton:
+        """Return the joints that the test split labels."""
+        return self._truth.skeleton
 
     @cached_property
     def _truth(self) -> Annotations:
-        source = self._source(train=False)
-        return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
+        return read_labels(self.cfg, self.test_source)
 
     @cached_property
     def train_images(self) -> TrainImages:
@@ -255,7 +222,7 @@ class RcnnTask(Task):
     def _training_part(self, cfg: CfgNode) -> tuple[ImagePeople, Skeleton]:
         """Return the images of one data set with the joints of the network."""
         source, target = build_source(cfg, train=True), self.sets.target
-        annotations = read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+        annotations = read_labels(cfg, source)
         self.sets.check(annotations.skeleton, source)
         if target is not None:
             annotations = place_annotations(annotations, target, cfg.DATASET.RENAME)
@@ -263,12 +230,8 @@ class RcnnTask(Task):
 
     @cached_property
     def _images(self) -> ImageTable:
-        source = self._source(train=False)
-        self.sets.check(self.skeleton, source)
+        self.sets.check(self.skeleton, self.test_source)
         return self._truth.images
-
-    def _source(self, train: bool) -> Source:
-        return build_source(self.cfg, train=train)
 
     def _check_start(self) -> None:
         body = self.cfg.MODEL.EXTRA.BACKBONE

@@ -194,14 +194,14 @@ class NetworkSets:
             )
         return SetEvaluator(inner, places, node.NAME if self._predicted else "")
 
-    def check(self, skeleton: Skeleton, source: Source) -> None:
+    def check(self, skeleton: Skeleton, source: Source, *, centre: bool = False) -> None:
         """Refuse people with other joints than the network's, where they are not joined by name.
 
         Raises:
-            ConfigError: with both numbers.
+            ConfigError: see `check_joints`.
         """
         if self.target is None:
-            check_joints(self.cfg, skeleton, source)
+            check_joints(self.cfg, skeleton, source, centre=centre)
 
 
 def has_split(cfg: CfgNode, *, train: bool) -> bool:

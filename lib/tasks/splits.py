@@ -10,6 +10,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from lib.annotations.form import Annotations
 from lib.annotations.mpii import read_mpii
 from lib.config.variants import member_configs
 from lib.datasets.sources import Source, locate, read_source, source_content, source_skeleton
@@ -44,6 +45,16 @@ def build_source(cfg: CfgNode, *, train: bool) -> Source:
     )
 
 
+def read_labels(cfg: CfgNode, source: Source, *, with_segmentation: bool = False) -> Annotations:
+    """Return everybody in the file of a split of ``cfg``, with ``DATASET.SKELETON`` if it is set.
+
+    Raises:
+        DataError: as ``read_source``.
+    """
+    known = source_skeleton(source, cfg.DATASET.SKELETON)
+    return read_source(source, known, with_segmentation=with_segmentation)
+
+
 def build_evaluator(
     cfg: CfgNode, source: Source, skeleton: Skeleton, **coco_options: Any
 ) -> Evaluator:
@@ -63,7 +74,7 @@ def build_evaluator(
             return MpiiEvaluator(None)
         return MpiiEvaluator(truth, people, str(source.annotation))
     evaluator = EVALUATORS.get(source.kind, CocoEvaluator)(
-        read_source(source, source_skeleton(source, cfg.DATASET.SKELETON)),
+        read_labels(cfg, source),
         skeleton,
         set_name=cfg.DATASET.TEST_SET,
         evaluator="own" if cfg.TEST.EVALUATOR == "auto" else cfg.TEST.EVALUATOR,
@@ -152,21 +163,28 @@ def _say_no_pairs(joints: tuple[str, ...]) -> None:
     logger.warning("Joints %s: %s.", ", ".join(joints), NO_PAIRS)
 
 
-def check_joints(cfg: CfgNode, skeleton: Skeleton, source: Source) -> None:
+def check_joints(cfg: CfgNode, skeleton: Skeleton, source: Source, *, centre: bool = False) -> None:
     """Refuse people with other joints than the model's; warn where they cannot be mirrored.
 
+    Args:
+        cfg: the configuration.
+        skeleton: joints of the people.
+        source: where they come from, for the message.
+        centre: the model can learn the centre of a person beside its joints.
+
     Raises:
-        ConfigError: with both numbers; or the centre of people is asked for, too.
+        ConfigError: with both numbers; or a centre is asked for that the model cannot learn.
     """
     warn_of_no_pairs(cfg, skeleton)
-    if cfg.DATASET.WITH_CENTER:
+    if cfg.DATASET.WITH_CENTER and not centre:
         raise ConfigError(
             "DATASET.WITH_CENTER adds the centre of a person to the joints, which bottom-up models "
             "only can learn; leave it out."
         )
-    if skeleton.num_joints != cfg.MODEL.NUM_JOINTS:
+    joints = cfg.MODEL.NUM_JOINTS - cfg.DATASET.WITH_CENTER
+    if skeleton.num_joints != joints:
         raise ConfigError(
-            f"MODEL.NUM_JOINTS is {cfg.MODEL.NUM_JOINTS}, but people in {source.annotation} have "
+            f"MODEL.NUM_JOINTS is {joints}, but people in {source.annotation} have "
             f"{skeleton.num_joints} joints ({skeleton.name}); set MODEL.NUM_JOINTS to it."
         )
 

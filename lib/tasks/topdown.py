@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from lib.codecs.base import Output, build_codec, build_loss, halves
 from lib.config.held_out import held_out_config
 from lib.datasets.mix import join_sets
 from lib.datasets.selection import people_to_train_on
-from lib.datasets.sources import Source, read_people, read_source, source_skeleton
+from lib.datasets.sources import read_people, source_skeleton
 from lib.datasets.stages import PartStages
 from lib.datasets.topdown import (
     PersonCrops,
@@ -28,20 +28,19 @@ from lib.datasets.topdown import (
 )
 from lib.export import ExportedNetwork, FileNetwork
 from lib.export.graph import Graph
-from lib.models import build_model, trunk_pixels
+from lib.models import trunk_pixels
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator, Loader, Task
+from lib.tasks.base import Batch, Evaluator, Loader
+from lib.tasks.data_task import DataTask
 from lib.tasks.pixels import normalise
-from lib.tasks.sets import NetworkSets, shares, training_members
+from lib.tasks.sets import shares, training_members
 from lib.tasks.splits import (
     box_source,
-    build_evaluator,
-    build_source,
     detector_file,
-    task_skeleton,
+    read_labels,
     uses_truth,
 )
 from lib.tasks.teacher import Teacher, open_teacher
@@ -53,7 +52,7 @@ from lib.tasks.transfer import HostCopy, index_on
 from lib.utils.errors import ConfigError
 
 
-class TopDownTask(Task):
+class TopDownTask(DataTask):
     """The task of all networks that see one person at a time."""
 
     takes_boxes = True
@@ -61,9 +60,7 @@ class TopDownTask(Task):
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
-        self.cfg = cfg
-        self.sets = NetworkSets(cfg, skeleton)
-        self.num_joints: int = cfg.MODEL.NUM_JOINTS
+        super().__init__(cfg, skeleton)
         self.codec = build_codec(cfg)
         self._loss = build_loss(cfg, self.codec)
         self._teacher: Teacher | None = None
@@ -75,10 +72,6 @@ class TopDownTask(Task):
         self._teacher = open_teacher(self.cfg, self.codec, self.skeleton, device, TopDownTask)
         if self._teacher is None:
             refuse_untaught(training_members(self.cfg))
-
-    def build_model(self) -> nn.Module:
-        """Return the network of ``MODEL`` with its initialisation."""
-        return build_model(self.cfg)
 
     def build_train_dataset(self) -> TrainCrops:
         """Return augmented crops of the people of ``DATASET.TRAIN_SET``."""
@@ -229,18 +222,12 @@ class TopDownTask(Task):
 
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the data set: COCO, CrowdPose or MPII."""
-        own = self._truth[1] if self.sets.target else self.skeleton
-        evaluator = build_evaluator(
-            self.cfg,
-            self._source(train=False),
-            own,
+        return self._evaluator(
             in_vis_thre=self.cfg.TEST.IN_VIS_THRE,
             oks_thre=self.cfg.TEST.OKS_THRE,
             soft_nms=self.cfg.TEST.SOFT_NMS,
             rescore_poses=self.cfg.TEST.RESCORE,
-            calibration=self.calibration,
         )
-        return self.sets.evaluator(evaluator, own)
 
     def predict_crops(self, model: nn.Module, images: Tensor, crops: Tensor) -> HostCopy:
         """Return (N, K, 3) ``x, y, score`` to come; nothing here waits for the device.
@@ -267,26 +254,9 @@ class TopDownTask(Task):
         index = index_on(pixels.device, self.skeleton.flip_index)
         return self.codec.merge_flipped(direct, mirrored, index)
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """Joints that the network predicts; see ``network_skeleton``, ``task_skeleton``."""
-        return self._skeleton
-
-    @property
-    def test_sets(self) -> Mapping[str, Task]:
-        """A task for each data set of a mix that is tested on."""
-        return self.sets.tests(self, TopDownTask)
-
-    @property
-    def best(self) -> str:
-        """``TEST.BEST``."""
-        return self.cfg.TEST.BEST
-
-    @cached_property
-    def _skeleton(self) -> Skeleton:
-        if self.sets.target is not None:
-            return self.sets.target
-        return task_skeleton(self.cfg, self._source(train=False), lambda: self._truth[1])
+    def labelled_skeleton(self) -> Skeleton:
+        """Return the joints that the test split labels."""
+        return self._truth[1]
 
     @cached_property
     def _test_crops(self) -> PersonCrops:
@@ -296,7 +266,7 @@ class TopDownTask(Task):
     @cached_property
     def people(self) -> PersonTable:
         """The people of the test set: annotated boxes, or those of the detector file."""
-        source = self._source(train=False)
+        source = self.test_source
         annotated, skeleton = self._truth
         self.sets.check(skeleton, source)
         if uses_truth(self.cfg):
@@ -314,19 +284,14 @@ class TopDownTask(Task):
 
     @cached_property
     def _truth(self) -> tuple[PersonTable, Skeleton]:
-        source = self._source(train=False)
-        skeleton = source_skeleton(source, self.cfg.DATASET.SKELETON)
         if self._annotations is None:
-            return read_people(source, skeleton)
+            source = self.test_source
+            return read_people(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
         return people_to_train_on(self._annotations), self._annotations.skeleton
 
     @cached_property
     def _annotations(self) -> Annotations | None:
         """Everybody in the test set's file; None for MPII, which has another form."""
-        source = self._source(train=False)
-        if source.kind == "mpii":
+        if self.test_source.kind == "mpii":
             return None
-        return read_source(source, source_skeleton(source, self.cfg.DATASET.SKELETON))
-
-    def _source(self, train: bool) -> Source:
-        return build_source(self.cfg, train=train)
+        return read_labels(self.cfg, self.test_source)

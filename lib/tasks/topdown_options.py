@@ -7,10 +7,11 @@ from yacs.config import CfgNode
 from lib.annotations.tables import PersonTable
 from lib.codecs import CODECS
 from lib.datasets.negatives import with_negatives
-from lib.datasets.sources import Source, read_source, source_skeleton
+from lib.datasets.sources import Source
 from lib.datasets.transforms import Augmentation
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_operations
+from lib.tasks.splits import read_labels
 from lib.utils.errors import ConfigError
 
 
@@ -49,5 +50,4 @@ def add_negatives(cfg: CfgNode, source: Source, people: PersonTable) -> PersonTa
         )
     if source.kind == "mpii":
         raise ConfigError("DATASET.NEGATIVES wants all people annotated, and MPII's are not.")
-    skeleton = source_skeleton(source, cfg.DATASET.SKELETON)
-    return with_negatives(people, read_source(source, skeleton).people, share, cfg.SEED)
+    return with_negatives(people, read_labels(cfg, source).people, share, cfg.SEED)

@@ -7,8 +7,7 @@ import logging
 from yacs.config import CfgNode
 
 from lib.annotations.form import Annotations
-from lib.datasets.sources import read_source, source_skeleton
-from lib.tasks.splits import build_source
+from lib.tasks.splits import build_source, read_labels
 from lib.utils.errors import UserError
 from lib.video.boxes import Boxes, FileBoxes
 from lib.video.sources import ImageSource, VideoSource
@@ -25,7 +24,7 @@ def known_pictures(cfg: CfgNode) -> Annotations | None:
     if source.kind == "mpii" or not source.annotation.is_file():
         return None
     try:
-        return read_source(source, source_skeleton(source, cfg.DATASET.SKELETON))
+        return read_labels(cfg, source)
     except UserError as error:
         logger.info("pictures are not looked for in the data set: %s", error)
         return None

@@ -148,7 +148,7 @@ def test_boxes_are_refused(make):
 
 def test_ground_truth_as_prediction_scores_one(make):
     task = make()
-    people = people_of_images(read_source(task._test_source, task.skeleton)).people
+    people = people_of_images(read_source(task.test_source, task.skeleton)).people
     labelled = people.select((people.visibility > 0).any(axis=1))
     evaluator = task.build_evaluator()
     evaluator.update(

@@ -30,7 +30,7 @@ def task(config):
 
 def truth(task):
     """Everybody in the test split, as the network would return them, per image."""
-    source = task._source(train=False)
+    source = task.test_source
     people = image_people(read_annotations(source.annotation, source.images))
     # People without labelled joints come last: found or not, their joints cannot be right.
     scores = np.where(people.keypoints[..., 2].any(axis=1), 1.0, 0.5)
