@@ -42,6 +42,7 @@ DROPPED = (
     "TRAIN.GAMMA2",
     "TRAIN.CHECKPOINT",
     "TEST.BBOX_THRE",
+    "TEST.BLUR_KERNEL",
     "TEST.NMS_THRE",
     "TEST.LOG_PROGRESS",
 )
@@ -55,6 +56,10 @@ UNMET = {
     "MODEL.FUSE_DENSE": ((True,), "branches are always fused after every stage"),
     "MODEL.EXTRA.STEM_INPLANES": ((64,), "the stem has 64 channels"),
     "DATASET.HYBRID_JOINTS_TYPE": (("",), "there are no hybrid joints"),
+    "TEST.BLUR_KERNEL": (
+        (11, 17),
+        "dark and udp smooth maps as wide as MODEL.SIGMA wants, 11 cells at 2 and 17 at 3",
+    ),
     "TRAIN.CHECKPOINT": (("",), "name weights in MODEL.PRETRAINED, or go on with --resume"),
 }
 

@@ -13,6 +13,7 @@ import yaml
 
 from lib.structures.mirror import mirror_pairs
 from lib.utils.errors import DataError, did_you_mean
+from lib.utils.files import fault_in
 
 SKELETON_FOLDER = Path(__file__).parent / "skeletons"
 _LEGS = ("hip", "pelvis", "knee", "ankle", "foot", "heel", "toe", "leg")
@@ -126,7 +127,13 @@ def load_skeleton(name_or_file: str) -> Skeleton:
     if name_or_file.startswith("{"):
         return skeleton_from_dict(yaml.safe_load(name_or_file), "DATASET.SKELETON")
     path = Path(name_or_file)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise DataError(
+                f"No skeleton file {path}{fault_in(path)}; paths count from the folder that the "
+                f"command is given in, here {Path.cwd()}."
+            )
+    else:
         path = SKELETON_FOLDER / f"{name_or_file}.yaml"
     if not path.is_file():
         known = [file.stem for file in SKELETON_FOLDER.glob("*.yaml")]

@@ -104,7 +104,9 @@ class LookAgain:
 
 
 class FileBoxes:
-    """Boxes of a JSON file: a COCO detector file, or ``{name: [[x1, y1, x2, y2, score], ...]}``.
+    """Boxes of a JSON file: a detector's or annotations in COCO's form, or boxes by name.
+
+    The last is ``{name: [[x1, y1, x2, y2, score], ...]}``.
 
     Pictures are found by id, name, name without ending and path, see `PictureKeys`; frames of a
     video by their number or name. Frames that are not in the file have nobody in them.
@@ -140,8 +142,8 @@ class FileBoxes:
                     self._by_name.setdefault(name, []).append(box)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(
-                f"{path} must be a COCO detector file or names with boxes x1, y1, x2, y2, score "
-                f"({type(error).__name__}: {error})."
+                f"{path} must be a COCO detector or annotation file, or names with boxes x1, y1, "
+                f"x2, y2, score ({type(error).__name__}: {error})."
             ) from None
 
     def match(self, names: Sequence[str], ids: Sequence[Any]) -> None:
@@ -254,7 +256,9 @@ class TorchvisionDetector:
 
 
 def _rows(content: Any, category: PersonCategory, path: str) -> list[tuple[Any, list[float]]]:
-    """Return ``(picture, [x1, y1, x2, y2, score])`` of people in either form."""
+    """Return ``(picture, [x1, y1, x2, y2, score])`` of people in any of the forms."""
+    if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
+        return _annotated(content)
     if isinstance(content, dict):
         pairs = [(name, box) for name, boxes in content.items() for box in boxes]
         return [(name, [*map(float, box[:4]), _score(box)]) for name, box in pairs]
@@ -265,6 +269,18 @@ def _rows(content: Any, category: PersonCategory, path: str) -> list[tuple[Any, 
             [*xywh_to_xyxy(np.array([row["bbox"]], float))[0].tolist(), row.get("score", 1.0)],
         )
         for row in rows_of_people(rows, category, path)
+    ]
+
+
+def _annotated(content: dict[str, Any]) -> list[tuple[Any, list[float]]]:
+    """Return annotated boxes: of whatever has joints, or of all where nothing has any."""
+    names = {image["id"]: image["file_name"] for image in content["images"]}
+    rows = [row for row in content["annotations"] if row.get("bbox") and not row.get("iscrowd")]
+    people = [row for row in rows if row.get("keypoints")] or rows
+    corners = xywh_to_xyxy(np.array([row["bbox"] for row in people], float).reshape(-1, 4))
+    return [
+        (names[row["image_id"]], [*box, 1.0])
+        for row, box in zip(people, corners.tolist(), strict=True)
     ]
 
 

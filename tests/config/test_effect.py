@@ -106,6 +106,7 @@ OTHERS = {
     "MODEL.FUSE_DENSE": "false",
     "MODEL.EXTRA.STEM_INPLANES": "32",
     "DATASET.HYBRID_JOINTS_TYPE": "some",
+    "TEST.BLUR_KERNEL": "9",
     "TRAIN.CHECKPOINT": "w.pth",
 }
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from lib.structures.skeleton import SKELETON_FOLDER, load_skeleton, skeleton_from_dict
@@ -15,6 +17,15 @@ def test_sigmas_are_above_zero(sigma):
 def test_sigmas_are_numbers(sigmas):
     with pytest.raises(DataError, match="'sigmas' must list numbers"):
         skeleton_from_dict({"joints": ["head", "tail"], "sigmas": sigmas}, "x.yaml")
+
+
+def test_a_file_that_is_not_there_is_told_apart_from_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = r"No skeleton file a/dog\.yaml \(there is no folder a\); .* given in, here "
+    with pytest.raises(DataError, match=wanted + re.escape(str(tmp_path))):
+        load_skeleton("a/dog.yaml")
+    with pytest.raises(DataError, match=r"No skeleton 'crowdpos'. Did you mean crowdpose"):
+        load_skeleton("crowdpos")
 
 
 def test_shipped_skeletons_pass():

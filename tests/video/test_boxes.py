@@ -42,12 +42,37 @@ def test_names(tmp_path):
     np.testing.assert_allclose(found[2], [[1, 2, 3, 4, 1], [5, 6, 7, 8, 0.5]])
 
 
+def test_annotations(tmp_path):
+    content = {
+        "images": [{"id": 7, "file_name": "walk_000001"}, {"id": 8, "file_name": "none.jpg"}],
+        "annotations": [
+            {"image_id": 7, "category_id": 5, "bbox": [1, 2, 10, 20], "keypoints": [1, 2, 2]},
+            {"image_id": 7, "category_id": 9, "bbox": [0, 0, 9, 9]},  # no person: nobody's joints
+            {"image_id": 7, "bbox": [3, 3, 9, 9], "keypoints": [0, 0, 0], "iscrowd": 1},
+            {"image_id": 8, "category_id": 5, "bbox": [4, 5, 6, 7], "keypoints": [0, 0, 0]},
+        ],
+    }
+    found = FileBoxes(write(tmp_path / "b.json", content), 0.3).find(FRAMES)
+    assert [boxes.tolist() for boxes in found] == [[], [[1, 2, 11, 22, 1]], [[4, 5, 10, 12, 1]]]
+    for row in content["annotations"]:
+        row.pop("keypoints", None)
+    found = FileBoxes(write(tmp_path / "b.json", content), 0.3).find(FRAMES)
+    assert [len(boxes) for boxes in found] == [0, 2, 1]
+
+
 @pytest.mark.parametrize(
     "content",
-    [[{"image_id": 1}], {"a.jpg": [[1, 2]]}, {"a.jpg": 3}, 5, {"a": [[1, 2, 3, float("nan")]]}],
+    [
+        [{"image_id": 1}],
+        {"a.jpg": [[1, 2]]},
+        {"a.jpg": 3},
+        5,
+        {"a": [[1, 2, 3, float("nan")]]},
+        {"images": [], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]},
+    ],
 )
 def test_other_files_are_refused(tmp_path, content):
-    with pytest.raises(DataError, match="must be a COCO detector file"):
+    with pytest.raises(DataError, match="must be a COCO detector or annotation file"):
         FileBoxes(write(tmp_path / "b.json", content), 0.3)
 
 

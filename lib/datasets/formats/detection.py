@@ -12,16 +12,17 @@ from lib.utils.errors import DataError
 from lib.utils.files import read_json
 
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+ENDINGS = (".json", ".xml", ".csv")  # of files that hold the labels of a whole data set
 KNOWN = (
     "COCO's JSON, YOLO-pose folders, Label Studio's JSON, CVAT's XML, DeepLabCut's and SLEAP's CSV"
 )
 
 
 def detect(path: Path) -> str:
-    """Return the form of a file or folder.
+    """Return the form of a file or folder; '' for a folder that is of none itself, see `file_in`.
 
     Raises:
-        DataError: it is of none of the known forms; with what it seems to be.
+        DataError: a file is of none of the known forms; with what it seems to be.
     """
     if path.is_dir():
         return _of_folder(path)
@@ -44,6 +45,32 @@ def detect(path: Path) -> str:
     raise DataError(f"{path} is of no known form ({KNOWN}); --from names one.")
 
 
+def file_in(folder: Path) -> Path:
+    """Return the file of labels in a folder that is of no form itself: an export and its pictures.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    found, refusals = [], list[str]()
+    for file in sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS):
+        try:
+            detect(file)
+        except DataError as error:
+            refusals.append(str(error))
+        else:
+            found.append(file)
+    if len(found) > 1:
+        raise DataError(
+            f"{folder} holds several files of labels ({', '.join(p.name for p in found)}): name "
+            "one of them."
+        )
+    if len(refusals) == 1 and not found:
+        raise DataError(refusals[0])
+    if not found:
+        raise DataError(f"{folder} holds nothing of a known form ({KNOWN}).")
+    return found[0]
+
+
 def _of_folder(path: Path) -> str:
     if is_yolo(path):
         return "yolo"
@@ -53,7 +80,7 @@ def _of_folder(path: Path) -> str:
         return "cvat"
     if any(path.rglob("CollectedData*.csv")):
         return "deeplabcut"
-    raise DataError(f"{path} holds nothing of a known form ({KNOWN}).")
+    return ""
 
 
 def _of_table(path: Path) -> str:

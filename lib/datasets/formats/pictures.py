@@ -52,6 +52,7 @@ def places_near(file: Path) -> Iterator[Path]:
             yield base / name
             yield from (base / name / split for split in (stem, file.stem))
         yield from (base / split for split in (stem, file.stem))
+    yield from sorted(path for path in file.parent.iterdir() if path.is_dir())
 
 
 def list_pictures(folder: Path) -> list[Path]:

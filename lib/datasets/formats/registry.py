@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from lib.datasets.formats.detection import detect
+from lib.datasets.formats.detection import detect, file_in
 from lib.datasets.formats.labels import LabelSet, ReadSettings, check_labels
 from lib.utils.errors import ConfigError, DataError, did_you_mean
 from lib.utils.files import fault_in
@@ -60,6 +60,9 @@ def read_labels(path: str | Path, kind: str = "", settings: ReadSettings | None 
     if kind and kind not in READERS:
         raise ConfigError(f"No form '{kind}' can be read.{did_you_mean(kind, READERS)}")
     chosen = kind or detect(place)
+    if not chosen:
+        place = file_in(place)
+        chosen = detect(place)
     if chosen not in READERS:
         raise DataError(f"{path} seems to be of {chosen}, which cannot be read.")
     raw = import_module(f"lib.datasets.formats.{READERS[chosen]}").read(place, settings)
@@ -94,4 +97,17 @@ def describe(labels: LabelSet) -> str:
         f"  {labels.skeleton.num_joints} joints: {', '.join(labels.skeleton.joints)}",
         f"  joints visible {marks[2.0]}, occluded {marks[1.0]}, not labelled {marks[0.0]}",
     ]
-    return "\n".join([*lines, *(f"  note: {note}" for note in labels.notes)])
+    notes = [*labels.notes, *_absent(labels)]
+    return "\n".join([*lines, *(f"  note: {note}" for note in notes)])
+
+
+def _absent(labels: LabelSet) -> list[str]:
+    """Return a note if pictures are not where they are taken to be."""
+    names = [image["file_name"] for image in labels.images]
+    gone = [name for name in names if not (labels.folder / name).is_file()]
+    if not gone:
+        return []
+    return [
+        f"{len(gone)} of {len(names)} pictures are not below {labels.folder} ({gone[0]} ...): "
+        "--images names the folder that their names count from"
+    ]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lib.datasets.formats import read_labels
+from lib.datasets.formats.registry import describe
 from lib.structures.skeleton import load_skeleton
 from lib.utils.errors import DataError
 
@@ -54,6 +55,40 @@ def test_by_hand(read):
     assert one["keypoints"] == [8, 20, 2, 0, 0, 0]
     assert two["keypoints"] == [0, 0, 0, 48, 10, 2]
     assert found.categories[0]["name"] == "Cat"
+
+
+def test_a_folder_with_an_export_and_pictures_of_any_name(tmp_path):
+    (tmp_path / "shots").mkdir()
+    cv2.imwrite(str(tmp_path / "shots" / "cat.jpg"), np.zeros((40, 80, 3), np.uint8))
+    content = [task(*TWO, joint("j1", "nose", 10, 50, parentID="aQ1"))]
+    (tmp_path / "export.json").write_text(json.dumps(content))
+    (tmp_path / "notes.json").write_text('{"owner": "me"}')  # of no known form
+    found = read_labels(tmp_path)
+    assert (found.kind, found.folder) == ("labelstudio", tmp_path / "shots")
+    assert [image["file_name"] for image in found.images] == ["cat.jpg"]
+    assert "not below" not in describe(found)
+    (tmp_path / "shots" / "cat.jpg").unlink()
+    told = (
+        f"1 of 1 pictures are not below {tmp_path} (data/upload/3/0a1b2c3d-cat.jpg ...): --images"
+    )
+    assert told in describe(read_labels(tmp_path))
+    (tmp_path / "second.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"several files of labels \(export\.json, second\.json\)"):
+        read_labels(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("export.json", '[{"image": "/a.jpg", "kp-1": []}]', "JSON-MIN: export it as JSON"),
+        ("export.csv", "a,b\n1,2\n", "is a table with the columns 'a, b'"),
+        ("export.txt", "a", "holds nothing of a known form"),
+    ],
+)
+def test_a_folder_without_labels(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_labels(tmp_path)
 
 
 def test_relations_join_joints_to_boxes(read):
