@@ -118,11 +118,19 @@ def run(args: argparse.Namespace, root: Path) -> dict[str, Any]:
     import torch
 
     from lib.benchmark.timing import describe_machine, measure
+    from lib.codecs import CODECS
+    from lib.codecs.kinds.gaussian import GaussianCodec
     from lib.engine.device import setup_device
     from lib.tasks import build_task
     from lib.tasks.splits import build_source
     from lib.tasks.topdown import TopDownTask
 
+    own = load_config(args.cfg, args.set)
+    if GaussianCodec.reads != CODECS[own.MODEL.TARGET_TYPE].reads or own.MODEL.CODEC:
+        raise ConfigError(
+            f"{args.cfg}: the textbook reads Gaussian heatmaps, MODEL.TARGET_TYPE "
+            f"'{own.MODEL.TARGET_TYPE}' something else; take a configuration that reads heatmaps."
+        )
     cfg = load_config(args.cfg, [*LINEAGE, f"DATASET.ROOT={root}", *args.set])
     task = build_task(cfg)
     if not isinstance(task, TopDownTask) or build_source(cfg, train=False).kind != "coco":

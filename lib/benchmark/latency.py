@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lib.benchmark.memory import peak_memory
 from lib.benchmark.timing import Run, clock_name, in_turns, quartiles
 from lib.engine.device import place
+from lib.export.graph import largest_difference
 from lib.models import complexity, fold_batch_norm
 
 FORMS = ("plain", "channels_last", "folded", "folded_channels_last", "compiled")
@@ -56,9 +57,9 @@ def latency(
     """Time the forms of one network in turns.
 
     Args:
-        network: a network (B, 3, H, W) -> heatmaps.
+        network: a network (B, 3, H, W) -> a tensor or several.
         size: ``(height, width)`` of the images.
-        forms: some of ``FORMS``; all must give the heatmaps of the first.
+        forms: some of ``FORMS``; all must answer as the first.
         batches: images at once.
         threads: processor threads.
         rounds: measurements of each form.
@@ -101,10 +102,10 @@ def _runner(network: nn.Module, form: str, batch: int, size: Size, device: torch
 
 def _check_same(networks: dict[str, nn.Module], size: Size, device: torch.device) -> None:
     """Folding and another memory order change roundings only."""
-    maps = {
+    answers = {
         form: network(_image_batch(form, 2, size, device)) for form, network in networks.items()
     }
-    first = next(iter(maps.values()))
-    for form, found in maps.items():
-        off = float((found - first).abs().max() / first.std())
-        assert off < 1e-3, f"{form} differs from {next(iter(maps))} by {off:.1e} of the deviation"
+    first = next(iter(answers))
+    for form, found in answers.items():
+        off = largest_difference(answers[first], found)
+        assert off < 1e-3, f"{form} differs from {first} by {off:.1e} of the deviation"

@@ -123,7 +123,8 @@ def newton_bins(places: Tensor, row: Tensor, kernel: int) -> Tensor:
     """
     row = row.float()
     smooth = _smooth(row, kernel)
-    smooth = smooth * (row.amax(-1) / smooth.amax(-1))[..., None]
+    # A row of zeros alone has no maximum to bring it back to.
+    smooth = smooth * (row.amax(-1) / smooth.amax(-1).clamp_min(1e-12))[..., None]
     logs = smooth.clamp(*NEWTON_RANGE).log()
     step = torch.arange(-2, 3, device=row.device)
     # The published index is that of the padded row, of a place half up.
@@ -140,7 +141,9 @@ def flip_back_bins(x: Tensor, y: Tensor, flip_index: Tensor) -> Pair:
 
 
 def shift_left(row: Tensor, places: float) -> Tensor:
-    """Move (..., W) left by ``places`` >= 0, linearly between bins; the last bin is repeated."""
+    """Move (..., W) left by ``places``, linearly between bins; the bin at the border is repeated."""
+    if places < 0:
+        return shift_left(row.flip(-1), -places).flip(-1)
     whole, part = int(places), places - int(places)
     for _ in range(whole):
         row = torch.cat([row[..., 1:], row[..., -1:]], dim=-1)

@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from lib.config.defaults import default_config
 from lib.config.document import BAD_YAML, plain, read_document, read_word
+from lib.config.effect import value_of
 from lib.config.imports import KEY, place_imports, refuse_imports
 from lib.config.legacy import modernise, unflatten, unmet_wish
 from lib.config.merge import merge
@@ -29,7 +30,12 @@ logger = logging.getLogger(__name__)
 
 Layer = tuple[str, dict[str, Any]]  # where it comes from, nested keys as read
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
-OPEN_NODES = ("MODEL.EXTRA", "MODEL.CODEC", "LOSS.OPTIONS")  # what is in them depends, see _schemas
+# What is in these nodes depends on the key behind, see `_schemas`.
+OPEN_NODES = {
+    "MODEL.EXTRA": "MODEL.NAME",
+    "MODEL.CODEC": "MODEL.TARGET_TYPE",
+    "LOSS.OPTIONS": "LOSS.NAME",
+}
 _PATHS = ("DATASET.ROOT", "MODEL.PRETRAINED", "TRAIN.TEACHER", "TEST.MODEL_FILE")
 
 
@@ -98,6 +104,8 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
     import_parts(cfg.IMPORTS, path)
     for open_node, schema in _schemas(cfg, path).items():
         section, _, name = open_node.partition(".")
+        if not schema and not schema.is_new_allowed():
+            _refuse_settings(cfg, open_node, parts[open_node])
         cfg[section][name] = _completed(schema, open_node, parts[open_node])
     lists.put(cfg)
     if complaint := unmet_wish(dropped):
@@ -217,6 +225,21 @@ def _completed(schema: CfgNode, path: str, layers: list[Layer]) -> CfgNode:
             raise ConfigError(f"{source}: {path} must hold keys, got {tree!r}.")
         merge(node, tree, source, f"{path}.")
     return node
+
+
+def _refuse_settings(cfg: CfgNode, path: str, layers: list[Layer]) -> None:
+    """Say who it is that has no settings.
+
+    Raises:
+        ConfigError: a layer gives it one.
+    """
+    owner = OPEN_NODES[path]
+    for source, tree in layers:
+        if isinstance(tree, dict) and tree:
+            raise ConfigError(
+                f"{source}: unknown key {path}.{next(iter(tree))}: {owner} "
+                f"'{value_of(cfg, owner)}' has no settings; remove it, or name another {owner}."
+            )
 
 
 def _join_data_dir(cfg: CfgNode) -> None:

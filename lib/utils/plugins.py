@@ -34,6 +34,7 @@ OURS = (
     "lib.codecs",
 )
 
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _imported: dict[str, None] = {}  # names of modules, in order
 
 
@@ -105,6 +106,11 @@ def _import(entry: str, name: str, place: str) -> None:
     file = _file_of(name)
     if file is not None and not file.is_file():
         raise ConfigError(f"{place}: there is no such file; give its path from the YAML's folder.")
+    if file is None and not _MODULE.fullmatch(name):
+        raise ConfigError(
+            f"{place} is neither the path of a .py file nor the full name of a module, as "
+            "package.module."
+        )
     try:
         import_module(name)
     except UserError as error:
@@ -130,7 +136,22 @@ def failure(error: BaseException, part: Callable[..., object]) -> str:
 
 def _failed(place: str, error: BaseException, file: Path | None) -> ConfigError:
     """Return the error of a module that fails, with the line of it that was last run."""
-    return ConfigError(f"{place} fails{_line(error, file)}: {_words(error)}.")
+    advice = _how_to_import(error, file)
+    return ConfigError(f"{place} fails{_line(error, file)}: {_words(error)}{advice}.")
+
+
+def _how_to_import(error: BaseException, file: Path | None) -> str:
+    """Return what helps a file that imports another one beside it; nothing if that is not it."""
+    if file is None or not isinstance(error, ImportError) or not error.name:
+        return ""
+    relative = f"{error.name}.".startswith(PREFIX)  # `from . import other`
+    other = error.name.removeprefix(PREFIX).partition(".")[0]
+    if not relative and not any((file.parent / found).exists() for found in (other, f"{other}.py")):
+        return ""
+    return (
+        f"; a file named by its path belongs to no package: put {file.parent} on PYTHONPATH, and "
+        "import what lies there by its plain name"
+    )
 
 
 def _line(error: BaseException, file: Path | None) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from lib.utils.errors import ConfigError, did_you_mean
 
@@ -17,14 +18,22 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
+        self._scopes: dict[str, dict[str, Any]] = {}  # names of the module that registered each
 
     def register(self, name: str) -> Callable[[E], E]:
-        """Return a decorator that files its argument under ``name``."""
+        """Return a decorator that files its argument under ``name``.
+
+        What a module registered before its import failed makes room for others.
+        """
+        scope = sys._getframe(1).f_globals
 
         def add(entry: E) -> E:
-            if name in self._entries:
-                raise ValueError(f"{self.kind} '{name}' is registered twice")
+            if name in self._entries and not _is_gone(self._scopes.get(name, {})):
+                where = self._scopes.get(name, {}).get("__file__")
+                by = f" by {where}" if where else ""
+                raise ValueError(f"{self.kind} '{name}' is taken{by}; choose another name")
             self._entries[name] = cast("T", entry)
+            self._scopes[name] = scope
             return entry
 
         return add
@@ -39,3 +48,9 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))
+
+
+def _is_gone(scope: dict[str, Any]) -> bool:
+    """Return whether a module's import has failed, or it was imported anew."""
+    name = scope.get("__name__")
+    return name is not None and getattr(sys.modules.get(name), "__dict__", None) is not scope

@@ -65,7 +65,10 @@ def test_a_codec_is_known_by_its_registration_alone(write, foreign):
         ({"TARGET_TYPE": "foreign", "CODEC": {"WEIGTH": 2}}, "Did you mean MODEL.CODEC.WEIGHT"),
         ({"TARGET_TYPE": "foreign", "CODEC": {"WEIGHT": "much"}}, "MODEL.CODEC.WEIGHT must be"),
         ({"TARGET_TYPE": "foreign", "CODEC": {"WEIGHT": -1}}, "'foreign': WEIGHT must be above 0"),
-        ({"TARGET_TYPE": "udp", "CODEC": {"WEIGHT": 2}}, "unknown key MODEL.CODEC.WEIGHT"),
+        (
+            {"TARGET_TYPE": "udp", "CODEC": {"WEIGHT": 2}},
+            "unknown key MODEL.CODEC.WEIGHT: MODEL.TARGET_TYPE 'udp' has no settings",
+        ),
         ({"CODEC": [3]}, "MODEL.CODEC must hold keys"),
     ],
 )

@@ -53,6 +53,12 @@ def test_forms_that_disagree_are_not_timed():
     assert runs == ["ours"]
 
 
+def test_only_what_reads_heatmaps(synthpose):
+    words = ["--short", "--data", str(synthpose / "coco"), "--stages", "decode"]
+    with pytest.raises(ConfigError, match="TARGET_TYPE 'simcc' something else; take a config"):
+        benchmark.main([*words, "--cfg", "experiments/synthpose/codecs/simcc.yaml"])
+
+
 def test_only_top_down_models(tmp_path, synthpose):
     path = tmp_path / "bottomup.yaml"
     path.write_text("MODEL: {NAME: keypoint_rcnn}\n")

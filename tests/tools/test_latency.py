@@ -67,6 +67,12 @@ def test_a_form_that_differs_is_not_timed(tiny_config, monkeypatch):
         )
 
 
+def test_networks_of_several_outputs(capsys):
+    words = ["--cfg", "experiments/synthpose/codecs/simcc.yaml", "--batch", "1", "--rounds", "1"]
+    tool.main([*words, "--fold"])
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 4
+
+
 def test_only_networks_of_one_person(tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text("MODEL: {NAME: keypoint_rcnn}\n")

@@ -98,7 +98,7 @@ def test_loader_processes_that_are_spawned(tmp_path):
         # The decorator's line, or in Python 3.10 that of the class.
         (
             PART.replace("{name}", "efem"),
-            r"fails in line [45]: ValueError: neck 'efem' is registered",
+            r"fails in line [45]: ValueError: neck 'efem' is taken by .*efem.py; choose another name",
         ),
     ],
 )
@@ -110,9 +110,35 @@ def test_what_fails_gets_a_sentence_with_the_line(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_failed_can_be_mended(tmp_path):
+    """In a notebook the process lives on, and the file's first parts were registered already."""
+    entry = write(tmp_path, "mended", PART + "\nundefined\n")
+    with pytest.raises(ConfigError, match="in line 12: NameError"):
+        import_parts([entry], "x.yaml")
+    write(tmp_path, "mended", PART + "\n# a mended file\n")
+    import_parts([entry], "x.yaml")
+    assert NECKS["mended"](1)(1) == 2
+    other = tmp_path / "other.py"
+    other.write_text(PART.format(name="mended"))
+    with pytest.raises(ConfigError, match=f"neck 'mended' is taken by {entry}"):
+        import_parts([str(other)], "x.yaml")
+
+
+@pytest.mark.parametrize("text", ["import helper_of_mine", "from . import helper_of_mine"])
+def test_a_file_beside_is_found_on_the_path_only(tmp_path, text):
+    (tmp_path / "helper_of_mine.py").touch()
+    with pytest.raises(ConfigError, match=f"put {tmp_path} on PYTHONPATH, and import what lies"):
+        import_parts([write(tmp_path, "alone", text)], "x.yaml")
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
+        ("own", "Python finds no module own; install"),
+        ("./own", "neither the path of a .py file nor the full name of a module"),
+        (".own", "neither the path"),
+        ("own parts", "neither the path"),
+        ("own.py ", "neither the path"),
         ("/nowhere/part.py", "no such file"),
         ("no_such_module_of_mine.part", "Python finds no module no_such_module_of_mine; install"),
         ("json.no_such_part", "Python finds no module json.no_such_part"),

@@ -170,13 +170,14 @@ class SimccCodec(Codec):
         """Average the logits; as published the mirrored ones lie ``ratio - 1`` bins too far right.
 
         Mirroring takes pixel p to w - 1 - p and so bin r p to r (w - 1 - p), while reversing a row
-        takes it to r w - 1 - r p.
+        of W bins takes it to W - 1 - r p. W is r w, or where that is no whole number a bit less.
         """
         from lib.codecs.simcc import flip_back_bins, shift_left
 
         x, y = _pair(output)
         back_x, back_y = flip_back_bins(*_pair(mirrored), flip_index)
-        steps = {"none": 0.0, "integer": 1.0, "exact": self.split_ratio - 1}[self.flip_align]
+        exact = self.bins[0] - 1 - self.split_ratio * (self.input_size[0] - 1)
+        steps = {"none": 0.0, "integer": 1.0, "exact": exact}[self.flip_align]
         return [(x + shift_left(back_x, steps)) * 0.5, (y + back_y) * 0.5]
 
     def decode(self, output: Output) -> tuple[Tensor, Tensor]:

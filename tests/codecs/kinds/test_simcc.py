@@ -147,6 +147,7 @@ def build(**settings):
 @pytest.mark.parametrize(
     ("ratio", "align", "drift"),
     [
+        (1.3, "exact", 0),  # 249.6 bins are 249: reversed rows lie 0.3 bins too far left
         (1.0, "exact", 0),
         (2.0, "exact", 0),
         (1.5, "exact", 0),
@@ -182,6 +183,13 @@ def test_shift_repeats_the_last_bin():
     assert shift_left(row, 0).tolist() == [1, 2, 4, 8]
     assert shift_left(row, 1).tolist() == [2, 4, 8, 8]
     assert shift_left(row, 2.5).tolist() == [6, 8, 8, 8]
+    assert shift_left(row, -0.5).tolist() == [1, 1.5, 3, 6]
+
+
+def test_rows_of_zeros_have_a_place_all_the_same():
+    points, scores = build(newton=True).decode([torch.zeros(1, 1, 384), torch.zeros(1, 1, 512)])
+    assert points.tolist() == [[[-0.5, -0.5]]]
+    assert scores.tolist() == [[0]]
 
 
 def test_bins_are_rounded_half_to_even_unless_wanted_where_the_joint_is():
