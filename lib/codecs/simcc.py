@@ -141,7 +141,7 @@ def flip_back_bins(x: Tensor, y: Tensor, flip_index: Tensor) -> Pair:
 
 
 def shift_left(row: Tensor, places: float) -> Tensor:
-    """Move (..., W) left by ``places``, linearly between bins; the bin at the border is repeated."""
+    """Move (..., W) left by ``places``, linearly between bins; that at the border is repeated."""
     if places < 0:
         return shift_left(row.flip(-1), -places).flip(-1)
     whole, part = int(places), places - int(places)

@@ -11,7 +11,7 @@ def test_unknown_names_list_what_is_near():
     registry.register("cat")(1)
     with pytest.raises(ConfigError, match=r"No pet 'cet'\. Did you mean cat"):
         registry["cet"]
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="is taken"):
         registry.register("cat")(2)
 
 

@@ -98,7 +98,7 @@ def test_loader_processes_that_are_spawned(tmp_path):
         # The decorator's line, or in Python 3.10 that of the class.
         (
             PART.replace("{name}", "efem"),
-            r"fails in line [45]: ValueError: neck 'efem' is taken by .*efem.py; choose another name",
+            r"fails in line [45]: ValueError: neck 'efem' is taken by .*efem.py; choose",
         ),
     ],
 )
