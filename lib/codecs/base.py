@@ -95,7 +95,10 @@ class Codec(ABC):
 
     @abstractmethod
     def loss(self, output: Output, targets: Any, weights: Tensor) -> dict[str, Tensor]:
-        """Return the scalar losses by name; they are added up. Computed in float32."""
+        """Return the scalar losses by name; they are added up. Computed in float32.
+
+        ``SAMPLES``, where a codec tells it, are (N,) what each person alone would lose, detached.
+        """
 
     @abstractmethod
     def accuracy(self, output: Output, targets: Any, weights: Tensor) -> Tensor:

@@ -232,6 +232,7 @@ def _train() -> CfgNode:
             "TEACHER_WEIGHT": 0.5,  # its share of what is learned; the truth has the rest
             "GLOBAL_BATCH": 0,  # > 0: stop unless the effective batch is this
             "EVAL_PERIOD": 1,  # epochs (iterations) between evaluations; 0 = only at the end
+            "WORST": 8,  # samples with the highest losses of each epoch that are named; 0 = none
             "VAL_LOSS": False,  # also measure the loss on the test split with every evaluation
             "CHECKPOINT_PERIOD": 1,  # epochs (iterations) between checkpoints
             "CHECKPOINT_ITERS": 0,  # > 0: optimiser steps between checkpoints instead

@@ -47,6 +47,7 @@ from lib.engine.tracing import StepTracer
 from lib.engine.trackers.build import build_trackers, check_trackers
 from lib.engine.trainer import FitResult, Trainer, Watchers
 from lib.engine.validation import build_validation_loss
+from lib.engine.worst import WorstSamples
 from lib.tasks.base import Task
 from lib.tasks.card import build_card, training_data
 from lib.utils.errors import ConfigError
@@ -314,6 +315,7 @@ def _build_state(
         meta={**build_card(cfg, task), "data": training_data(cfg)},
         freezing=freezing,
         patience=cfg.TRAIN.EARLY_STOP,
+        worst=WorstSamples(cfg.TRAIN.WORST),
     )
     step = TrainStep(
         task,

@@ -18,12 +18,15 @@ from tqdm import tqdm
 from lib.engine.clock import Pace
 from lib.engine.trackers.base import Tracker
 from lib.engine.trackers.follower import Follower, hand_over
+from lib.engine.worst import Worst
 from lib.tasks.base import Metrics
 from lib.utils.numbers import number
 
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
+_OF_EVALUATIONS = ("val", "pictures")  # kinds of lines that stand behind the checkpoint of a step
+_NAMED = 3  # samples in a log line
 
 
 class RunRecords:
@@ -134,6 +137,17 @@ class RunRecords:
         if self.active and files:
             self._keep({"kind": "pictures", "epoch": epoch, "step": step, "pictures": files})
 
+    def worst(self, step: int, epoch: int, samples: Sequence[tuple[Worst, str]]) -> None:
+        """Record the samples of an epoch with the highest losses, and their names."""
+        if not (self.active and samples):
+            return
+        found, names = zip(*samples, strict=True)
+        line = {"kind": "worst", "epoch": epoch, "step": step}
+        line |= {"loss": [one.loss for one in found], "key": [one.key for one in found]}
+        self._keep(line | {"name": list(names)})
+        shown = [f"{one.loss:.4g} {name}" for one, name in samples[:_NAMED]]
+        logger.info("epoch %d, highest losses of samples: %s", epoch, ", ".join(shown))
+
     def settle(self, step: int, *, evaluated: bool) -> None:
         """Let trackers have what a checkpoint is behind: a resumed run will not repeat it.
 
@@ -204,7 +218,7 @@ def trim_metrics(folder: Path, step: int, *, evaluated: bool) -> None:
 
 def is_behind(line: dict[str, Any], step: int, *, evaluated: bool) -> bool:
     """Return whether a run resumed after ``step`` will not write a line again."""
-    limit = step if line["kind"] == "train" or evaluated else step - 1
+    limit = step if line["kind"] not in _OF_EVALUATIONS or evaluated else step - 1
     return line["step"] <= limit
 
 

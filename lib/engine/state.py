@@ -17,6 +17,7 @@ from lib.engine.ema import WeightAverage
 from lib.engine.freezing import Freezing
 from lib.engine.plan import Plan
 from lib.engine.schedules import Schedule
+from lib.engine.worst import WorstSamples
 from lib.utils.errors import ConfigError, TrainingError
 from lib.utils.seed import restore_rng, rng_state, seed_everything
 
@@ -45,6 +46,7 @@ class TrainState:
         evaluated: whether the evaluation due after ``step`` has been done.
         best: best score so far; None before the first.
         stale: evaluations since then.
+        worst: samples of the current pass with the highest losses.
     """
 
     network: nn.Module
@@ -62,6 +64,7 @@ class TrainState:
     evaluated: bool = True
     best: float | None = None
     stale: int = 0
+    worst: WorstSamples = field(default_factory=WorstSamples)
 
     @property
     def gave_up(self) -> bool:
@@ -115,6 +118,7 @@ class TrainState:
             "evaluated": self.evaluated,
             "best": self.best,
             "stale": self.stale,
+            "worst": self.worst.state(),
             "rng": gather_objects_everywhere(rng_state(self.device)),
         }
 
@@ -134,6 +138,7 @@ class TrainState:
             self.average.network.load_state_dict(payload["ema"])
         self.best = payload["best"]
         self.stale = payload.get("stale", 0)
+        self.worst.restore(payload.get("worst", []))
         if "scores" in payload["meta"]:  # of the last evaluation
             self.meta["scores"] = payload["meta"]["scores"]
         self.evaluated = payload["evaluated"]

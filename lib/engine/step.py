@@ -18,6 +18,7 @@ from lib.engine.clock import StepClock
 from lib.engine.device import Precision, to_device
 from lib.engine.ema import WeightAverage
 from lib.tasks.base import Batch, Task
+from lib.utils.losses import SAMPLES
 from lib.utils.phases import SENDING
 
 Losses = dict[str, Tensor]
@@ -78,7 +79,8 @@ class TrainStep:
 
         Returns:
             Means over the batches, on the device, detached: ``loss`` (the sum that was minimised),
-            the named losses, figures (names with ``_``), and ``_grad_norm`` when clipping.
+            the named losses, figures (names with ``_``), and ``_grad_norm`` when clipping; of the
+            task's ``SAMPLES`` all, batch after batch.
         """
         self.optimizer.zero_grad(set_to_none=True)
         parts = []
@@ -87,7 +89,7 @@ class TrainStep:
                 with self.clock.phase(SENDING):
                     sent = to_device(batch, self.device)
                 parts.append(self._backward(sent, 1.0 / len(batches)))
-        losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+        losses = {name: _over_batches(name, [part[name] for part in parts]) for name in parts[0]}
         if self.clip_norm:
             self.scaler.unscale_(self.optimizer)
             weights = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -110,6 +112,10 @@ class TrainStep:
         if isinstance(self.model, DistributedDataParallel) and not last:
             return self.model.no_sync()
         return contextlib.nullcontext()
+
+
+def _over_batches(name: str, values: list[Tensor]) -> Tensor:
+    return torch.cat(values) if name == SAMPLES else torch.stack(values).mean()
 
 
 def build_scaler(cfg: CfgNode, precision: Precision) -> torch.amp.GradScaler:

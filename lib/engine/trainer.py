@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from lib.engine import advice
 from lib.engine.checkpointing import BEST, FINAL, CheckpointStore
@@ -38,6 +39,7 @@ from lib.engine.tracing import StepTracer
 from lib.engine.validation import ValidationLoss
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
+from lib.utils.losses import SAMPLES
 from lib.utils.phases import EVALUATING, SAVING, WAITING
 from lib.utils.seed import preserved_rng
 from lib.utils.workers import core_share
@@ -175,6 +177,7 @@ class Trainer:
         state.step += 1
         state.evaluated = not state.plan.evaluates(state.step)
         samples = [index for item in fetched for index in item.samples]
+        self._keep_worst(samples, losses.pop(SAMPLES, None))
         if self.flight is not None:
             self.flight.step(fetched, losses, state.plan.position(state.step - 1)[0])
         self.guard.post(state.step, losses, samples, stop=self.stop.requested)
@@ -186,6 +189,17 @@ class Trainer:
         if stop:
             raise Interrupted
         self._finish_evaluation()
+
+    def _keep_worst(self, samples: list[int], losses: Tensor | None) -> None:
+        worst, state = self.state.worst, self.state
+        if losses is not None:
+            worst.note(state.plan.position(state.step - 1)[0], samples, losses)
+        elif worst.count:
+            worst.count = 0
+            logger.info(
+                "TRAIN.WORST: no samples are named, as %s tells no loss of single samples",
+                self.task.loss_name,
+            )
 
     def _thaw(self) -> None:
         """Train from here on what stood still."""
@@ -260,6 +274,7 @@ class Trainer:
         rows = torch.stack([torch.stack([part[name] for name in names]) for part in self._window])
         values = mean_over_ranks(rows.float().mean(dim=0)).tolist()
         self._window = []
+        state.worst.settle()
         if self.flight is not None:
             self.flight.flush()
         pace = self.clock.read()
@@ -272,6 +287,14 @@ class Trainer:
             memory=peak_memory(state.device, self.stream.memory),
             advice=self._advise(pace),
         )
+        if ends_pass or state.plan.is_last(state.step):
+            self._name_worst()
+
+    def _name_worst(self) -> None:
+        """Record the worst samples of the pass that ends; every rank must call."""
+        step = self.state.step
+        found = [(one, self.stream.name(one.index)) for one in self.state.worst.take()]
+        self.records.worst(step, self.state.plan.epoch(step), found)
 
     def _advise(self, pace: Pace) -> str:
         """Say once what to turn if time is wasted, after the loaders have started; return that."""
@@ -319,6 +342,7 @@ class Trainer:
         state = self.state
         self.guard.settle()
         if finished:
+            self._name_worst()  # of a pass that ended early
             self._save(must=True)
             self._save_weights(FINAL, must=True)
             if state.gave_up:

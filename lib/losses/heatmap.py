@@ -22,7 +22,7 @@ def heatmap_mse(
         weights: (N, K) loss weights; None counts every joint once.
         factor: 0.5 in the lineage, 1 in HRFormer's recipe.
     """
-    return factor * _joint_errors(heatmaps, targets, weights).mean()
+    return _means(_joint_errors(heatmaps, targets, weights), factor)[0]
 
 
 def heatmap_ohkm(
@@ -36,8 +36,7 @@ def heatmap_ohkm(
 
     Arguments as in `heatmap_mse`; ``top_k`` beyond K means all joints.
     """
-    errors = factor * _joint_errors(heatmaps, targets, weights)  # (N, K)
-    return errors.topk(min(top_k, errors.shape[1]), dim=1).values.mean()
+    return _means(_joint_errors(heatmaps, targets, weights), factor, top_k)[0]
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,10 @@ class HeatmapLoss:
 
     def __call__(
         self, heatmaps: Tensor | Sequence[Tensor], targets: Tensor, weights: Tensor
-    ) -> Tensor:
-        """Return the scalar loss; those of several outputs are summed.
+    ) -> tuple[Tensor, Tensor]:
+        """Return the scalar loss and (N,) those of each person alone, detached.
+
+        The losses of several outputs are summed.
 
         Args:
             heatmaps: (N, K, H, W) or a list of such.
@@ -66,12 +67,26 @@ class HeatmapLoss:
         """
         outputs = [heatmaps] if isinstance(heatmaps, Tensor) else heatmaps
         used = weights if self.use_weights else None
-        return torch.stack([self._single(output, targets, used) for output in outputs]).sum()
+        losses, people = zip(
+            *(
+                _means(_joint_errors(output, targets, used), self.factor, self.top_k)
+                for output in outputs
+            ),
+            strict=True,
+        )
+        return torch.stack(losses).sum(), torch.stack(people).sum(dim=0)
 
-    def _single(self, heatmaps: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        if self.top_k:
-            return heatmap_ohkm(heatmaps, targets, weights, self.factor, self.top_k)
-        return heatmap_mse(heatmaps, targets, weights, self.factor)
+
+def _means(errors: Tensor, factor: float, top_k: int = 0) -> tuple[Tensor, Tensor]:
+    """Return ``factor`` times the mean of (N, K) errors, and (N,) those of each row, detached.
+
+    With ``top_k`` the largest errors of each row count only.
+    """
+    if top_k:
+        worst = (factor * errors).topk(min(top_k, errors.shape[1]), dim=1).values
+        return worst.mean(), worst.detach().mean(dim=1)
+    # The factor last: the bits of the loss are those of before people had losses of their own.
+    return factor * errors.mean(), factor * errors.detach().mean(dim=1)
 
 
 def _joint_errors(heatmaps: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:

@@ -7,7 +7,8 @@ Such a loss takes what the codec's own takes::
     def wing(output: Output, targets: Any, weights: Tensor, *, width: float) -> Tensor: ...
 
 ``output`` is what the network answers, ``targets`` and ``weights`` (N, K) are what the codec's
-``encode`` made; the result is a scalar, or several by name, which are added up.
+``encode`` made; the result is a scalar, or several by name, which are added up. Among the names
+``SAMPLES`` of ``lib.utils.losses`` may tell what each person alone would lose.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from lib.utils.errors import ConfigError, UserError
+from lib.utils.losses import SAMPLES
 from lib.utils.plugins import failure
 from lib.utils.registry import Registry
 
@@ -53,7 +55,8 @@ def own_loss(compute: Callable[..., Any], *arguments: Any, **options: Any) -> An
         raise
     except Exception as error:  # a user's code may raise anything
         raise ConfigError(f"LOSS.NAME: {failure(error, compute)}.") from error
-    parts = list(found.values()) if isinstance(found, dict) else [found]
+    named = found if isinstance(found, dict) else {"": found}
+    parts = [part for name, part in named.items() if name != SAMPLES]
     if not parts or not all(isinstance(part, torch.Tensor) and part.ndim == 0 for part in parts):
         given = [tuple(p.shape) if isinstance(p, torch.Tensor) else type(p).__name__ for p in parts]
         raise ConfigError(

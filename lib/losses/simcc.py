@@ -29,11 +29,24 @@ def simcc_loss(
         beta: sharpness of the softmax over logits; 10 in RTMPose.
         label_softmax: make labels a distribution by a softmax of sharpness 10.
     """
+    rows = simcc_errors(logits, labels, weights, beta=beta, label_softmax=label_softmax)
+    return rows.sum() / weights.shape[1]
+
+
+def simcc_errors(
+    logits: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    weights: Tensor,
+    *,
+    beta: float = 1.0,
+    label_softmax: bool = False,
+) -> Tensor:
+    """Return (N, K) what each joint adds to the sum of `simcc_loss`; arguments as there."""
     axes = [
         _axis(logit.float() * beta, label.float(), label_softmax)
         for logit, label in zip(logits, labels, strict=True)
     ]
-    return ((axes[0] + axes[1]) * weights).sum() / weights.shape[1]
+    return (axes[0] + axes[1]) * weights
 
 
 def _axis(logits: Tensor, labels: Tensor, label_softmax: bool) -> Tensor:

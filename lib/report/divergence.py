@@ -35,6 +35,7 @@ _IDLE_PREFIXES = (
     "TRAIN.KEEP_LAST",
     "TRAIN.CHECKPOINT",
     "TRAIN.FORMAT",
+    "TRAIN.WORST",
     "DIST_",
     "PIN_",
 )

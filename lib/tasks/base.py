@@ -125,6 +125,8 @@ class Task(ABC):
         """Return named scalar losses of a batch on the device; the engine sums and logs them.
 
         Names that start with ``_`` are figures to log (for instance ``_accuracy``), not losses.
+        ``SAMPLES`` of `lib.utils.losses`, where a task tells it, are (B,) what each sample alone
+        would lose, in the order of the batch; it is not logged, but names the worst samples.
         """
 
     @abstractmethod
@@ -217,6 +219,11 @@ class Task(ABC):
     @abstractmethod
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the test split."""
+
+    @property
+    def loss_name(self) -> str:
+        """What messages call the loss."""
+        return f"the loss of {type(self).__name__}"
 
     @property
     def test_sets(self) -> Mapping[str, Task]:

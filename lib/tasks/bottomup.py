@@ -52,6 +52,7 @@ from lib.tasks.splits import (
 )
 from lib.tasks.teacher import refuse_teacher
 from lib.utils.errors import ConfigError, ExportError
+from lib.utils.losses import SAMPLES
 
 
 class BottomUpTask(DataTask):
@@ -138,13 +139,15 @@ class BottomUpTask(DataTask):
 
         Returns:
             ``heatmap_<stage>``, ``push_<stage>`` and ``pull_<stage>`` of the stages that have them,
-            means over the batch, factors applied.
+            means over the batch, factors applied; ``SAMPLES`` of the images.
         """
         outputs = model(normalise(batch["image"], self.pixels))
-        losses: dict[str, Tensor] = {}
+        parts: dict[str, tuple[Tensor, float]] = {}
         for stage, output in enumerate(outputs):
-            losses |= self._stage_losses(stage, output, batch)
-        return losses
+            parts |= self._stage_losses(stage, output, batch)
+        losses = {name: part.mean() * factor for name, (part, factor) in parts.items()}
+        images = [part.detach() * factor for part, factor in parts.values()]
+        return {**losses, SAMPLES: torch.stack(images).sum(dim=0)} if images else losses
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
         """Return the people of one image, mirrored and scaled views merged as ``TEST`` says."""
@@ -233,7 +236,10 @@ class BottomUpTask(DataTask):
             tag_per_joint=self.cfg.MODEL.TAG_PER_JOINT,
         )
 
-    def _stage_losses(self, stage: int, output: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def _stage_losses(
+        self, stage: int, output: Tensor, batch: Batch
+    ) -> dict[str, tuple[Tensor, float]]:
+        """Return the (B,) losses of a stage by name, and the factor of each."""
         node = self.cfg.LOSS
         side, losses = output.shape[-1], {}
         target = self.heatmap_targets(stage, side, batch)
@@ -241,13 +247,13 @@ class BottomUpTask(DataTask):
             heatmaps = output[:, : self.cfg.MODEL.NUM_JOINTS]
             masks, labelled = batch["masks"][stage], batch.get("labelled")
             loss = masked_heatmap_loss(heatmaps, target, masks, labelled)
-            losses[f"heatmap_{stage}"] = loss.mean() * node.HEATMAPS_LOSS_FACTOR[stage]
+            losses[f"heatmap_{stage}"] = loss, node.HEATMAPS_LOSS_FACTOR[stage]
         indices = self.tag_targets(stage, side, batch)
         if indices is not None:
             tags = output[:, tag_offsets(self.cfg)[stage] :]
             push, pull = tag_loss(tags, indices, node.AE_LOSS_TYPE)
-            losses[f"push_{stage}"] = push.mean() * node.PUSH_LOSS_FACTOR[stage]
-            losses[f"pull_{stage}"] = pull.mean() * node.PULL_LOSS_FACTOR[stage]
+            losses[f"push_{stage}"] = push, node.PUSH_LOSS_FACTOR[stage]
+            losses[f"pull_{stage}"] = pull, node.PULL_LOSS_FACTOR[stage]
         return losses
 
     @cached_property

@@ -42,6 +42,7 @@ from lib.tasks.splits import build_source, read_labels
 from lib.tasks.teacher import refuse_teacher
 from lib.tasks.transfer import index_on
 from lib.utils.errors import ConfigError, ExportError
+from lib.utils.losses import SAMPLES
 
 Found = list[dict[str, Tensor]]
 
@@ -107,8 +108,11 @@ class RcnnTask(DataTask):
         )
 
     def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the five losses of Keypoint R-CNN."""
-        return model(self._pixels(batch["images"]), batch["targets"])
+        """Return the five losses of Keypoint R-CNN, and ``SAMPLES`` of the images."""
+        losses = model(self._pixels(batch["images"]), batch["targets"])
+        network: Any = getattr(model, "module", model)  # DistributedDataParallel's
+        images = network.image_losses
+        return losses if images is None else {**losses, SAMPLES: images}
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
         """Find the people of a batch of images, mirrored too with ``TEST.FLIP_TEST``."""

@@ -30,6 +30,7 @@ from lib.tasks.kind import task_kind
 from lib.tasks.pixels import normalise
 from lib.tasks.transfer import index_on
 from lib.utils.errors import ConfigError
+from lib.utils.losses import SAMPLES
 from lib.utils.seed import preserved_rng
 from lib.zoo.resolve import resolve_weights
 
@@ -89,11 +90,13 @@ class Teacher:
         targets, weights = self.targets(images)
         if factors is not None:
             weights = weights * factors
-        taught = loss(targets, weights)
-        return {
-            **{name: (1 - self.weight) * value for name, value in truth.items()},
-            **{f"teacher_{name}": self.weight * value for name, value in taught.items()},
-        }
+        shares = [
+            {name: (1 - self.weight) * value for name, value in truth.items()},
+            {name: self.weight * value for name, value in loss(targets, weights).items()},
+        ]
+        people = [part.pop(SAMPLES) for part in shares if SAMPLES in part]
+        mixed = {**shares[0], **{f"teacher_{name}": value for name, value in shares[1].items()}}
+        return {**mixed, SAMPLES: torch.stack(people).sum(dim=0)} if people else mixed
 
     @torch.no_grad()
     def targets(self, images: Tensor) -> tuple[Any, Tensor]:

@@ -36,14 +36,37 @@ def test_several_outputs_are_summed():
     heatmaps, targets, weights = case()
     loss = HeatmapLoss()
     both = loss([heatmaps, 2 * heatmaps], targets, weights)
-    parts = loss(heatmaps, targets, weights) + loss(2 * heatmaps, targets, weights)
-    torch.testing.assert_close(both, parts)
+    parts = loss(heatmaps, targets, weights), loss(2 * heatmaps, targets, weights)
+    for whole, *each in zip(both, *parts, strict=True):
+        torch.testing.assert_close(whole, sum(each))
 
 
 def test_unweighted_loss_ignores_the_weights():
     heatmaps, targets, weights = case()
     loss = HeatmapLoss(use_weights=False)
-    assert loss(heatmaps, targets, 0 * weights) == heatmap_mse(heatmaps, targets)
+    assert loss(heatmaps, targets, 0 * weights)[0] == heatmap_mse(heatmaps, targets)
+
+
+@pytest.mark.parametrize("top_k", [0, 2])
+def test_people_add_nothing_to_the_bits_of_loss_and_gradient(top_k):
+    """The formulas are those of before people had losses of their own."""
+    heatmaps, targets, weights = case()
+    ours, theirs = heatmaps.clone().requires_grad_(), heatmaps.clone().requires_grad_()
+    loss, people = HeatmapLoss(top_k=top_k)([ours, 2 * ours], targets, weights)
+    loss.backward()
+    parts = []
+    for output in (theirs, 2 * theirs):
+        errors = (output.float() - targets).square().mean(dim=(2, 3)) * weights.square()
+        if top_k:
+            parts.append((0.5 * errors).topk(top_k, dim=1).values.mean())
+        else:
+            parts.append(0.5 * errors.mean())
+    before = torch.stack(parts).sum()
+    before.backward()
+    assert torch.equal(loss, before)
+    assert torch.equal(ours.grad, theirs.grad)
+    assert not people.requires_grad
+    torch.testing.assert_close(people.mean(), before.detach())
 
 
 def test_shapes_must_agree():
@@ -58,7 +81,8 @@ def test_golden(shared, name, top_k, use_weights):
     data = np.load(shared / "golden/data/loss_acc.npz")
     output = torch.tensor(data["output"], requires_grad=True)
     weights = torch.tensor(data["target_weight"])[..., 0]
-    loss = HeatmapLoss(use_weights, top_k=top_k)(output, torch.tensor(data["target"]), weights)
+    criterion = HeatmapLoss(use_weights, top_k=top_k)
+    loss, _ = criterion(output, torch.tensor(data["target"]), weights)
     loss.backward()
     assert loss.item() == pytest.approx(float(data[f"{name}_{use_weights}"]), rel=1e-6)
     np.testing.assert_allclose(output.grad, data[f"{name}_grad_{use_weights}"], atol=1e-9)

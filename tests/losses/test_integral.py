@@ -3,16 +3,22 @@ import math
 import pytest
 import torch
 
-from lib.losses.integral import divergence_loss, gaussian_logits, position_loss, weighted_mean
+from lib.losses.integral import (
+    divergences,
+    gaussian_logits,
+    position_errors,
+    weighted_mean,
+    weighted_means,
+)
 
 
-def test_position_loss_by_hand():
+def test_position_errors_by_hand():
     found = torch.tensor([[[3.0, 1.0], [2.0, 2.0], [0.0, 0.0]]])
     wanted = torch.tensor([[[1.0, 4.0], [2.0, 2.0], [9.0, 9.0]]])
     weights = torch.tensor([[0.5, 1.5, 0.0]])
     x, y = 2 * 2 / 8, 3 * 2 / 6  # half sides of a map of 8 x 6 cells
     for norm, distance in ((2, math.hypot(x, y)), (1, x + y)):
-        loss = position_loss(found, wanted, weights, (8, 6), norm)
+        loss = weighted_mean(position_errors(found, wanted, (8, 6), norm), weights)
         assert loss.item() == pytest.approx(0.5 * distance / 2)
 
 
@@ -25,21 +31,19 @@ def test_divergence_by_hand():
     p, q = [v / sum(p) for v in p], [v / sum(q) for v in q]
     pairs = [(a, b, (a + b) / 2) for a, b in zip(p, q, strict=True)]
     wanted = sum(a * math.log(a / m) + b * math.log(b / m) for a, b, m in pairs) / 2
-    loss = divergence_loss(logits, torch.tensor([[[0.5, 1.0]]]), torch.ones(1, 1), 0.8)
+    loss = divergences(logits, torch.tensor([[[0.5, 1.0]]]), 0.8)
     assert loss.item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_divergence_lies_between_nothing_and_log_2_and_keeps_gradients_finite():
     centres = torch.tensor([[[3.2, 5.1], [20.0, 2.0]]])
     same = gaussian_logits(centres, (24, 16), 1.5)
-    assert divergence_loss(same, centres, torch.ones(1, 2), 1.5).item() == pytest.approx(
-        0, abs=1e-6
-    )
+    assert divergences(same, centres, 1.5).mean().item() == pytest.approx(0, abs=1e-6)
     # A single sharp cell far away: probabilities of exactly 0 on either side.
     sharp = torch.zeros(1, 2, 16, 24)
     sharp[:, :, 15, 12] = 500
     sharp.requires_grad_()
-    loss = divergence_loss(sharp, centres, torch.ones(1, 2), 1.5)
+    loss = divergences(sharp, centres, 1.5).mean()
     assert loss.item() == pytest.approx(math.log(2), rel=1e-5)
     loss.backward()
     assert sharp.grad.isfinite().all()
@@ -51,3 +55,10 @@ def test_nobody_costs_nothing():
     mean.backward()
     assert mean.item() == 0
     assert values.grad.abs().sum() == 0
+
+
+def test_means_of_rows_are_those_of_each_row_alone():
+    values, weights = torch.rand(3, 5), torch.rand(3, 5) * torch.tensor([[1.0], [0.0], [2.0]])
+    alone = [weighted_mean(values[n : n + 1], weights[n : n + 1]) for n in range(3)]
+    torch.testing.assert_close(weighted_means(values, weights), torch.stack(alone))
+    assert alone[1] == 0

@@ -13,6 +13,7 @@ from lib.datasets.sources import read_source
 from lib.structures.geometry import apply_affine
 from lib.structures.results import Poses
 from lib.utils.errors import ConfigError, DataError
+from lib.utils.losses import SAMPLES
 
 
 class Oracle(nn.Module):
@@ -178,7 +179,9 @@ def test_losses_by_name_and_their_fall(make):
     first = None
     for _ in range(30):
         losses = task.loss_step(model, batch)
+        images = losses.pop(SAMPLES)
         assert list(losses) == ["heatmap_0", "push_0", "pull_0", "heatmap_1"]
+        torch.testing.assert_close(images.mean(), sum(losses.values()).detach())
         first = first or {name: value.item() for name, value in losses.items()}
         optimizer.zero_grad()
         sum(losses.values()).backward()
@@ -204,7 +207,7 @@ def test_options_of_the_spec_train_and_predict(make, overrides):
     task = make(*overrides)
     model, data = task.build_model(), task.build_train_dataset()
     losses = task.loss_step(model, task.collate([data[0, 0], data[0, 1]]))
-    assert all(torch.isfinite(value) for value in losses.values())
+    assert all(torch.isfinite(value).all() for value in losses.values())
     model.eval()
     with torch.no_grad():
         batch = next(iter(task.build_test_loader()))

@@ -16,6 +16,7 @@ from lib.datasets.synthetic import Recipe, write_dataset
 from lib.structures.results import Poses
 from lib.tasks import build_task
 from lib.utils.errors import ConfigError
+from lib.utils.losses import SAMPLES
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ def test_losses_come_from_a_batch_of_the_loader_and_gradients_follow(task):
     data = task.build_train_dataset()
     batch = task.collate([data[0, index] for index in range(3)])
     losses = task.loss_step(model, batch)
+    assert losses.pop(SAMPLES).shape == (3,)
     assert len(losses) == 5
     sum(losses.values()).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -95,8 +97,14 @@ def test_losses_come_from_a_batch_of_the_loader_and_gradients_follow(task):
 def test_channels_reach_the_network_as_asked(task, config):
     seen = []
 
-    def model(images, targets):
-        seen.append(images[0])
+    class Model(torch.nn.Module):
+        image_losses = None
+
+        def forward(self, images, targets):
+            seen.append(images[0])
+            return {}
+
+    model = Model()
 
     image = torch.zeros(5, 7, 3, dtype=torch.uint8)
     image[..., 2] = 255  # red, of blue-green-red

@@ -12,6 +12,7 @@ from scripts.killing import compare, write_config
 from tool_loader import load_script
 from torch import nn
 from toys.ranks import gradients_and_results, launch
+from toys.same import total
 
 from lib.codecs import CODECS, build_codec
 from lib.config import load_config
@@ -155,10 +156,10 @@ def test_rows_of_a_perfect_simcc_teacher_teach_what_it_knows(tiny_config, settin
     shapes = codec.output_shapes(5).values()
     answer = [torch.randn(2, *shape, requires_grad=True) for shape in shapes]
     targets = codec.as_targets([part.detach() for part in answer])
-    sum(codec.loss(answer, targets, torch.ones(2, 5)).values()).backward()
+    total(codec.loss(answer, targets, torch.ones(2, 5))).backward()
     assert max(part.grad.abs().max() for part in answer) < 1e-6
     other = [part.detach().roll(1, -1).requires_grad_() for part in answer]
-    sum(codec.loss(other, targets, torch.ones(2, 5)).values()).backward()
+    total(codec.loss(other, targets, torch.ones(2, 5))).backward()
     assert min(part.grad.abs().max() for part in other) > 1e-5
 
 
@@ -185,9 +186,10 @@ def test_mixed_errors_have_the_gradient_of_mixed_targets(tiny_config, kind):
     images = views(2, (64, 96))
     learn = partial(codec.loss, output)
     losses = teacher.mix(learn(targets, weights), learn, images, None)
-    (name,) = codec.loss(output, targets, weights)
-    assert list(losses) == [name, f"teacher_{name}"]
-    sum(losses.values()).backward()
+    name, samples = codec.loss(output, targets, weights)
+    assert list(losses) == [name, f"teacher_{name}", samples]
+    torch.testing.assert_close(losses[samples].mean(), total(losses).detach())
+    total(losses).backward()
     mixed = [part.grad.clone() for part in answer]
     taught_targets, _ = teacher.targets(images)
     pairs = [(targets, taught_targets)] if kind == "gaussian" else zip(
@@ -197,7 +199,7 @@ def test_mixed_errors_have_the_gradient_of_mixed_targets(tiny_config, kind):
     for part in answer:
         part.grad = None
     blend = blends[0] if kind == "gaussian" else tuple(blends)
-    sum(codec.loss(output, blend, weights).values()).backward()
+    total(codec.loss(output, blend, weights)).backward()
     for part, gradient in zip(answer, mixed, strict=True):
         torch.testing.assert_close(part.grad, gradient)
 

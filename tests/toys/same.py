@@ -19,3 +19,8 @@ def assert_same(left, right, path="", skip=None):
             assert_same(*pair, f"{path}[{i}]", skip)
     else:
         assert left == right, path
+
+
+def total(losses):
+    """Return the sum of what is learned from: names that start with ``_`` are figures."""
+    return sum(value for name, value in losses.items() if name[0] != "_")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from yacs.config import CfgNode
 
 from lib.codecs.base import CODECS, Codec, input_to_image, one_tensor, refuse_hard_mining
+from lib.utils.losses import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,18 +119,25 @@ class IntegralCodec(Codec):
     def loss(self, output: Output, targets: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """Return the distance of the means and the divergence of the maps."""
         from lib.codecs.integral import soft_argmax
-        from lib.losses.integral import divergence_loss, position_loss
+        from lib.losses.integral import (
+            divergences,
+            position_errors,
+            weighted_mean,
+            weighted_means,
+        )
 
         logits = one_tensor(output).float()
         # A joint without a weight has no position at all, where other codecs have an empty map.
         used = weights if self.use_weights else (weights > 0).float()
         found, _ = soft_argmax(logits, self.beta)
-        norm = DISTANCES[self.distance]
-        losses = {"position": position_loss(found, targets, used, self.heatmap_size, norm)}
+        errors = position_errors(found, targets, self.heatmap_size, DISTANCES[self.distance])
+        losses = {"position": weighted_mean(errors, used)}
+        people = weighted_means(errors.detach(), used)
         if self.regulariser:
-            shape = divergence_loss(logits * self.beta, targets, used, self.sigma)
-            losses["divergence"] = self.regulariser * shape
-        return losses
+            shapes = divergences(logits * self.beta, targets, self.sigma)
+            losses["divergence"] = self.regulariser * weighted_mean(shapes, used)
+            people = people + self.regulariser * weighted_means(shapes.detach(), used)
+        return {**losses, SAMPLES: people}
 
     def accuracy(self, output: Output, targets: Tensor, weights: Tensor) -> Tensor:
         """Return the share of joints within a twentieth of the sides, of those with a weight."""

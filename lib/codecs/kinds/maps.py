@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from yacs.config import CfgNode
 
 from lib.codecs.base import Codec, flip_align, one_tensor
+from lib.utils.losses import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,7 +117,8 @@ class HeatmapCodec(Codec):
         from lib.losses.heatmap import HeatmapLoss
 
         criterion = HeatmapLoss(self.use_weights, self.factor, self.top_k)
-        return {"heatmap": criterion(output, targets, weights)}
+        loss, people = criterion(output, targets, weights)
+        return {"heatmap": loss, SAMPLES: people}
 
     def accuracy(self, output: Output, targets: Tensor, weights: Tensor) -> Tensor:
         """Return the share of peaks near those of the targets; see ``lib.codecs.accuracy``."""

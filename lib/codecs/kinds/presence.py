@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from lib.codecs.base import CODECS
 from lib.codecs.kinds.dark import DarkCodec
+from lib.utils.losses import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,11 +85,17 @@ class PresenceCodec(DarkCodec):
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         known = targets[1] != UNKNOWN
-        losses = binary_cross_entropy_with_logits(
+        losses = known * binary_cross_entropy_with_logits(
             output[1].float(), targets[1].clamp(min=0), reduction="none"
         )
-        mean = (losses * known).sum() / known.sum().clamp(min=1)
-        return {**super().loss(output[0], targets[0], weights), "presence": self.presence * mean}
+        mean = losses.sum() / known.sum().clamp(min=1)
+        of_maps = super().loss(output[0], targets[0], weights)
+        people = losses.detach().sum(dim=1) / known.sum(dim=1).clamp(min=1)
+        return {
+            **of_maps,
+            "presence": self.presence * mean,
+            SAMPLES: of_maps[SAMPLES] + self.presence * people,
+        }
 
     def accuracy(self, output: Output, targets: Any, weights: Tensor) -> Tensor:
         """Return the share of peaks near those of the targets."""

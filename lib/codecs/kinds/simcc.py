@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from yacs.config import CfgNode
 
 from lib.codecs.base import CODECS, Codec, flip_align, input_to_image, refuse_hard_mining
+from lib.utils.losses import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,13 +150,14 @@ class SimccCodec(Codec):
 
     def loss(self, output: Output, targets: Pair, weights: Tensor) -> dict[str, Tensor]:
         """Return the divergence, divided by N where mmpose sums: it must not grow with a batch."""
-        from lib.losses.simcc import simcc_loss
+        from lib.losses.simcc import simcc_errors
 
         used = weights if self.use_weights else weights.new_ones(weights.shape)
-        total = simcc_loss(
+        errors = simcc_errors(
             _pair(output), targets, used, beta=self.beta, label_softmax=self.label_softmax
         )
-        return {"simcc": total / weights.shape[0]}
+        people, joints = weights.shape
+        return {"simcc": errors.sum() / joints / people, SAMPLES: errors.detach().mean(dim=1)}
 
     def accuracy(self, output: Output, targets: Pair, weights: Tensor) -> Tensor:
         """Return the share of joints within a twentieth of the sides, of those with a weight."""

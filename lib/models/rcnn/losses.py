@@ -6,6 +6,9 @@ the two box losses (smooth-L1 with beta 1/9) and averages over the anchors it fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -60,3 +63,81 @@ def keypoint_loss(
     target = cells.masked_fill(~valid, -100).flatten()  # cross_entropy's index to ignore
     total = F.cross_entropy(logits.float().flatten(2).flatten(0, 1), target, reduction="sum")
     return total / (valid.sum().clamp(min=1) if normaliser is None else normaliser)
+
+
+@torch.no_grad()
+def box_losses_by_image(
+    class_logits: Tensor,
+    deltas: Tensor,
+    labels: Tensor,
+    targets: Tensor,
+    beta: float,
+    counts: Sequence[int],
+) -> Tensor:
+    """Return (B,) the sum of `box_head_losses` of the RoIs of each image alone.
+
+    Arguments as there, and ``counts``, how many RoIs each image has.
+    """
+    classifier = F.cross_entropy(class_logits.float(), labels, reduction="none")
+    rows = torch.arange(len(labels), device=labels.device)
+    chosen = deltas.unflatten(1, (-1, 4))[rows, labels]
+    box = F.smooth_l1_loss(chosen.float(), targets, beta=beta, reduction="none").sum(dim=1)
+    losses = (classifier + torch.where(labels > 0, box, 0.0)).split(list(counts))
+    return torch.stack([part.sum() / max(len(part), 1) for part in losses])
+
+
+@torch.no_grad()
+def keypoint_losses_by_image(
+    logits: Tensor,
+    cells: Tensor,
+    valid: Tensor,
+    counts: Sequence[int],
+    normaliser: float | None = None,
+) -> Tensor:
+    """Return (B,) `keypoint_loss` of the RoIs of each image alone; see `box_losses_by_image`."""
+    target = cells.masked_fill(~valid, -100).flatten()
+    maps = logits.float().flatten(2).flatten(0, 1)
+    rows = F.cross_entropy(maps, target, reduction="none").view(valid.shape).sum(dim=1)
+    sums = torch.stack([part.sum() for part in rows.split(list(counts))])
+    if normaliser is not None:
+        return sums / normaliser
+    joints = torch.stack([part.sum() for part in valid.split(list(counts))])
+    return sums / joints.clamp(min=1)
+
+
+@torch.no_grad()
+def proposal_losses_by_image(
+    logits: Tensor,
+    deltas: Tensor,
+    labels: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    sampled: Sequence[Tensor],
+    *,
+    beta: float,
+    normaliser: int,
+) -> Tensor:
+    """Return (B,) `objectness_loss` plus `regression_loss` of the anchors of each image alone.
+
+    Args:
+        logits: (A,) of all anchors of the batch.
+        deltas: (A, 4).
+        labels: per image (A_i,) with 1 person, 0 background, -1 neither.
+        targets: per image (A_i, 4).
+        sampled: per image (A_i,) bool, the anchors that count.
+        beta: of smooth-L1.
+        normaliser: anchors that are to be sampled of an image.
+    """
+    counts = [len(part) for part in labels]
+    of_images = zip(
+        logits.split(counts), deltas.split(counts), labels, targets, sampled, strict=True
+    )
+    losses = []
+    for logit, delta, label, target, chosen in of_images:
+        objectness = F.binary_cross_entropy_with_logits(
+            logit.float(), label.clamp(min=0), reduction="none"
+        )
+        box = F.smooth_l1_loss(delta.float(), target, beta=beta, reduction="none").sum(dim=1)
+        # Where, not times: deltas of anchors that do not count may be infinite.
+        total = torch.where(chosen, objectness + torch.where(label > 0, box, 0.0), 0.0)
+        losses.append(total.sum() / normaliser)
+    return torch.stack(losses)

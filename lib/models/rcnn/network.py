@@ -92,6 +92,15 @@ class KeypointRCNN(GeneralizedRCNN):
         return self.transform.postprocess(found, batch.image_sizes, sizes)
 
     @property
+    def image_losses(self) -> Tensor | None:
+        """What each image (B,) of the last training batch would lose alone, detached.
+
+        Anchors and boxes are those that were sampled in the batch. None before the first one.
+        """
+        parts = self.rpn.image_losses, self.roi_heads.image_losses
+        return None if parts[0] is None else parts[0] + parts[1]
+
+    @property
     def cost_size(self) -> tuple[int, int]:
         """``(height, width)`` of the largest wide image in testing, padded; costs are of it."""
         sides = (self.transform.min_test[-1], self.transform.max_size)

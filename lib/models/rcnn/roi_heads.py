@@ -18,7 +18,12 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 from lib.codecs.roi_heatmap import decode_bicubic, decode_fast, encode_roi_cells, enlarge_boxes
 from lib.models.joints import Channels, channels_of
-from lib.models.rcnn.losses import box_head_losses, keypoint_loss
+from lib.models.rcnn.losses import (
+    box_head_losses,
+    box_losses_by_image,
+    keypoint_loss,
+    keypoint_losses_by_image,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +89,7 @@ class KeypointRoIHeads(RoIHeads):
         super().__init__(*args, **kwargs)
         self.options = options
         self.skipped_steps = 0  # training steps without a single keypoint RoI
+        self.image_losses: Tensor | None = None  # (B,) of the last training batch, detached
 
     def joint_channels(self, joints: Sequence[str]) -> Channels:
         """Return which outputs of the transposed convolution belong to which joint."""
@@ -124,9 +130,10 @@ class KeypointRoIHeads(RoIHeads):
         class_logits, regression = self.box_predictor(
             self.box_head(self.box_roi_pool(features, proposals))
         )
-        classifier, box = box_head_losses(
-            class_logits, regression, torch.cat(labels), torch.cat(deltas), self.options.box_beta
-        )
+        sampled = (class_logits, regression, torch.cat(labels), torch.cat(deltas))
+        classifier, box = box_head_losses(*sampled, self.options.box_beta)
+        counts = [len(part) for part in labels]
+        self.image_losses = box_losses_by_image(*sampled, self.options.box_beta, counts)
         regions, keypoints = [], []
         for i, target in enumerate(targets):
             positive = torch.where(labels[i] > 0)[0]
@@ -150,6 +157,9 @@ class KeypointRoIHeads(RoIHeads):
         logits = self.keypoint_logits(features, regions)
         cells, valid = encode_roi_cells(joints, torch.cat(regions), logits.shape[-1])
         loss = keypoint_loss(logits, cells, valid, self._normaliser(len(regions), joints.shape[1]))
+        counts, alone = [len(region) for region in regions], self._normaliser(1, joints.shape[1])
+        images = keypoint_losses_by_image(logits, cells, valid, counts, alone)
+        self.image_losses = self.image_losses + images * self.options.loss_weight
         return loss * self.options.loss_weight
 
     def _normaliser(self, images: int, joints: int) -> float | None:

@@ -12,7 +12,11 @@ from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
-from lib.models.rcnn.losses import objectness_loss, regression_loss
+from lib.models.rcnn.losses import (
+    objectness_loss,
+    proposal_losses_by_image,
+    regression_loss,
+)
 
 ANCHOR_SIZES = (32, 64, 128, 256, 512)  # side in pixels, one per pyramid level
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)  # height / width
@@ -82,6 +86,7 @@ class KeypointRPN(RegionProposalNetwork):
     def __init__(self, *args: Any, smooth_l1_beta: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.smooth_l1_beta = smooth_l1_beta
+        self.image_losses: Tensor | None = None  # (B,) of the last training batch, detached
 
     @property
     def proposals_in_testing(self) -> int:
@@ -106,12 +111,22 @@ class KeypointRPN(RegionProposalNetwork):
             labels: per image (A_i,) with 1 person, 0 background, -1 neither.
             regression_targets: per image (A_i, 4).
         """
-        positive, negative = self.fg_bg_sampler(labels)
-        positive = torch.where(torch.cat(positive))[0]
-        sampled = torch.cat((positive, torch.where(torch.cat(negative))[0]))
-        normaliser = self.fg_bg_sampler.batch_size_per_image * len(labels)
+        masks = self.fg_bg_sampler(labels)
+        positive, negative = (torch.where(torch.cat(part))[0] for part in masks)
+        sampled = torch.cat((positive, negative))
+        per_image = self.fg_bg_sampler.batch_size_per_image
+        normaliser = per_image * len(labels)
         wanted = torch.cat(labels)[sampled]
         targets = torch.cat(regression_targets)[positive]
+        self.image_losses = proposal_losses_by_image(
+            objectness.flatten(),
+            pred_bbox_deltas,
+            labels,
+            regression_targets,
+            [(one + other) > 0 for one, other in zip(*masks, strict=True)],
+            beta=self.smooth_l1_beta,
+            normaliser=per_image,
+        )
         return (
             objectness_loss(objectness.flatten()[sampled], wanted, normaliser),
             regression_loss(pred_bbox_deltas[positive], targets, self.smooth_l1_beta, normaliser),

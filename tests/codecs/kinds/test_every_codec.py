@@ -7,6 +7,7 @@ import yaml
 
 from lib.codecs import CODECS, build_codec
 from lib.config import load_config
+from lib.utils.losses import SAMPLES
 
 WIDTH, HEIGHT = 192, 256
 # Mean and largest error per axis in input pixels, at stride (maps) or split ratio (rows) `step`:
@@ -98,7 +99,31 @@ def test_shapes_and_ranges_of_the_contract(tmp_path, name, options, step):
     assert maps.shape[:2] == (1, 17)
     assert maps.min() >= 0
     assert 0.7 < maps.max() <= 1
-    assert all(
-        loss.shape == () and loss.isfinite()
-        for loss in codec.loss(answer, targets, weights).values()
-    )
+    losses = codec.loss(answer, targets, weights)
+    assert losses.pop(SAMPLES).shape == (1,)
+    assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
+
+
+@pytest.mark.parametrize(("name", "options", "step"), list(cases()))
+def test_losses_of_people_are_those_of_each_alone(tmp_path, name, options, step):
+    codec = configured(tmp_path, name, options, step)
+    generator = torch.Generator().manual_seed(5)
+    places = 40 * torch.rand(5, 4, 2, generator=generator)
+    visible = torch.tensor([[1.0, 1, 1, 1], [1, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 0]])
+    targets, weights = codec.encode(places, visible)
+    shapes = codec.output_shapes(4).values()
+    answer = [torch.randn(5, *shape, generator=generator) for shape in shapes]
+    answer = answer[0] if len(answer) == 1 else answer
+    people = codec.loss(answer, targets, weights)[SAMPLES]
+    assert people.shape == (5,)
+    for n in range(5):
+        losses = codec.loss(one(answer, n), one(targets, n), weights[n : n + 1])
+        torch.testing.assert_close(losses.pop(SAMPLES), people[n : n + 1])
+        torch.testing.assert_close(sum(losses.values()), people[n])
+
+
+def one(batch, n):
+    """Return the n-th of a batch of tensors, alone."""
+    if isinstance(batch, torch.Tensor):
+        return batch[n : n + 1]
+    return [part[n : n + 1] for part in batch]

@@ -9,8 +9,11 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss, keypointrcnn_l
 from lib.codecs.roi_heatmap import encode_roi_cells
 from lib.models.rcnn.losses import (
     box_head_losses,
+    box_losses_by_image,
     keypoint_loss,
+    keypoint_losses_by_image,
     objectness_loss,
+    proposal_losses_by_image,
     regression_loss,
 )
 
@@ -94,3 +97,48 @@ def test_without_valid_joints_the_loss_is_zero_with_gradients(count):
     assert loss.item() == 0
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def test_losses_of_images_are_those_of_their_own_boxes():
+    torch.manual_seed(0)
+    counts = [3, 0, 4]
+    logits, deltas, targets = torch.randn(7, 2), torch.randn(7, 8), torch.randn(7, 4)
+    labels = torch.tensor([0, 1, 1, 0, 0, 0, 0])
+    found = box_losses_by_image(logits, deltas, labels, targets, 0.5, counts)
+    parts = zip(*(each.split(counts) for each in (logits, deltas, labels, targets)), strict=True)
+    wanted = [sum(box_head_losses(*part, 0.5)) for part in parts]
+    torch.testing.assert_close(found, torch.stack(wanted))
+    assert found[1] == 0
+
+
+@pytest.mark.parametrize("normaliser", [None, 11.0])
+def test_losses_of_images_are_those_of_their_own_joints(normaliser):
+    torch.manual_seed(0)
+    counts = [2, 0, 3]
+    logits, cells = torch.randn(5, 3, 4, 4), torch.randint(0, 16, (5, 3))
+    valid = torch.rand(5, 3) > 0.4
+    found = keypoint_losses_by_image(logits, cells, valid, counts, normaliser)
+    parts = zip(*(each.split(counts) for each in (logits, cells, valid)), strict=True)
+    wanted = [keypoint_loss(*part, normaliser) for part in parts]
+    torch.testing.assert_close(found, torch.stack(wanted))
+
+
+def test_losses_of_images_are_those_of_their_own_anchors():
+    torch.manual_seed(0)
+    logits, deltas = torch.randn(9), torch.randn(9, 4)
+    deltas[8] = float("inf")  # of an anchor that does not count
+    labels = [torch.tensor([1.0, 0, -1, 1]), torch.tensor([0.0, 1, 0, 0, -1])]
+    targets = [torch.randn(4, 4), torch.randn(5, 4)]
+    sampled = [torch.tensor([1, 1, 0, 1]) > 0, torch.tensor([1, 1, 0, 1, 0]) > 0]
+    found = proposal_losses_by_image(
+        logits, deltas, labels, targets, sampled, beta=0.3, normaliser=6
+    )
+    parts = zip(logits.split([4, 5]), deltas.split([4, 5]), labels, targets, sampled, strict=True)
+    wanted = []
+    for logit, delta, label, target, chosen in parts:
+        positive = chosen & (label > 0)
+        wanted.append(
+            objectness_loss(logit[chosen], label[chosen], 6)
+            + regression_loss(delta[positive], target[positive], 0.3, 6)
+        )
+    torch.testing.assert_close(found, torch.stack(wanted))

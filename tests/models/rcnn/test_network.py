@@ -41,10 +41,24 @@ def test_training_gives_five_finite_losses_and_gradients_for_all(changes):
         network, [image(), image(70, 50, 1)], [target([BOX]), target([[5, 5, 40, 60]])]
     )
     assert set(losses) == NAMES
+    assert network.image_losses.shape == (2,)
     assert all(loss.isfinite() and loss.ndim == 0 for loss in losses.values())
     assert math.log(56 * 56) - 0.5 < losses["loss_keypoint"] < 9.5
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"KEYPOINT": {"LOSS_NORM": "static", "LOSS_WEIGHT": 4.0}}],
+    ids=["visible", "static"],
+)
+def test_an_image_alone_loses_what_its_batch_does(changes):
+    network = tiny_rcnn(changes)
+    losses = train_losses(network, [image()], [target([BOX, [3, 2, 50, 60]])])
+    torch.testing.assert_close(network.image_losses, sum(losses.values()).detach()[None])
+    nobody = train_losses(network, [image()], [target([])])
+    torch.testing.assert_close(network.image_losses, sum(nobody.values()).detach()[None])
 
 
 def test_detections_have_torchvisions_form_in_pixels_of_the_image():
