@@ -44,6 +44,11 @@ LOSSES: Registry[Loss] = Registry("LOSS.NAME")
 def own_loss(compute: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Return what a user's loss gives: a scalar tensor, or such by name.
 
+    Args:
+        compute: the loss.
+        arguments: output, targets and weights (N, K).
+        options: its settings.
+
     Raises:
         ConfigError: it fails, or gives something else.
     """
@@ -63,7 +68,22 @@ def own_loss(compute: Callable[..., Any], *arguments: Any, **options: Any) -> An
             f"LOSS.NAME: {compute.__name__} must give a scalar tensor, or several by name, got "
             f"{given}."
         )
+    _check_samples(named.get(SAMPLES), len(arguments[2]), compute.__name__)
     return found
+
+
+def _check_samples(found: Any, people: int, name: str) -> None:
+    """Refuse losses of single people in another form than (N,).
+
+    Raises:
+        ConfigError: they have one.
+    """
+    shape = getattr(found, "shape", None)
+    if found is not None and (shape is None or tuple(shape) != (people,)):
+        raise ConfigError(
+            f"LOSS.NAME: {name} must give {SAMPLES} as a tensor with one number per person, "
+            f"{people} of them, got {type(found).__name__ if shape is None else tuple(shape)}."
+        )
 
 
 def loss(**options: Any) -> Callable[[Callable[..., Any]], Loss]:

@@ -6,6 +6,7 @@ from lib.codecs.base import build_codec, build_loss
 from lib.config import load_config
 from lib.losses.registry import LOSSES, loss
 from lib.utils.errors import ConfigError
+from lib.utils.losses import SAMPLES
 
 
 @LOSSES.register("test: scaled")
@@ -83,3 +84,16 @@ def test_options_are_those_of_the_loss(build):
         build(NAME="test: scaled", OPTIONS={"SCALES": 3})
     with pytest.raises(ConfigError, match=r"LOSS.OPTIONS.SCALE\b"):
         build(OPTIONS={"SCALE": 3})
+
+
+@LOSSES.register("test: people")
+@loss(SHORT=False)
+def with_people(output, targets, weights, *, short):
+    people = (output - targets).square().mean(dim=(1, 2, 3))
+    return {"square": people.mean(), SAMPLES: people[1:] if short else people}
+
+
+def test_a_loss_of_ones_own_may_tell_what_each_person_loses(build):
+    assert build(NAME="test: people")(*answers())[SAMPLES].tolist() == [1, 1]
+    with pytest.raises(ConfigError, match=r"one number per person, 2 of them, got \(1,\)"):
+        build(NAME="test: people", OPTIONS={"SHORT": True})(*answers())
