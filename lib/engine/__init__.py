@@ -18,7 +18,7 @@
 ``clock``  where the time goes, ``memory`` peaks, ``advice`` what to turn, ``tracing`` for Perfetto
 ``records``        metrics.jsonl, progress    ``summary``  the start-up lines
 ``trackers``       TensorBoard, wandb, mlflow    ``filmstrip``  test images, painted
-``worst``  the samples that lose most
+``worst``  the samples that lose most, ``worst_record`` their names and pictures
 """
 
 from lib.engine.fit import FitResult, fit

@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+import logging
+
 from lib.utils.phases import COMPUTING, EVALUATING, SAVING, SENDING, WAITING
+
+logger = logging.getLogger(__name__)
 
 MUCH_WAITING, MUCH_SENDING = 0.5, 0.2  # of the time of steps
 MUCH_EVALUATING, MUCH_SAVING = 0.5, 0.25  # of all time
 LONG = 60.0  # seconds from which on evaluations and checkpoints are worth a word
+
+
+class Adviser:
+    """Says each sentence once.
+
+    Args:
+        workers: loader processes of a training process.
+        cores: that a training process may use.
+        device: ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    def __init__(self, workers: int, cores: int, device: str) -> None:
+        self._of_machine = workers, cores, device
+        self._said: set[str] = set()
+
+    def advise(self, shares: dict[str, float], seconds: dict[str, float]) -> str:
+        """Warn of what is new; return it.
+
+        Args:
+            shares: as those of `lib.engine.clock.Pace`.
+            seconds: of each phase, over the run.
+        """
+        found = {"steps": on_steps(shares, *self._of_machine), "pauses": on_pauses(seconds)}
+        new = {kind: text for kind, text in found.items() if text and kind not in self._said}
+        self._said.update(new)
+        for sentence in new.values():
+            logger.warning("%s", sentence)
+        return " ".join(new.values())
 
 
 def on_steps(shares: dict[str, float], workers: int, cores: int, device: str) -> str:

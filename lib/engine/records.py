@@ -137,14 +137,28 @@ class RunRecords:
         if self.active and files:
             self._keep({"kind": "pictures", "epoch": epoch, "step": step, "pictures": files})
 
-    def worst(self, step: int, epoch: int, samples: Sequence[tuple[Worst, str]]) -> None:
-        """Record the samples of an epoch with the highest losses, and their names."""
+    def worst(
+        self,
+        step: int,
+        epoch: int,
+        samples: Sequence[tuple[Worst, str]],
+        pictures: Mapping[str, str],
+    ) -> None:
+        """Record the samples of an epoch with the highest losses.
+
+        Args:
+            step: optimiser steps done.
+            epoch: of the samples.
+            samples: and their names.
+            pictures: paths in the run folder by name, if they were painted.
+        """
         if not (self.active and samples):
             return
         found, names = zip(*samples, strict=True)
         line = {"kind": "worst", "epoch": epoch, "step": step}
         line |= {"loss": [one.loss for one in found], "key": [one.key for one in found]}
-        self._keep(line | {"name": list(names)})
+        line |= {"name": list(names)}
+        self._keep(line | ({"pictures": dict(pictures)} if pictures else {}))
         shown = [f"{one.loss:.4g} {name}" for one, name in samples[:_NAMED]]
         logger.info("epoch %d, highest losses of samples: %s", epoch, ", ".join(shown))
 

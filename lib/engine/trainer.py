@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from lib.engine import advice
+from lib.engine.advice import Adviser
 from lib.engine.checkpointing import BEST, FINAL, CheckpointStore
 from lib.engine.clock import Pace
 from lib.engine.distributed import (
@@ -37,6 +36,7 @@ from lib.engine.step import Losses, TrainStep
 from lib.engine.stream import Fetched, TrainStream
 from lib.engine.tracing import StepTracer
 from lib.engine.validation import ValidationLoss
+from lib.engine.worst_record import WorstRecorder
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
 from lib.utils.losses import SAMPLES
@@ -134,7 +134,8 @@ class Trainer:
         self.evaluation: Evaluation | None = None
         self._window: list[Losses] = []
         self._told_of_no_score = False
-        self._advised: set[str] = set()
+        self.adviser = Adviser(stream.workers, core_share(), state.device.type)
+        self.worst = WorstRecorder(task, state, stream, self.records, store.folder)
         self._saved_step = state.step if state.step else -1
 
     def run(self) -> FitResult:
@@ -177,7 +178,7 @@ class Trainer:
         state.step += 1
         state.evaluated = not state.plan.evaluates(state.step)
         samples = [index for item in fetched for index in item.samples]
-        self._keep_worst(samples, losses.pop(SAMPLES, None))
+        self.worst.note(samples, losses.pop(SAMPLES, None))
         if self.flight is not None:
             self.flight.step(fetched, losses, state.plan.position(state.step - 1)[0])
         self.guard.post(state.step, losses, samples, stop=self.stop.requested)
@@ -189,17 +190,6 @@ class Trainer:
         if stop:
             raise Interrupted
         self._finish_evaluation()
-
-    def _keep_worst(self, samples: list[int], losses: Tensor | None) -> None:
-        worst, state = self.state.worst, self.state
-        if losses is not None:
-            worst.note(state.plan.position(state.step - 1)[0], samples, losses)
-        elif worst.count:
-            worst.count = 0
-            logger.info(
-                "TRAIN.WORST: no samples are named, as %s tells no loss of single samples",
-                self.task.loss_name,
-            )
 
     def _thaw(self) -> None:
         """Train from here on what stood still."""
@@ -288,28 +278,14 @@ class Trainer:
             advice=self._advise(pace),
         )
         if ends_pass or state.plan.is_last(state.step):
-            self._name_worst()
-
-    def _name_worst(self) -> None:
-        """Record the worst samples of the pass that ends; every rank must call."""
-        step = self.state.step
-        found = [(one, self.stream.name(one.index)) for one in self.state.worst.take()]
-        self.records.worst(step, self.state.plan.epoch(step), found)
+            with self.clock.phase(EVALUATING):
+                self.worst.name()
 
     def _advise(self, pace: Pace) -> str:
-        """Say once what to turn if time is wasted, after the loaders have started; return that."""
+        """Say what to turn if time is wasted, after the loaders have started; return that."""
         if self.state.step <= 2 * self.log_every:
             return ""
-        of_machine = self.stream.workers, core_share(), self.state.device.type
-        found = {
-            "steps": advice.on_steps(pace.shares, *of_machine),
-            "pauses": advice.on_pauses(self.clock.whole),
-        }
-        new = {kind: text for kind, text in found.items() if text and kind not in self._advised}
-        self._advised.update(new)
-        for sentence in new.values():
-            logger.warning("%s", sentence)
-        return " ".join(new.values())
+        return self.adviser.advise(pace.shares, self.clock.whole)
 
     def _save(self, *, must: bool = False) -> None:
         """Write a checkpoint; unless it ``must``, a failure is reported and training goes on."""
@@ -342,7 +318,7 @@ class Trainer:
         state = self.state
         self.guard.settle()
         if finished:
-            self._name_worst()  # of a pass that ended early
+            self.worst.name()  # of a pass that ended early
             self._save(must=True)
             self._save_weights(FINAL, must=True)
             if state.gave_up:

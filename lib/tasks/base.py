@@ -69,6 +69,8 @@ class Task(ABC):
         calibration: maps of scores for the results of tests; None leaves scores as they come.
         takes_boxes: whether somebody else finds the people, and the task is told their boxes.
         gives_heat: whether `heat` can be shown.
+        painter: paints a training sample with its joints, (H, W, 3) uint8 blue-green-red, given a
+            batch on the host, the sample's place in it, and `skeleton`; None: they are no pictures.
     """
 
     num_joints: int
@@ -76,6 +78,7 @@ class Task(ABC):
     splits_batches: ClassVar[bool] = True
     takes_boxes: ClassVar[bool] = False
     gives_heat: bool = False
+    painter: ClassVar[Callable[[Batch, int, Skeleton], np.ndarray] | None] = None
 
     @property
     @abstractmethod
@@ -219,11 +222,6 @@ class Task(ABC):
     @abstractmethod
     def build_evaluator(self) -> Evaluator:
         """Return the evaluator of the test split."""
-
-    @property
-    def loss_name(self) -> str:
-        """What messages call the loss."""
-        return f"the loss of {type(self).__name__}"
 
     @property
     def test_sets(self) -> Mapping[str, Task]:

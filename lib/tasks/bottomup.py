@@ -51,6 +51,7 @@ from lib.tasks.splits import (
     read_labels,
 )
 from lib.tasks.teacher import refuse_teacher
+from lib.tasks.views import paint_masked
 from lib.utils.errors import ConfigError, ExportError
 from lib.utils.losses import SAMPLES
 
@@ -63,6 +64,7 @@ class BottomUpTask(DataTask):
     """
 
     gives_heat = True
+    painter = staticmethod(paint_masked)
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""

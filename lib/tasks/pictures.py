@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from lib.datasets.detection import HALF_PIXEL
-from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps
+from lib.structures.drawing import draw_label, overlay_heatmaps
 from lib.tasks.base import Batch
 from lib.tasks.bottomup import BottomUpTask
 from lib.tasks.rcnn import RcnnTask
+from lib.tasks.views import paint_boxed, paint_masked
 
 TILE = 320  # pixels: height of a picture in a sheet
-HIDDEN = 0.35  # brightness of what the loss must not look at
 _HUES = np.arange(0, 256, 23).astype(np.uint8)[:, None]
 _PEOPLE = cv2.applyColorMap(_HUES, cv2.COLORMAP_HSV)[:, 0]
 
@@ -71,36 +70,18 @@ def stack_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 def _of_rcnn(task: RcnnTask, key: tuple[int, int], style: str) -> list[Picture]:
     batch = task.collate([task.train_images[key]])
-    (image,), (target,) = batch["images"], batch["targets"]
-    joints = target["keypoints"].numpy()
-    shown = draw_poses(
-        image.numpy(),
-        joints[..., :2] - HALF_PIXEL,
-        joints[..., 2],
-        task.skeleton,
-        palette=style,
-        threshold=0.5,
-        boxes=target["boxes"].numpy(),
-    )
+    shown = paint_boxed(batch, 0, task.skeleton, style)
     name = task.train_images.name(key[1]).replace("\\", "/").rpartition("/")[2]
-    return [(f"{name}: {len(joints)} boxes", shown)]
+    return [(f"{name}: {len(batch['targets'][0]['boxes'])} boxes", shown)]
 
 
 def _of_bottomup(task: BottomUpTask, key: tuple[int, int], style: str) -> list[Picture]:
     batch = task.collate([task.train_images[key]])
     image = batch["image"][0].numpy()
-    finest = len(batch["masks"]) - 1
-    mask = cv2.resize(
-        batch["masks"][finest][0].numpy(), image.shape[1::-1], interpolation=cv2.INTER_NEAREST
-    )
-    dark = np.where(mask[..., None] > 0, image, (HIDDEN * image).astype(np.uint8))
-    scale = image.shape[0] / batch["masks"][finest].shape[-1]
-    joints = batch["keypoints"][finest][0].numpy()[:, : task.skeleton.num_joints] * scale
-    seen = batch["visible"][0].numpy()[:, : task.skeleton.num_joints]
-    shown = draw_poses(dark, joints, seen, task.skeleton, palette=style, threshold=0.5)
+    shown = paint_masked(batch, 0, task.skeleton, style)
     name = task.train_images.name(key[1]).replace("\\", "/").rpartition("/")[2]
     pictures = [(f"{name}: joints, mask", shown)]
-    for stage in range(finest + 1):
+    for stage in range(len(batch["masks"])):
         pictures += _targets(task, batch, image, stage)
     return pictures
 

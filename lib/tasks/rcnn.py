@@ -41,6 +41,7 @@ from lib.tasks.sets import training_members
 from lib.tasks.splits import build_source, read_labels
 from lib.tasks.teacher import refuse_teacher
 from lib.tasks.transfer import index_on
+from lib.tasks.views import paint_boxed
 from lib.utils.errors import ConfigError, ExportError
 from lib.utils.losses import SAMPLES
 
@@ -55,6 +56,7 @@ class RcnnTask(DataTask):
     """
 
     splits_batches = False  # images have sizes of their own
+    painter = staticmethod(paint_boxed)
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""

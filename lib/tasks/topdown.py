@@ -49,6 +49,7 @@ from lib.tasks.topdown_file import crop_graph, frame_to_image, is_decoded, outpu
 from lib.tasks.topdown_options import build_augmentation
 from lib.tasks.topdown_people import refuse_untaught, training_people
 from lib.tasks.transfer import HostCopy, index_on
+from lib.tasks.views import paint_crop
 from lib.utils.errors import ConfigError
 
 
@@ -57,6 +58,7 @@ class TopDownTask(DataTask):
 
     takes_boxes = True
     gives_heat = True
+    painter = staticmethod(paint_crop)
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""

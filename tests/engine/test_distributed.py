@@ -60,6 +60,14 @@ def test_two_ranks_equal_one_process_with_the_whole_batch(tmp_path, task, config
         for name, value in (one[kind] or {}).items():
             torch.testing.assert_close(two[kind][name], value, rtol=1e-5, atol=1e-6)
     assert one["best"] == two["best"]
+    for mine, theirs in zip(worst(tmp_path / "one"), worst(tmp_path / "two"), strict=True):
+        assert set(mine["key"]) == set(theirs["key"])
+        np.testing.assert_allclose(theirs["loss"], mine["loss"], rtol=1e-3, atol=1e-5)
+
+
+def worst(folder):
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [line for line in lines if line["kind"] == "worst"]
 
 
 @pytest.mark.parametrize("task", ["topdown", "bottomup"])
