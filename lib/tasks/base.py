@@ -78,7 +78,7 @@ class Task(ABC):
     splits_batches: ClassVar[bool] = True
     takes_boxes: ClassVar[bool] = False
     gives_heat: bool = False
-    painter: ClassVar[Callable[[Batch, int, Skeleton], np.ndarray] | None] = None
+    painter: Callable[[Batch, int, Skeleton], np.ndarray] | None = None
 
     @property
     @abstractmethod

@@ -159,6 +159,7 @@ class KeypointRoIHeads(RoIHeads):
         loss = keypoint_loss(logits, cells, valid, self._normaliser(len(regions), joints.shape[1]))
         counts, alone = [len(region) for region in regions], self._normaliser(1, joints.shape[1])
         images = keypoint_losses_by_image(logits, cells, valid, counts, alone)
+        assert self.image_losses is not None  # the boxes'
         self.image_losses = self.image_losses + images * self.options.loss_weight
         return loss * self.options.loss_weight
 
