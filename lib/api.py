@@ -242,7 +242,8 @@ def open_detector(
     estimator = PoseEstimator.from_config(cfg, path, device)
     if estimator.task.takes_boxes:
         raise ConfigError(
-            f"{reference} wants boxes itself, so it is no detector; see tools/zoo.py list detector."
+            f"{reference} needs boxes itself, so it is not a detector; see tools/zoo.py list "
+            "detector."
         )
     return OwnDetector(estimator, min_score)
 
@@ -282,5 +283,5 @@ def _check_boxes(boxes: np.ndarray, width: int, height: int) -> None:
             )
         if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
             raise ValueError(
-                f"the box {box.tolist()} is off the picture of {width} x {height} pixels"
+                f"the box {box.tolist()} lies outside the picture of {width} x {height} pixels"
             )

@@ -68,7 +68,7 @@ def test_boxes_may_be_lists_arrays_or_nothing(estimator):
     [
         ([40, 20, 30, 45], r"no area.*not x, y, width, height"),
         ([10, 20, 10, 20], "no area"),
-        ([900, 900, 950, 990], "off the picture of 70 x 50"),
+        ([900, 900, 950, 990], "outside the picture of 70 x 50"),
     ],
 )
 def test_a_box_that_is_none_is_refused(estimator, box, message):
@@ -191,9 +191,9 @@ def test_detectors_by_name_and_by_file(own_index, site, tmp_path, tiny_config):
     cpu = torch.device("cpu")
     assert isinstance(open_detector("find", cpu, 0.3), TorchvisionDetector)
     assert isinstance(open_detector(tmp_path / "d.pth", cpu, 0.3, name), TorchvisionDetector)
-    with pytest.raises(UserError, match="wants boxes itself"):
+    with pytest.raises(UserError, match="needs boxes itself"):
         open_detector(trained(tiny_config) / "model_best.pth", cpu, 0.3)
-    with pytest.raises(UserError, match="start weights, no pose model"):
+    with pytest.raises(UserError, match="start weights, not a pose model"):
         open_detector("resnet50_imagenet", cpu, 0.3)
 
 

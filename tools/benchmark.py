@@ -26,7 +26,7 @@ from lib.annotations.form import coco_ground_truth
 from lib.config import load_config
 from lib.datasets.synthetic import Recipe, write_dataset
 from lib.evaluation.coco_files import read_truth_file
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--cfg", default=str(DEFAULT_CFG), metavar="FILE", help="YAML of a top-down COCO model")
     add("--data", metavar="DIR", help="data set in COCO's layout (synthpose, drawn for this run)")
     add("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="which (all)")
-    add("--rounds", type=int, help="measurements of each form")
+    add("--rounds", type=count, help="measurements of each form")
     add("--short", action="store_true", help="smallest sizes, one round: does it work?")
     add("--json", action="store_true", help="write {stage: {ours, textbook, ratio, spread}}")
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="configuration keys to override")
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace, root: Path) -> dict[str, Any]:
     cfg = load_config(args.cfg, [*LINEAGE, f"DATASET.ROOT={root}", *args.set])
     task = build_task(cfg)
     if not isinstance(task, TopDownTask) or build_source(cfg, train=False).kind != "coco":
-        raise ConfigError(f"{args.cfg}: the benchmark wants a top-down model on a COCO data set.")
+        raise ConfigError(f"{args.cfg}: the benchmark needs a top-down model on a COCO data set.")
     size = dict(SHORT if args.short else FULL)
     size["rounds"] = args.rounds or size["rounds"]
     cv2.setNumThreads(0)

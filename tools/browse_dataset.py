@@ -25,7 +25,7 @@ from lib.structures.drawing import draw_label, draw_poses, overlay_heatmaps, sav
 from lib.structures.geometry import apply_affine, image_to_crop_affine
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import DataError
 from lib.utils.files import json_text
 from lib.utils.logging import setup_logging
@@ -43,8 +43,8 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     add = parser.add_argument
     add("--out", metavar="DIR", help="default: browse in the run folder")
     add("--split", choices=("train", "test"), default="train", help="default: train")
-    add("--people", type=int, default=8, help="rows of the sheet (default: 8)")
-    add("--views", type=int, default=3, help="augmented draws of each person (default: 3)")
+    add("--people", type=count, default=8, help="rows of the sheet (default: 8)")
+    add("--views", type=count, default=3, help="augmented draws of each person (default: 3)")
     add("--flagged", action="store_true", help="show suspicious annotations only")
     add("--style", default="coco", choices=PALETTES, help="colours (default: coco)")
     add("--set", default="", metavar="NAME", help="of a mix: which data set (default: the first)")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.config import load_config
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError
 
 COLUMNS = (
@@ -32,20 +32,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--cfg", nargs="+", required=True, metavar="FILE", help="YAMLs of top-down models")
-    add("--batch", nargs="+", type=_positive, default=[1, 8], help="people at once (1 8)")
-    add("--threads", nargs="+", type=_positive, default=[1], help="threads (1)")
-    add("--rounds", type=_positive, default=9, help="measurements of each form (9)")
+    add("--batch", nargs="+", type=count, default=[1, 8], help="people at once (1 8)")
+    add("--threads", nargs="+", type=count, default=[1], help="threads (1)")
+    add("--rounds", type=count, default=9, help="measurements of each form (9)")
     add("--fold", action="store_true", help="batch-norm folded, in both memory orders")
     add("--compile", action="store_true", help="torch.compile of the fastest of the others")
     add("--json", action="store_true", help="write {machine, rows}")
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="configuration keys to override")
     return parser.parse_args(argv)
-
-
-def _positive(word: str) -> int:
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"wants a number from 1, got {word}")
-    return int(word)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

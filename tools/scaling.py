@@ -19,7 +19,7 @@ import cv2
 
 from lib.config import load_config
 from lib.config.defaults import default_config
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--cfg", metavar="FILE", help="YAML of a top-down network (none)")
     add("--out", metavar="FILE", help="PNG to draw")
-    add("--rounds", type=int, default=5, help="measurements of each amount (5)")
+    add("--rounds", type=count, default=5, help="measurements of each amount (5)")
     add("--short", action="store_true", help="the two smallest amounts, one round: does it work?")
     add("--json", action="store_true", help="write {machine, sweep: [{amount, seconds, ...}]}")
     return parser.parse_args(argv)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.report.costs import summarise
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 
 HEADINGS = ("experiment", "input", "params M", "MACs G", "attention G", "table", "convention")
 NUMBERS = ("params M", "MACs G", "attention G", "table")
@@ -31,17 +31,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--cfg", required=True, nargs="+", metavar="FILE", help="YAML files, then overrides"
     )
     parser.add_argument("--json", action="store_true", help="write a list of plain integers")
-    parser.add_argument("--rois", type=int, help="people per image, for the one-stage model (10)")
+    parser.add_argument("--rois", type=count, help="people per image, for the one-stage model (10)")
     args, rest = parser.parse_known_args(argv)
-    if args.rois is not None and args.rois < 1:
-        parser.error(f"--rois wants a number of people from 1, got {args.rois}")
     if any(word.startswith("-") for word in rest):
         parser.error(f"unknown flag {rest[0]}")
     words = [*args.cfg, *rest]
-    count = next((i for i, word in enumerate(words) if not _is_file(word)), len(words))
-    args.cfg, args.overrides = words[:count], words[count:]
+    files = next((i for i, word in enumerate(words) if not _is_file(word)), len(words))
+    args.cfg, args.overrides = words[:files], words[files:]
     if not args.cfg:
-        parser.error(f"--cfg wants a YAML file, got {words[0]}")
+        parser.error(f"--cfg needs a YAML file, got {words[0]}")
     return args
 
 

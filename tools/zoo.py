@@ -144,7 +144,7 @@ def pack_file(args: argparse.Namespace) -> list[str]:
     """Write a file to give away; return what it says about itself.
 
     Raises:
-        WeightsError: it is there already, its name has another ending, or it cannot be made.
+        WeightsError: it already exists, its name has another ending, or it cannot be made.
         DataError: the scores are none.
     """
     file = resolve_weights(args.file)

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> Difference:
     """Print the comparison, write the page if asked, and return the difference.
 
     Raises:
-        DataError: a folder is no run folder, has no predictions, or the splits differ.
+        DataError: a folder is not a run folder, has no predictions, or the splits differ.
     """
     args = parse_args(argv)
     runs = [

@@ -23,7 +23,7 @@ from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import DataError, UnreadableImageError
 from lib.utils.images import read_image
 
@@ -46,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--style", default="chunhua", choices=PALETTES, help="colours (default: chunhua)")
     add("--threshold", type=float, default=0.2, help="least score of a joint (default: 0.2)")
     add("--score-threshold", type=float, default=0.3, help="least score of a person (default: 0.3)")
-    add("--limit", type=int, default=5000, help="most pictures to draw (default: 5000)")
+    add("--limit", type=count, default=5000, help="most pictures to draw (default: 5000)")
     add("--draw-gt", action="store_true", help="put the ground truth beside the prediction")
     add("--boxes", action="store_true", help="outline the people's boxes")
     add("--labels", action="store_true", help="write the people's scores")

@@ -17,7 +17,7 @@ from lib.evaluation.mpii import read_mat
 from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import load_skeleton
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import DataError
 
 SKELETON = load_skeleton("mpii")
@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--save-path", default="visualization/mpii/", metavar="DIR", help="where pictures go")
     add("--style", default="chunhua", choices=PALETTES, help="colours (default: chunhua)")
     add("--threshold", type=float, default=0.0, help="least score of a joint, if scores are known")
-    add("--limit", type=int, default=5000, help="most pictures to draw (default: 5000)")
+    add("--limit", type=count, default=5000, help="most pictures to draw (default: 5000)")
     add("--draw-gt", action="store_true", help="put the ground truth beside the prediction")
     return parser.parse_args(argv)
 

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> Path:
     """Write the page and return its path.
 
     Raises:
-        DataError: the folder is no run folder, or a file in it is damaged.
+        DataError: the folder is not a run folder, or a file in it is damaged.
         ConfigError: its ``config.yaml`` is wrong.
     """
     args = parse_args(argv)

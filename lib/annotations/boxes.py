@@ -174,7 +174,7 @@ def are_corners(
         raise DataError(
             f"{decisions.path}: most boxes leave their images as x, y, width, height, so they may "
             "be corners "
-            "x1, y1, x2, y2, and nothing tells; write 'bbox' as x, y, width, height."
+            "x1, y1, x2, y2, and nothing says which; write 'bbox' as x, y, width, height."
         )
     return False
 

@@ -131,7 +131,7 @@ def _entries(
                 f"{decisions.path}: category {place} needs an 'id', got {entry!r:.100}."
             )
         if _key(number) in entries:
-            raise DataError(f"{decisions.path}: category id {number} stands there twice.")
+            raise DataError(f"{decisions.path}: category id {number} occurs twice.")
         name = entry.get("name")
         entries[_key(number)] = {
             **entry,
@@ -219,7 +219,7 @@ def _candidates(
     raise DataError(
         f"{decisions.path}: none of its categories, {listed}, lists 'keypoints' or is annotated "
         "with "
-        "joints; set DATASET.CATEGORY to the one that is people."
+        "joints; set DATASET.CATEGORY to that of people."
     )
 
 

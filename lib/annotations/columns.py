@@ -115,4 +115,4 @@ def refuse_duplicates(ids: Sequence[Any] | np.ndarray, kind: str, path: str | Pa
     """
     values, counts = np.unique(np.asarray(ids), return_counts=True)
     if (counts > 1).any():
-        raise DataError(f"{path}: {kind} id {values[counts > 1][0]} stands there twice.")
+        raise DataError(f"{path}: {kind} id {values[counts > 1][0]} occurs twice.")

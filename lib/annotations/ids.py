@@ -29,7 +29,7 @@ def read_ids(
         (N,) int64, all different; and None if the file's own ids are those numbers, else N ids.
 
     Raises:
-        DataError: an id is missing, is neither a whole number nor a text, or stands there twice.
+        DataError: an id is missing, is neither a whole number nor a text, or occurs twice.
     """
     ids = [row.get("id") for row in rows]
     if may_lack and rows and all(value is None for value in ids):

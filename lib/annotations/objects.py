@@ -27,10 +27,10 @@ def read_objects(source: str | Path | dict[str, Any]) -> dict[str, Any]:
     content = source if isinstance(source, dict) else read_json(source, "annotation")
     decisions = Decisions(path)
     if not isinstance(content, dict):
-        raise DataError(f"{path} is no COCO annotation file: it needs a list 'images'.")
+        raise DataError(f"{path} is not a COCO annotation file: it has no list 'images'.")
     for key in ("images", "annotations", "categories"):
         if key not in content:
-            raise DataError(f"{path} is no COCO annotation file: it needs a list '{key}'.")
+            raise DataError(f"{path} is not a COCO annotation file: it has no list '{key}'.")
         require_rows(content[key], key, path)
     rows = content["annotations"]
     images = read_image_table(content["images"], "", decisions, pictures=False)

@@ -114,7 +114,7 @@ def read_claim(path: str | Path) -> dict[str, Any]:
     """
     content = read_json(path, "claim")
     if not isinstance(content, dict) or FORM not in content or not SHAPE.keys() <= content.keys():
-        raise DataError(f"'{path}' is no claim: it is written by tools/analyse/certify.py.")
+        raise DataError(f"'{path}' is not a claim; tools/analyse/certify.py writes one.")
     if content[FORM] != 1 or content["metric"] not in METRICS:
         raise DataError(f"'{path}' is a claim of a newer version than this one: update efepose.")
     fault = find_fault(content, SHAPE)
@@ -174,8 +174,8 @@ def check_report(run: Path, numbers: dict[str, float]) -> None:
             continue
         if abs(value - told) > ROUNDED:
             raise DataError(
-                f"{run}: metrics.json tells {name} {told:.4f}, but the predictions in results/ "
-                f"have {value:.4f}: they are of another test, so test the run once more."
+                f"{run}: metrics.json says {name} {told:.4f}, but the predictions in results/ "
+                f"score {value:.4f}: they come from another test; run tools/test.py again."
             )
 
 

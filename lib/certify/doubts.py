@@ -55,12 +55,12 @@ def doubt_of_seeds(run: Path, beside: Sequence[Path], primary: str) -> dict[str,
         others = sorted(_differences(configs[0], cfg))
         if others:
             raise ConfigError(
-                f"{folder} differs from {run} in {', '.join(others[:5])}: runs beside must be of "
-                "the same experiment, with other seeds."
+                f"{folder} differs from {run} in {', '.join(others[:5])}: the runs of --beside "
+                "must be of the same experiment, with other seeds."
             )
     seeds = [cfg.SEED for cfg in configs]
     if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"The runs have the seeds {seeds}: runs beside need seeds of their own.")
+        raise ConfigError(f"The runs have the seeds {seeds}: name runs with different ones.")
     values = [score_of(folder, primary) for folder in folders]
     spread = float(np.std(values, ddof=1))
     return {
@@ -81,7 +81,7 @@ def doubt_of_annotators(
     second = Evidence.read(evidence.metric, content, rows)
     if second.subject.table.image_ids != evidence.subject.table.image_ids:
         raise DataError(
-            "The second annotation file lists other images than the first: give one of the same."
+            "The second annotation file lists other images than the first; it must list the same."
         )
     value = second.average_precision
     return {"AP": value, "minus first": value - evidence.average_precision}
@@ -96,7 +96,7 @@ def score_of(run: Path, name: str) -> float:
     report = read_json(run / "metrics.json", "report", "test the run with tools/test.py")
     value = report.get("metrics", {}).get(name) if isinstance(report, dict) else None
     if not isinstance(value, int | float):
-        raise DataError(f"{run / 'metrics.json'} has no score {name}: test the run once more.")
+        raise DataError(f"{run / 'metrics.json'} has no score {name}: run tools/test.py again.")
     return float(value)
 
 

@@ -34,7 +34,7 @@ def open_run(run: Path, settings: Sequence[str] = (), device: str = "cpu") -> Sp
     """
     report = read_json(run / "metrics.json", "report", "test the run with tools/test.py")
     if not isinstance(report, dict) or not isinstance(report.get("metrics"), dict):
-        raise DataError(f"{run / 'metrics.json'} is no report of tools/test.py.")
+        raise DataError(f"{run / 'metrics.json'} is not a report of tools/test.py.")
     if not report["metrics"]:
         raise DataError(f"{run} was tested without ground truth: it has no scores to certify.")
     if report.get("weights") == UNTRAINED:

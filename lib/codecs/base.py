@@ -141,7 +141,7 @@ class Codec(ABC):
         Raises:
             ValueError: this codec's targets are no answers.
         """
-        raise ValueError(f"answers of a network are no targets of {type(self).__name__}")
+        raise ValueError(f"outputs of a network are not targets of {type(self).__name__}")
 
     def confidence(self, output: Output, scores: Tensor) -> Tensor:
         """Return how sure an answer is of its joints: (N, K) in [0, 1]; here the scores, cut.

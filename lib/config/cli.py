@@ -89,7 +89,7 @@ def parse_config(
         return cfg, args
     entry = published(text, args.cfg)
     file = f"TEST.MODEL_FILE=zoo:{entry.name}"
-    logger.info("%s%s", file, "".join(f", {word} as it wants" for word in entry.settings))
+    logger.info("%s%s", file, "".join(f", {word} as it needs" for word in entry.settings))
     return load_config(args.cfg, [*entry.settings, *overrides, file]), args
 
 

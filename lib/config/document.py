@@ -114,7 +114,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise ComposerError(None, None, "a key must be a name", key.start_mark)
             if key.value in seen:
-                problem = f"the key {key.value} stands there twice"
+                problem = f"the key {key.value} occurs twice"
                 raise ComposerError(None, None, problem, key.start_mark)
             seen.add(key.value)
         return node
@@ -142,7 +142,7 @@ class _Loader(yaml.SafeLoader):
                     continue
                 for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                     if not isinstance(source, yaml.MappingNode):
-                        problem = "<< wants a mapping or a list of mappings"
+                        problem = "<< needs a mapping or a list of mappings"
                         raise ConstructorError(None, None, problem, source.start_mark)
                     merged = {**self._merged(source), **merged}
             self._pairs[node] = {**merged, **own}

@@ -162,7 +162,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors of Windows put a mark in front
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} must be a text in UTF-8 ({error}); save it so.") from None
+        raise ConfigError(
+            f"{path} must be text in UTF-8 ({error}); save it in that encoding."
+        ) from None
     return _tree(text, str(path))
 
 
@@ -189,7 +191,7 @@ def _override_layers(words: Sequence[str]) -> list[Layer]:
         key, equals, text = word.partition("=")
         if not _KEY.fullmatch(key):
             raise ConfigError(
-                f"Override '{word}' must be KEY VALUE or KEY=VALUE, as TRAIN.LR 0.01."
+                f"Override '{word}' must be KEY VALUE or KEY=VALUE, such as TRAIN.LR 0.01."
             )
         if not equals:
             if not queue:

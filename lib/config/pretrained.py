@@ -58,7 +58,7 @@ def published_config(entry: Published, overrides: Sequence[str] = ()) -> CfgNode
         ConfigError: it is no pose model, no network of ours takes it, or its YAML is not there.
     """
     wanted = {
-        "trunk": f"start weights, no pose model; train with MODEL.PRETRAINED zoo:{entry.name}",
+        "trunk": f"start weights, not a pose model; train with MODEL.PRETRAINED zoo:{entry.name}",
         "detector": f"a person detector; use it with --detector {entry.name}",
     }
     if entry.use in wanted:
@@ -83,6 +83,6 @@ def _of_folder(folder: Path, overrides: Sequence[str]) -> tuple[CfgNode, Path]:
     if weights is not None or len(files) == 1:
         return find_model(weights or files[0], overrides)
     raise WeightsError(
-        f"{folder} is no model: a run has config.yaml and model_best or final_state, any other "
+        f"{folder} is not a model: a run has config.yaml and model_best or final_state, any other "
         f"folder one .safetensors file; it has {len(files)}."
     )

@@ -277,7 +277,7 @@ def _write_safetensors(payload: Payload, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     if path.read_bytes() != content:
-        raise WeightsError(f"{path} is damaged (it reads otherwise than it was written).")
+        raise WeightsError(f"{path} is damaged (what is read back differs from what was written).")
 
 
 def _verify(path: Path, *, check_types: bool) -> None:

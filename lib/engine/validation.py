@@ -102,7 +102,7 @@ def build_validation_loss(
     data = task.build_held_out_dataset()
     if data is None:
         raise ConfigError(
-            f"TRAIN.VAL_LOSS: {cfg.MODEL.NAME} tells no loss outside of training; set it to false."
+            f"TRAIN.VAL_LOSS: {cfg.MODEL.NAME} has no loss outside of training; set it to false."
         )
     return ValidationLoss(
         task,

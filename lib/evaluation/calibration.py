@@ -94,7 +94,7 @@ def read_calibration(content: Any, source: str) -> Calibration:
         joints = tuple(maps[str(k)] for k in range(len(maps) - 1))
         rising = [np.diff(v) for one in maps.values() for v in (one.scores, one.logits)]
         if not all(len(steps) and (steps > 0).all() for steps in rising):
-            raise ValueError("its numbers do not rise")
+            raise ValueError("its numbers do not increase")
         return Calibration(joints, maps["person"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
@@ -135,7 +135,7 @@ def fit_calibration(images: Sequence[ImageErrors], joints: int) -> Calibration:
     """
     events, people = joint_events(images), person_events(images)
     if not len(events.scores) or not len(people.scores):
-        raise DataError("No pose of the half to fit on stands for an annotated person.")
+        raise DataError("No pose of the half to fit on belongs to an annotated person.")
     shared = fit_map(events.scores, events.right)
     maps = []
     for k in range(joints):

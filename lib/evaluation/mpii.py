@@ -89,7 +89,7 @@ def read_mat(path: str | Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     except Exception as error:  # damaged bytes make SciPy's reader raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"'{path}' is no MATLAB file, or not a complete one ({reason}); copy it again."
+            f"'{path}' is not a MATLAB file, or is incomplete ({reason}); copy it again."
         ) from None
     fields = {
         name: field.astype(np.float64)

@@ -106,7 +106,7 @@ def score_file(
         raise ConfigError(f"The metric {MPII} needs MPII's MATLAB file, got '{truth}'.")
     content = read_json(truth, "annotation")
     if not isinstance(content, dict):
-        raise DataError(f"'{truth}' is no COCO annotation file: it holds no object.")
+        raise DataError(f"'{truth}' is not a COCO annotation file: it does not hold an object.")
     name = usual_metric(content) if metric == "auto" else metric
     check = METRICS[name]  # an unknown name is said before files are looked at
     rows = read_results(results)

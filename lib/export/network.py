@@ -82,7 +82,7 @@ class ExportedNetwork(FileNetwork, ABC):
         images, answers = self.shapes(input_size)
         if len(answers) != len(outputs):
             raise WeightsError(
-                f"The model file gives {len(answers)} outputs, the configuration wants "
+                f"The model file gives {len(answers)} outputs, the configuration needs "
                 f"{len(outputs)}, {' and '.join(outputs)}; set MODEL.TARGET_TYPE as it was trained."
             )
         wanted = {"images": [3, input_size[1], input_size[0]], **outputs}

@@ -76,7 +76,7 @@ def read_checkpoint(path: str | Path) -> tuple[StateDict, Payload]:
         ) from None
     except Exception as error:  # damaged bytes make the unpickler raise anything
         raise WeightsError(
-            f"{path} is damaged or no PyTorch file{_reason(error)}; copy or download it again."
+            f"{path} is damaged or not a PyTorch file{_reason(error)}; copy or download it again."
         ) from None
     return unwrap(content, str(path))
 

@@ -126,7 +126,7 @@ def build_server(runs: LiveRuns, host: str, port: int) -> ThreadingHTTPServer:
         return ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise ConfigError(
-            f"Nobody can listen on {host}:{port} ({error.strerror}); choose another --port."
+            f"Cannot listen on {host}:{port} ({error.strerror}); choose another --port."
         ) from None
 
 

@@ -86,7 +86,7 @@ def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> R
     known = [name for name in ("metrics.json", "metrics.jsonl") if (base / name).is_file()]
     if not known:
         raise DataError(
-            f"'{folder}' is no run folder: it has neither metrics.json nor metrics.jsonl; run "
+            f"'{folder}' is not a run folder: it has neither metrics.json nor metrics.jsonl; run "
             "tools/train.py or tools/test.py first."
         )
     settings = base / "config.yaml"

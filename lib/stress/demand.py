@@ -75,7 +75,7 @@ def read_demand(text: str) -> Demand:
     found = _FORM.fullmatch(" ".join(text.split()))
     if found is None:
         raise ConfigError(
-            f"'{text}' is no demand: write NUMBER >= BOUND [of clean] at FACTOR LEVEL, such as "
+            f"'{text}' is not a demand: write NUMBER >= BOUND [of clean] at FACTOR LEVEL, such as "
             "'AP >= 0.9 of clean at occlusion 0.4'."
         )
     number, sign, bound, clean, name, level = found.groups()

@@ -184,12 +184,12 @@ def _pairs(values: Any, joints: tuple[str, ...], source: str) -> tuple[tuple[int
     pairs = []
     for value in values or ():
         if not isinstance(value, list | tuple) or len(value) != 2:
-            raise DataError(f"{source}: {value!r:.60} is no pair of joints.")
+            raise DataError(f"{source}: {value!r:.60} is not a pair of joints.")
         try:
             a, b = (joints.index(v) if isinstance(v, str) else int(v) for v in value)
         except ValueError:
             raise DataError(
-                f"{source}: {value!r:.60} names no pair of the joints {', '.join(joints)}."
+                f"{source}: {value!r:.60} does not name two of the joints {', '.join(joints)}."
             ) from None
         pairs.append((a, b))
     return tuple(pairs)

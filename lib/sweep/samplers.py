@@ -74,7 +74,7 @@ class GridSampler(Sampler):
         for key, part in space.items():
             if not isinstance(part, Choice):
                 raise ConfigError(
-                    f"A grid wants values of {key}, not a range: write {key}=A,B,C, or choose "
+                    f"A grid needs values of {key}, not a range: write {key}=A,B,C, or choose "
                     f"--sampler random or {', '.join(OPTUNA)}."
                 )
 

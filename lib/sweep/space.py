@@ -177,7 +177,7 @@ def _of_tree(tree: dict[str, Any], source: str, prefix: str) -> Space:
     for name, value in tree.items():
         key = f"{prefix}{name}"
         if not _KEY.fullmatch(key):
-            raise ConfigError(f"{source}: '{key}' is no key; write TRAIN.LR: [0.001, 0.0003].")
+            raise ConfigError(f"{source}: '{key}' is not a key; write TRAIN.LR: [0.001, 0.0003].")
         if isinstance(value, dict) and value and not set(value) <= _BOUNDS:
             space.update(_of_tree(value, source, f"{key}."))
         elif isinstance(value, dict):
@@ -209,7 +209,7 @@ def _range(where: str, low: str, high: str, *, log: bool) -> Range:
 
 def _choice(where: str, texts: Sequence[str]) -> Choice:
     if len(set(texts)) < len(texts):
-        raise ConfigError(f"{where}: a value comes twice in {', '.join(texts)}.")
+        raise ConfigError(f"{where}: a value occurs twice in {', '.join(texts)}.")
     return Choice(tuple(texts))
 
 

@@ -56,7 +56,7 @@ def train(file: str | Path, overrides: Sequence[str]) -> Trained:
     folder, log_folder = run_folders(cfg, file)
     weights = folder / f"final_state.{cfg.TRAIN.FORMAT}"
     if weights.is_file():
-        logger.info("%s is there already", weights)
+        logger.info("%s already exists", weights)
         return Trained(folder, weights)
     setup_logging(folder, rank=current_world().rank)
     task = build_task(cfg)

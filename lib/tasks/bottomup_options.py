@@ -95,8 +95,8 @@ def _check_scales(cfg: CfgNode) -> None:
     for scale in scales:
         if not _suits_all_images(scale, min(scales)):
             raise ConfigError(
-                f"TEST.SCALE_FACTOR {scales}: {scale:g} is no multiple of half the smallest one, "
-                f"{min(scales):g}, so the sides of most images would not be multiples of "
+                f"TEST.SCALE_FACTOR {scales}: {scale:g} is not a multiple of half the smallest "
+                f"one, {min(scales):g}, so the sides of most images would not be multiples of "
                 f"{COARSEST_STRIDE} pixels; [0.5, 1, 2] works."
             )
 

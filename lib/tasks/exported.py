@@ -73,7 +73,7 @@ def check_pixels(card: dict[str, Any], current: dict[str, Any], source: str) -> 
     for key in ("mean", "std"):
         if key in card and not np.allclose(card[key], current[key], atol=1e-6):
             raise WeightsError(
-                f"{source} wants pixels normalised with {key} {card[key]}; here it is "
+                f"{source} needs pixels normalised with {key} {card[key]}; here it is "
                 f"{current[key]}."
             )
 

@@ -229,7 +229,7 @@ def refuse_teacher(cfg: CfgNode) -> None:
     """
     if cfg.TRAIN.TEACHER and cfg.TRAIN.TEACHER_WEIGHT:
         raise ConfigError(
-            f"TRAIN.TEACHER teaches top-down networks, and {cfg.MODEL.NAME} is none; remove the "
+            f"TRAIN.TEACHER teaches top-down networks, and {cfg.MODEL.NAME} is not one; remove the "
             "key."
         )
 

@@ -49,5 +49,5 @@ def add_negatives(cfg: CfgNode, source: Source, people: PersonTable) -> PersonTa
             f"crops of nobody; '{cfg.MODEL.TARGET_TYPE}' does not: set it to 0."
         )
     if source.kind == "mpii":
-        raise ConfigError("DATASET.NEGATIVES wants all people annotated, and MPII's are not.")
+        raise ConfigError("DATASET.NEGATIVES needs all people annotated, and MPII's are not.")
     return with_negatives(people, read_labels(cfg, source).people, share, cfg.SEED)

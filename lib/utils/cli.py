@@ -46,10 +46,9 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
 
 def count(text: str) -> int:
     """Return a whole number from 1, as the ``type`` of an option."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"wants a number from 1, got {text}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return int(text)
 
 
 def _sentence(error: Exception) -> str | None:

@@ -154,7 +154,7 @@ def _option(key: str, value: str | None) -> str:
     """Return a line for sbatch; in quotes where a blank would end the value."""
     text = value or ""
     if "\n" in f"{key}{text}" or not re.fullmatch(r"[a-z][a-z-]*", key):
-        raise ConfigError(f"--sbatch '{key}' is no option of sbatch: write account=ours.")
+        raise ConfigError(f"--sbatch '{key}' is not an option of sbatch: write account=ours.")
     if value is None:
         return f"#SBATCH --{key}"
     return f"#SBATCH --{key}=" + (f'"{text}"' if re.search(r"[\s#]", text) else text)

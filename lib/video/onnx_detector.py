@@ -93,7 +93,7 @@ class OnnxDetector:
         if people is None:
             shapes = ", ".join(str(tuple(table.shape)) for table in tables)
             raise WeightsError(
-                f"{self._path} puts out {shapes}, which is no layout of detectors known here: "
+                f"{self._path} gives {shapes}, which is not a known layout of detectors: "
                 "YOLOX (1, N, 5 + classes), or boxes with scores: (1, N, 5) and labels (1, N); "
                 "(1, N, 6); (N, 4), labels (N,) and scores (N,)."
             )

@@ -269,7 +269,9 @@ def _pictures_in(folder: Path) -> list[str]:
     others = [entry.name for entry in entries if str(entry) not in set(names)]
     if names and others:
         shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        logger.warning("%s: %d entries are no pictures, left out (%s)", folder, len(others), shown)
+        logger.warning(
+            "%s: %d entries are not pictures and are left out (%s)", folder, len(others), shown
+        )
     return names
 
 

@@ -24,7 +24,7 @@ def quoted(address: str) -> str:
 def refuse_page(response: Any, address: str) -> None:
     """Refuse a page of text in the place of a file: a login, or a notice of a proxy's."""
     if response.headers.get_content_type() in PAGES:
-        raise BrokenError(f"{urllib.parse.urlsplit(address).netloc} sends a web page, no file")
+        raise BrokenError(f"{urllib.parse.urlsplit(address).netloc} sends a web page, not a file")
 
 
 def first_byte(response: Any, start: int) -> int:

@@ -63,7 +63,7 @@ def read_safetensors(path: Path, *, tensors: bool = True) -> tuple[dict[str, Ten
             state = {name: file.get_tensor(name) for name in names}
             return state, unpack_card(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged or no safetensors file ({error}).") from None
+        raise WeightsError(f"{path} is damaged or not a safetensors file ({error}).") from None
 
 
 def safetensors_bytes(state: Mapping[str, Tensor], card: Mapping[str, Any]) -> bytes:

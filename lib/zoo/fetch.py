@@ -166,7 +166,7 @@ def _one_process(target: Path) -> Iterator[None]:
             lock.acquire()
     except OSError as error:
         raise WeightsError(
-            f"Nothing can be written to the cache {target.parent} ({error.strerror}); set {HOME} "
+            f"Cannot write to the cache {target.parent} ({error.strerror}); set {HOME} "
             "to a folder of your own."
         ) from None
     try:
@@ -253,7 +253,7 @@ def _receive(address: str, part: Path) -> None:
     except urllib.error.HTTPError:
         raise
     except (http.client.InvalidURL, ValueError) as error:  # also of redirections
-        raise WeightsError(f"{address} is no address, or leads to none: {error}.") from None
+        raise WeightsError(f"{address} is not an address, or leads to none: {error}.") from None
     except BROKEN as error:
         raise BrokenError(f"there is no connection ({words(error)})") from None
     with response:

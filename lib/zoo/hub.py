@@ -50,7 +50,7 @@ def fetch_from_hub(reference: str) -> Path:
     except Exception as error:  # the client has an exception class for every answer
         reason = _reason(error)
     raise WeightsError(
-        f"{file} of {repository} cannot be had from the hub: {reason}. Fetch "
+        f"{file} of {repository} cannot be fetched from the hub: {reason}. Fetch "
         f"{client.constants.ENDPOINT}/{repository}/resolve/main/{file} by hand and give its path."
     )
 

@@ -210,7 +210,7 @@ class Index:
                 raise WeightsError(f"There are no published weights of {below}: {reason}.")
         raise WeightsError(
             f"zoo: alone means the published weights of a file below experiments/, and {yaml} is "
-            "none with weights; name some, as zoo:hrnet_w32_coco (see tools/zoo.py list)."
+            "none with weights; name some, such as zoo:hrnet_w32_coco (see tools/zoo.py list)."
         )
 
 
@@ -299,9 +299,9 @@ def _check_address(name: str, url: str, path: Path) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise ConfigError(f"{path}: 'url' of '{name}' is no address: {error}.") from None
+        raise ConfigError(f"{path}: 'url' of '{name}' is not an address: {error}.") from None
     plain = unquote(parts.path)
     alone = "://" in url and parts.scheme != "file" and not parts.netloc
     long = max(len(part.encode(errors="replace")) for part in plain.split("/")) > LONGEST
     if alone or long or not f"{url}{plain}".isprintable():
-        raise ConfigError(f"{path}: 'url' of '{name}' is no address: {url!r:.80}.")
+        raise ConfigError(f"{path}: 'url' of '{name}' is not an address: {url!r:.80}.")

@@ -71,5 +71,7 @@ def _halved(name: str, value: Any) -> Any:
         return value
     halved = value.half()
     if not halved.isfinite().all() and value.isfinite().all():
-        raise WeightsError(f"{name} holds values beyond 65504, which float16 cannot: leave --half.")
+        raise WeightsError(
+            f"{name} holds values beyond 65504, which float16 cannot hold: leave out --half."
+        )
     return halved

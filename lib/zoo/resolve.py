@@ -74,7 +74,9 @@ def published(text: str, experiment: str | Path | None = None) -> Published:
     if name:
         return load_index().find(name)
     if experiment is None:
-        raise WeightsError("zoo: wants a name here, as zoo:hrnet_w32_coco (tools/zoo.py list).")
+        raise WeightsError(
+            "zoo: needs a name here, such as zoo:hrnet_w32_coco (tools/zoo.py list)."
+        )
     return load_index().of_experiment(experiment)
 
 
@@ -97,7 +99,7 @@ def _existing(path: Path, advice: str) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        raise WeightsError(f"{path} is a folder, no weight file; {advice or f'give {FORMS}'}.")
+        raise WeightsError(f"{path} is a folder, not a weight file; {advice or f'give {FORMS}'}.")
     index = load_index()
     same = index.of_file(path.name)
     hint = f" zoo:{same.name} is a file of that name." if same is not None else ""
@@ -118,7 +120,7 @@ def _of_address(url: str) -> Path:
             ip_address(str(parts.hostname).partition("%")[0])
         mark = hashlib.sha256(plain.encode()).hexdigest()[:8]  # two addresses may end alike
     except ValueError as error:
-        raise WeightsError(f"{url!a} is no address: {error}.") from None
+        raise WeightsError(f"{url!a} is not an address: {error}.") from None
     if not plain.startswith("file:") and not parts.netloc:
         raise WeightsError(f"{url} has no server in it: write https://SERVER/PATH.")
     sha256 = fragment.removeprefix("sha256=").lower()

@@ -115,7 +115,7 @@ def test_joints_outside_the_image_are_ignored_with_a_warning(write, caplog):
     [
         ("{not json", "is not JSON"),
         ([], "must hold 'images'"),
-        (content(annotation(1), annotation(1)), "id 1 stands there twice"),
+        (content(annotation(1), annotation(1)), "id 1 occurs twice"),
         (content(annotation(bbox=[0, 0, float("nan"), 3])), "finite"),
         (content(annotation(bbox=[0, 0, -4, 3])), "finite"),
         (content(annotation(bbox=[1, 2])), "four numbers"),

@@ -62,7 +62,7 @@ def test_a_damaged_claim_is_one_sentence(tmp_path, change, message):
 
 def test_a_claim_without_doubt_is_none(tmp_path):
     rest = {key: value for key, value in CLAIM.items() if key != "doubt"}
-    with pytest.raises(DataError, match="no claim"):
+    with pytest.raises(DataError, match="not a claim"):
         read_claim(written(tmp_path, rest))
 
 

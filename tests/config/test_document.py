@@ -61,8 +61,8 @@ def test_arguments_of_composed_models_are_typed(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("TRAIN: {LR: 1}\nTRAIN: {WD: 1}", "TRAIN stands there twice.* line 2"),
-        ("TRAIN:\n  LR: 1\n  LR: 2", "LR stands there twice.* line 3"),
+        ("TRAIN: {LR: 1}\nTRAIN: {WD: 1}", "TRAIN occurs twice.* line 2"),
+        ("TRAIN:\n  LR: 1\n  LR: 2", "LR occurs twice.* line 3"),
         ("MODEL: &a {EXTRA: *a}", "inside its own anchor"),
         ("TRAIN: {LR_STEP: &a [1, *a]}", "inside its own anchor"),
         ("{[1]: 2}", "a key must be a name"),
@@ -70,9 +70,9 @@ def test_arguments_of_composed_models_are_typed(write):
         ("a: " + "[" * 2000, "cannot be read as YAML"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("a: *b", "undefined alias"),
-        ("a: {<<: 1}", "<< wants a mapping or a list of mappings.* line 1"),
-        ("a: {<<: [{b: 1}, c]}", "<< wants a mapping or a list of mappings"),
-        ("a: &a {b: 1}\nc: {<<: *a, <<: *a}", "<< stands there twice"),
+        ("a: {<<: 1}", "<< needs a mapping or a list of mappings.* line 1"),
+        ("a: {<<: [{b: 1}, c]}", "<< needs a mapping or a list of mappings"),
+        ("a: &a {b: 1}\nc: {<<: *a, <<: *a}", "<< occurs twice"),
         ("a: &a {<<: *a}", "inside its own anchor"),
         ("MODEL: !!map [1]", "a mapping is wanted here.* line 1"),
         ("TRAIN: {LR: !!int [1]}", "expected a scalar node, but found sequence.* line 1"),

@@ -78,7 +78,7 @@ def test_a_run_folder(tiny_config, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(tiny_config, run / "config.yaml")
-    with pytest.raises(UserError, match=r"is no model: a run has config\.yaml"):
+    with pytest.raises(UserError, match=r"is not a model: a run has config\.yaml"):
         find_model(run)
     (run / "final_state.pth").write_bytes(b"")
     (run / "model_best.safetensors").write_bytes(b"")
@@ -99,7 +99,7 @@ def test_a_file_of_the_zoo_fetched_by_hand(own_index, tiny_config, tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnet50_imagenet", "start weights, no pose model; train with MODEL.PRETRAINED zoo:"),
+        ("resnet50_imagenet", "start weights, not a pose model; train with MODEL.PRETRAINED zoo:"),
         ("ssdlite320_mobilenet_v3_large_coco", "a person detector; use it with --detector"),
         ("hrnet_w32_coco_256x192_udp_regress", "cannot be used: Heatmaps and offset maps"),
         ("zoo:nothing", "no weights 'nothing'"),

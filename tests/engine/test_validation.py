@@ -71,7 +71,7 @@ def test_a_task_without_such_a_loss_says_so():
         def build_held_out_dataset(self):
             return None
 
-    with pytest.raises(ConfigError, match=r"TRAIN\.VAL_LOSS: pose_hrnet tells no loss"):
+    with pytest.raises(ConfigError, match=r"TRAIN\.VAL_LOSS: pose_hrnet has no loss"):
         build_validation_loss(toy_config(VAL_LOSS=True), Without(), CPU, Precision("cpu", None))
     assert build_validation_loss(toy_config(), Without(), CPU, Precision("cpu", None)) is None
 

@@ -94,7 +94,7 @@ def test_maps_are_kept_as_plain_values(split):
         np.testing.assert_array_equal(one(scores), other(scores))
     with pytest.raises(DataError, match="holds no calibration"):
         calibration.read_calibration({"person": {"scores": [0, 1]}}, "card")
-    with pytest.raises(DataError, match="do not rise"):
+    with pytest.raises(DataError, match="do not increase"):
         calibration.read_calibration({"person": {"scores": [1, 0], "logits": [0, 1]}}, "card")
 
 

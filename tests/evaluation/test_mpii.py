@@ -94,7 +94,7 @@ def test_bad_ground_truth_files(tmp_path):
         evaluate_mpii(np.zeros((1, 16, 2)), tmp_path / "none.mat")
     broken = tmp_path / "broken.mat"
     broken.write_bytes(b"not a matlab file at all" * 20)
-    with pytest.raises(DataError, match="no MATLAB file, or not a complete one"):
+    with pytest.raises(DataError, match="not a MATLAB file, or is incomplete"):
         evaluate_mpii(np.zeros((1, 16, 2)), broken)
     savemat(tmp_path / "other.mat", {"preds": np.zeros(3)})
     with pytest.raises(DataError, match="jnt_missing"):

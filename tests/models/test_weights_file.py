@@ -101,7 +101,7 @@ def test_missing_damaged_and_empty_files_are_named(tmp_path):
         with pytest.raises(WeightsError, match=r"w\.pth"):
             read_checkpoint(path)
     path.write_bytes(b"error 404")  # the unpickler's own message is "pop from empty list"
-    with pytest.raises(WeightsError, match=r"no PyTorch file; copy or download it again\.$"):
+    with pytest.raises(WeightsError, match=r"not a PyTorch file; copy or download it again\.$"):
         read_checkpoint(path)
     with pytest.raises(WeightsError, match="no tensors"):
         read_checkpoint(saved(tmp_path, {"epoch": 3}))

@@ -44,7 +44,7 @@ def test_its_level_is_measured():
 
 @pytest.mark.parametrize("text", ["AP", "AP = 3 at occlusion 1", "AP >= 1 at oclusion 0.4"])
 def test_wrong_ones_are_named(text):
-    with pytest.raises(ConfigError, match=r"is no demand|Did you mean occlusion"):
+    with pytest.raises(ConfigError, match=r"is not a demand|Did you mean occlusion"):
         read_demand(text)
 
 

@@ -39,5 +39,5 @@ def test_other_languages_are_paired_by_the_skeleton_file():
     assert skeleton_from_dict(entry, "x.yaml").flip_pairs == ()
     paired = skeleton_from_dict({**entry, "flip_pairs": [["knie_links", "knie_rechts"]]}, "x.yaml")
     assert paired.flip_pairs == ((1, 2),)
-    with pytest.raises(DataError, match="names no pair of the joints"):
+    with pytest.raises(DataError, match="does not name two of the joints"):
         skeleton_from_dict({**entry, "flip_pairs": [["knie_links", "knie"]]}, "x.yaml")

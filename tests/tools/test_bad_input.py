@@ -131,8 +131,8 @@ def first(content):
     ("change", "words"),
     [
         (lambda c: c.pop("annotations"), "must hold 'images' and 'annotations'"),
-        (lambda c: c["annotations"].append(first(c)), "stands there twice"),
-        (lambda c: c["images"].append(c["images"][0]), "stands there twice"),
+        (lambda c: c["annotations"].append(first(c)), "occurs twice"),
+        (lambda c: c["images"].append(c["images"][0]), "occurs twice"),
         (lambda c: first(c).update(bbox=[0, 0, float("nan"), 9]), "must be finite"),
         (lambda c: first(c).update(bbox=[0, 0, -9, 9]), "at least 0"),
         (lambda c: first(c).update(keypoints=[1, 2, 2] * 16), "has 16 joints"),

@@ -58,7 +58,7 @@ def test_wishes_that_do_not_go_together(files):
     for extra, message in (
         (["--weights", weights], "go together"),
         (["--weights", "w.pth", "--weights-out", "v.safetensors"], "must be .safetensors"),
-        (["--weights", weights, "--weights-out", weights], "is there already"),
+        (["--weights", weights, "--weights-out", weights], "already exists"),
     ):
         with pytest.raises(ConfigError, match=message):
             tool.main([*names, *extra])

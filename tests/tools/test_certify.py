@@ -147,7 +147,7 @@ def test_mistakes_are_named(run, tmp_path):
     with pytest.raises(DataError, match="No report file"):
         certify.main([str(tmp_path)])
     (tmp_path / "no.json").write_text("{}")
-    with pytest.raises(DataError, match="is no claim"):
+    with pytest.raises(DataError, match="is not a claim"):
         certify.main(["check", str(tmp_path / "no.json")])
     with pytest.raises(ConfigError, match="at least 1"):
         certify.main(["check", str(tmp_path / "no.json"), "--images", "0"])

@@ -39,9 +39,9 @@ def test_a_folder_of_splits_is_one_data_set(tmp_path):
 def test_nothing_is_written_over(tmp_path):
     write_labelled(tmp_path)
     words = (tmp_path / "labels.json", "--to", "coco", "--out")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         convert(*words, tmp_path / "labels.json")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         convert(*words, tmp_path)
 
 

@@ -102,7 +102,7 @@ def test_joints_without_sides_are_not_mirrored(tmp_path):
 def test_mistakes_are_one_sentence(tmp_path):
     write_labelled(tmp_path)
     file = tmp_path / "labels.json"
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         run("tools/data/init.py", file, "--out", tmp_path)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         run("tools/data/init.py", file, "--val", 20, "--out", tmp_path / "a")

@@ -105,7 +105,7 @@ def test_damaged_corrections_are_named(tmp_path, entry, message):
 
 def test_nothing_is_written_over(scored):
     folder = scored[0]
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         run(
             "tools/data/mine_labels.py",
             folder / "labels.json",

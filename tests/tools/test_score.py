@@ -47,7 +47,7 @@ def test_numbers_json_and_page(files, capsys):
         (["none.json", "good.json"], "none.json"),
         (["gt.json", "good.json", "--metric", "cocoa"], "Did you mean coco"),
         (["gt.json", "good.json", "--sigmas", "0.1"], "wanted 17"),
-        (["good.json", "gt.json"], "no COCO annotation file"),
+        (["good.json", "gt.json"], "not a COCO annotation file"),
     ],
 )
 def test_a_mistake_is_one_sentence(files, arguments, message):
@@ -98,4 +98,4 @@ def test_a_bootstrap_without_draws_is_refused(draws, capsys):
     with pytest.raises(SystemExit) as end:
         load_script("tools/analyse/score.py").parse_args(["gt", "a", "b", "--resamples", draws])
     assert end.value.code == 2
-    assert f"wants a number from 1, got {draws}" in capsys.readouterr().err
+    assert f"at least 1, got {draws}" in capsys.readouterr().err

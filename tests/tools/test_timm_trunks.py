@@ -95,7 +95,7 @@ def test_pixels_of_the_trunk_travel(tiny_config, tmp_path, caplog):
     assert json.loads((folder / "metrics.json").read_text())["mean"] == [0.5] * 3
     assert "was trained with" not in caplog.text
     others = [*words, "MODEL.EXTRA.PIXELS.MEAN", "[0.4,0.5,0.6]"]
-    with pytest.raises(WeightsError, match=r"wants pixels .* mean .*0\.5.* here it is \[0\.4"):
+    with pytest.raises(WeightsError, match=r"needs pixels .* mean .*0\.5.* here it is \[0\.4"):
         score.main([*others, "TEST.MODEL_FILE", str(file)])
     score.main([*others, "TEST.MODEL_FILE", str(folder / "final_state.pth")])
     assert "was trained with mean 0.5, 0.5, 0.5, and is used with 0.4, 0.5, 0.6" in caplog.text

@@ -84,6 +84,6 @@ def test_a_reader_that_has_seen_enough_is_no_fault():
 
 @pytest.mark.parametrize("text", ["0", "-3"])
 def test_a_count_is_at_least_one(text):
-    with pytest.raises(argparse.ArgumentTypeError, match=f"from 1, got {text}"):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"at least 1, got {text}"):
         count(text)
     assert count("7") == 7

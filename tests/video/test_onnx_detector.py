@@ -143,7 +143,7 @@ def test_boxes_stay_inside_the_picture(monkeypatch):
 def test_a_pose_model_is_no_detector(monkeypatch):
     network, detector = scripted(monkeypatch, (0, 0, 0))
     network.forward = lambda images: torch.zeros(1, 17, 16, 12)
-    with pytest.raises(WeightsError, match=r"puts out \(1, 17, 16, 12\), which is no layout"):
+    with pytest.raises(WeightsError, match=r"gives \(1, 17, 16, 12\), which is not a known layout"):
         detector.find([Frame(np.zeros((50, 75, 3), np.uint8), "a", 0)])
 
 

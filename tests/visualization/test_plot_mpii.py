@@ -63,7 +63,7 @@ def test_mistakes_are_one_sentence(run):
     with pytest.raises(DataError, match=r"no field \['preds'\]"):
         call()
     (folder / "pred.mat").write_bytes(b"nonsense" * 40)
-    with pytest.raises(DataError, match="no MATLAB file"):
+    with pytest.raises(DataError, match="not a MATLAB file"):
         call()
     (folder / "pred.mat").unlink()
     with pytest.raises(DataError, match="No file"):

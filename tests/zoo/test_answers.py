@@ -63,7 +63,7 @@ def test_a_page_is_no_file(site, home, kind):
 @pytest.mark.parametrize("leads", ["http://[::1/w.pth", "http://127.0.0.1:port/w.pth"])
 def test_a_redirection_to_no_address_is_named(site, home, leads):
     site.faults["w.pth"] = [(302, leads)]
-    with pytest.raises(WeightsError, match=r"w\.pth is no address, or leads to none"):
+    with pytest.raises(WeightsError, match=r"w\.pth is not an address, or leads to none"):
         fetch(site.address("w.pth"), "w.pth")
     assert len(site.asked) == 1
 

@@ -55,7 +55,9 @@ def test_damaged_files_are_named(tmp_path):
     for content in (data[:-7], b"", b"\xff" * 64):
         (tmp_path / "w.safetensors").write_bytes(content)
         for read in (read_card, read_checkpoint):
-            with pytest.raises(WeightsError, match=r"w\.safetensors is damaged or no safetensors"):
+            with pytest.raises(
+                WeightsError, match=r"w\.safetensors is damaged or not a safetensors"
+            ):
                 read(tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match="No weight file"):
         read_card(tmp_path / "none.safetensors")

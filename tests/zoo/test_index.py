@@ -161,7 +161,7 @@ def test_experiments_may_be_written_with_their_ending(own_index):
 
 @pytest.mark.parametrize("url", ["http://[::1/w.pth", "https://", "a\0b.pth", "x" * 400, "a\nb"])
 def test_addresses_that_are_none_are_named(own_index, url):
-    with pytest.raises(ConfigError, match="'url' of 'm' is no address"):
+    with pytest.raises(ConfigError, match="'url' of 'm' is not an address"):
         own_index({"weights": {"m": {"url": url}}})
 
 

@@ -95,17 +95,17 @@ def test_odd_letters_and_long_names_of_addresses(site, home, path):
         ("models/none.pth", "No weight file models/none.pth: give a path, zoo:NAME"),
         ("hrnet_w23_coco", "Did you mean hrnet_w"),
         ("zoo:hrnet_w23_coco", "no weights 'hrnet_w23_coco'. Did you mean"),
-        ("zoo:", "wants a name"),
+        ("zoo:", "needs a name"),
         ("hub:name", "hub:ORG/NAME"),
         ("models/resnet50-0676ba61.pth", "zoo:resnet50_imagenet is a file of that name."),
         ("/", "is a folder"),
         ("", "is a folder"),
         ("~nobody99/w.pth", "No weight file ~nobody99/w.pth"),
-        ("http://[::1", "is no address"),
-        ("https://[bad]/w.pth", "is no address"),
-        ("https://host.invalid/\ud800.pth", "is no address"),
-        ("http://.../w.pth", "is no address"),
-        ("http://127.0.0.1:port/w.pth", "is no address"),
+        ("http://[::1", "is not an address"),
+        ("https://[bad]/w.pth", "is not an address"),
+        ("https://host.invalid/\ud800.pth", "is not an address"),
+        ("http://.../w.pth", "is not an address"),
+        ("http://127.0.0.1:port/w.pth", "is not an address"),
     ],
 )
 def test_what_does_not_exist_is_one_sentence(home, text, words):
@@ -153,5 +153,5 @@ def test_a_hub_file_that_cannot_be_had(home, monkeypatch, tmp_path):
     pytest.importorskip("huggingface_hub")
     monkeypatch.setenv("EFEPOSE_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"cannot be had.*/org/name/resolve/main/model\.saf"):
+    with pytest.raises(WeightsError, match=r"cannot be fetched.*/org/name/resolve/main/model\.saf"):
         resolve_weights("hub:org/name")

@@ -91,7 +91,7 @@ def check_outputs(args: argparse.Namespace) -> None:
     ):
         raise ConfigError("--weights and --weights-out must be .safetensors files.")
     if Path(args.weights_out).exists():
-        raise ConfigError(f"--weights-out {args.weights_out} is there already: give a new name.")
+        raise ConfigError(f"--weights-out {args.weights_out} already exists: give a new name.")
 
 
 def keep_with_weights(weights: Path, target: Path, calibration: dict) -> None:

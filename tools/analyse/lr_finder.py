@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.config.cli import config_parser, parse_config
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 
 if TYPE_CHECKING:
     from lib.engine.finder import BatchTrial, RateScan
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     add("--high", type=float, default=1.0, help="last rate (default: 1)")
     add("--steps", type=int, default=100, help="from the first to the last (default: 100)")
     add("--batch", action="store_true", help="find a batch size instead")
-    add("--most", type=int, default=1024, help="largest batch to try (default: 1024)")
+    add("--most", type=count, default=1024, help="largest batch to try (default: 1024)")
     add("--memory", type=float, default=math.inf, metavar="GIB", help="stop at so much of it")
     add("--plot", type=Path, metavar="FILE", help="draw the curve: .png, .svg or .pdf")
     return made

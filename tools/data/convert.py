@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
 
 def _check_out(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise ConfigError(f"--out {out} is there already: name a new file or an empty folder.")
+        raise ConfigError(f"--out {out} already exists: name a new file or an empty folder.")
 
 
 if __name__ == "__main__":

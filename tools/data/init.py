@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     name = args.name or _plain_name(Path(args.source))
     plan = Plan(name, Path(args.out or Path("data") / name), args.like)
     if plan.folder.is_file() or (plan.folder.is_dir() and any(plan.folder.iterdir())):
-        raise ConfigError(f"--out {plan.folder} is there already: name a new or an empty folder.")
+        raise ConfigError(f"--out {plan.folder} already exists: name a new or an empty folder.")
     skeleton = load_skeleton(args.skeleton) if args.skeleton else None
     settings = ReadSettings(args.images, skeleton, args.category)
     with unlogged():  # what was decided is shown below

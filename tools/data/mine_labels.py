@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="kinds to apply, with commas; of the others look at each, for many are the network's "
         "own errors (mirrored,wrong person)",
     )
-    add("--most", type=int, default=50, metavar="N", help="pictures of each kind (50)")
+    add("--most", type=count, default=50, metavar="N", help="pictures of each kind (50)")
     return parser.parse_args(argv)
 
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> list[Doubt]:
 
     out = Path(args.out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise ConfigError(f"--out {out} is there already: name a new or an empty folder.")
+        raise ConfigError(f"--out {out} already exists: name a new or an empty folder.")
     kinds = [kind.strip() for kind in args.apply.split(",") if kind.strip()]
     for kind in kinds:
         if kind not in KINDS:

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> list[Spread]:
     if not 0 < args.confidence < 1:
         raise ConfigError(f"--confidence is between 0 and 1, got {args.confidence:g}.")
     if args.out and Path(args.out).exists():
-        raise ConfigError(f"--out {args.out} is there already: name a new file.")
+        raise ConfigError(f"--out {args.out} already exists: name a new file.")
     skeleton = load_skeleton(args.skeleton) if args.skeleton else None
     options = ReadOptions(for_scores=True, advice="check the path")
     parts = [read_annotations(file, "", skeleton, options) for file in args.files]

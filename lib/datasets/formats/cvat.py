@@ -75,7 +75,7 @@ def _parse(file: Path) -> Element:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}.") from None
     except (ElementTree.ParseError, ValueError) as error:
-        raise DataError(f"{file} is no XML: {error}.") from None
+        raise DataError(f"{file} is not XML: {error}.") from None
     if root.tag != "annotations" or (root.find("meta") is None and root.find("image") is None):
         raise DataError(f"{file} is not CVAT's XML 1.1: export as 'CVAT for images 1.1'.")
     return root

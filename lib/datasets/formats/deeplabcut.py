@@ -110,7 +110,7 @@ def _people(line: list[str], columns: list[_Column], where: str) -> list[Person]
             try:
                 number = float(text)
             except ValueError:
-                raise DataError(f"{where}: {text!r:.40} is no number ({column.part}).") from None
+                raise DataError(f"{where}: {text!r:.40} is not a number ({column.part}).") from None
             cells.setdefault((column.individual, column.part), {})[column.coord] = number
     people: dict[str, Person] = {}
     for (individual, part), values in cells.items():

@@ -224,7 +224,7 @@ def _config_labels(file: Path) -> list[str]:
     try:
         root = ElementTree.fromstring(file.read_bytes())
     except ElementTree.ParseError as error:
-        raise DataError(f"{file} is no XML: {error}.") from None
+        raise DataError(f"{file} is not XML: {error}.") from None
     found = [e.get("value", "") for e in root.iterfind(".//KeyPointLabels/Label")]
     return list(dict.fromkeys(found))
 

@@ -98,7 +98,7 @@ def place_pictures(labels: LabelSet, targets: Sequence[Path], how: str) -> int:
             continue
         if target.exists():
             if not target.samefile(source) and target.stat().st_size != source.stat().st_size:
-                raise DataError(f"{target} is there already, and is another file than {source}.")
+                raise DataError(f"{target} already exists, and is another file than {source}.")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if how == "link":

@@ -204,7 +204,9 @@ def read_lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise DataError(f"{file} is no text: it must hold lines of numbers or names.") from None
+        raise DataError(
+            f"{file} is not a text file: it must hold lines of numbers or names."
+        ) from None
 
 
 def label_file(picture: Path) -> Path:

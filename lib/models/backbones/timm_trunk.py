@@ -113,7 +113,7 @@ def pretrained_config(name: str) -> Any:
     import timm  # takes seconds
 
     if not name:
-        raise ValueError("NAME is empty; it must name a network of timm, as convnext_tiny")
+        raise ValueError("NAME is empty; it must name a network of timm, such as convnext_tiny")
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         raise ValueError(f"timm has no network '{name}'.{did_you_mean(name, timm.list_models())}")

@@ -20,6 +20,6 @@ def require_multiple(x: Tensor, stride: int, multiple: int, part: str) -> None:
     height, width = (side * stride for side in x.shape[-2:])
     if height % multiple or width % multiple:
         raise ValueError(
-            f"{part} wants images whose sides are multiples of {multiple} pixels, "
+            f"{part} needs images whose sides are multiples of {multiple} pixels, "
             f"got {width} x {height}"
         )

@@ -70,7 +70,7 @@ class BiFPN(nn.Module):
         strides = tuple(in_strides[0] * 2**level for level in range(levels))
         if strides[: len(in_strides)] != tuple(in_strides):
             raise ValueError(
-                f"BiFPN of {levels} levels wants at most as many maps, with strides that double, "
+                f"BiFPN of {levels} levels takes at most as many maps, with strides that double, "
                 f"got {tuple(in_strides)}"
             )
         self.out_channels = (channels,) * levels

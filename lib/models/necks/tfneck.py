@@ -43,7 +43,7 @@ class TFNeck(nn.Module):
     ) -> None:
         super().__init__()
         if any(coarse != 2 * fine for fine, coarse in pairwise(in_strides)):
-            raise ValueError(f"TFNeck wants strides that double, got {tuple(in_strides)}")
+            raise ValueError(f"TFNeck needs strides that double, got {tuple(in_strides)}")
         self.out_channels = (channels,) * len(in_channels)
         self.out_strides = tuple(in_strides)
         self.size_multiple = in_strides[-1]

@@ -105,7 +105,7 @@ def _check_size(model: CfgNode, multiple: int) -> None:
         nearest = [max(1, round(side / multiple)) * multiple for side in model.IMAGE_SIZE]
         neck = "TFNeck" if model.FPN_TYPE else "BiFPN (MODEL.FPN_TYPE '')"
         raise ConfigError(
-            f"MODEL.IMAGE_SIZE {list(model.IMAGE_SIZE)}: {neck} wants sides that are multiples of "
+            f"MODEL.IMAGE_SIZE {list(model.IMAGE_SIZE)}: {neck} needs sides that are multiples of "
             f"{multiple}, as {nearest}"
         )
 

@@ -99,7 +99,7 @@ def test_videos(tmp_path):
         ('<box label="cat" xtl="1" ytl="2" xbr="x" ybr="3"/>', "a box needs the numbers xtl"),
         ('<box label="cat" xtl="9" ytl="2" xbr="1" ybr="3"/>', "'bbox' .* must be"),
         ('<points label="nose" points="1;2"/>', r"points must be x,y;x,y"),
-        (POSE.format(keys="").replace("10,20", "nan,20") + "<", "is no XML"),
+        (POSE.format(keys="").replace("10,20", "nan,20") + "<", "is not XML"),
         (POSE.format(keys="").replace('label="tail"', 'label="nose"'), "nose twice"),
     ],
 )

@@ -64,7 +64,7 @@ def test_deeplabcut_of_several(project):
     [
         (ONE.replace("bodyparts", "parts"), "lacks the head line 'bodyparts'"),
         (ONE.replace("coords,x,y,x,y", "coords,a,b,c,d"), "no column is 'x'"),
-        (ONE.replace("10.5", "ten"), r"line 4: 'ten' is no number \(snout\)"),
+        (ONE.replace("10.5", "ten"), r"line 4: 'ten' is not a number \(snout\)"),
     ],
 )
 def test_mistakes_in_deeplabcut(project, text, message):

@@ -77,7 +77,7 @@ def test_batch_norm_biases_and_start():
 
 def test_refuses_strides_and_sizes_that_cannot_be_halved_often_enough():
     maps = [torch.zeros(1, c, 96 // 2**i, 72 // 2**i) for i, c in enumerate(INPUTS)]
-    with pytest.raises(ValueError, match=r"BiFPN wants .* multiples of 64 pixels, got 288 x 384"):
+    with pytest.raises(ValueError, match=r"BiFPN needs .* multiples of 64 pixels, got 288 x 384"):
         build()(maps)
     with pytest.raises(ValueError, match="strides that double"):
         BiFPN((8, 8), (4, 16))

@@ -27,5 +27,5 @@ def test_refuses_strides_and_sizes_that_do_not_double():
     with pytest.raises(ValueError, match="strides that double"):
         TFNeck((8, 8), (4, 16))
     neck = TFNeck((8, 8), (4, 8), channels=8, repeats=1)
-    with pytest.raises(ValueError, match=r"TFNeck wants .* multiples of 8 pixels, got 36 x 32"):
+    with pytest.raises(ValueError, match=r"TFNeck needs .* multiples of 8 pixels, got 36 x 32"):
         neck([torch.zeros(1, 8, 8, 9), torch.zeros(1, 8, 4, 5)])

@@ -270,7 +270,7 @@ def test_every_parameter_gets_a_gradient(bits):
     [
         ({"detector": "tf_efficientdet_d9_ap"}, "tf_efficientdet_d9_ap"),
         ({"FPN_TYPE": "ours"}, "MODEL.FPN_TYPE must be 'Ours' or ''"),
-        ({"size": (200, 256)}, r"TFNeck wants .* multiples of 16, as \[192, 256\]"),
+        ({"size": (200, 256)}, r"TFNeck needs .* multiples of 16, as \[192, 256\]"),
         ({"bits": "101", "size": (288, 384)}, r"BiFPN .* multiples of 64, as \[256, 384\]"),
         ({"bits": "000", "size": (192, 272)}, "multiples of 64"),
     ],
