@@ -348,5 +348,5 @@ def test_files_of_other_editors(tmp_path):
     save_config(cfg, tmp_path / "b.yaml")
     assert load_config(tmp_path / "b.yaml").OUTPUT_DIR == "läufe"
     path.write_bytes("OUTPUT_DIR: läufe\n".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"a\.yaml must be a text in UTF-8"):
+    with pytest.raises(ConfigError, match=r"a\.yaml must be text in UTF-8"):
         load_config(path)
