@@ -43,6 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--gt-anno", default="", metavar="FILE", help="ground truth instead of config.yaml's")
     add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
     add("--cases", type=int, default=6, help="pictures of each sort (default: 6)")
+    add("--seed", type=int, default=0, help="draws the people that are shown by lot (default: 0)")
     return parser.parse_args(argv)
 
 
@@ -58,18 +59,19 @@ def main(argv: list[str] | None = None) -> Path:
     out = Path(args.out) if args.out else run.folder / "report.html"
     out.parent.mkdir(parents=True, exist_ok=True)
     others = [read_run(folder) for folder in args.run[1:]]
-    out.write_text(build_report(run, args.cases, others), encoding="utf-8")
+    out.write_text(build_report(run, args.cases, others, seed=args.seed), encoding="utf-8")
     print(out)
     return out
 
 
-def build_report(run: Run, cases: int = 6, others: Sequence[Run] = ()) -> str:
+def build_report(run: Run, cases: int = 6, others: Sequence[Run] = (), *, seed: int = 0) -> str:
     """Return the page of a run as HTML.
 
     Args:
         run: the run folder's content.
         cases: pictures of each sort.
         others: runs whose training curves are drawn beside.
+        seed: draws the people that are shown by lot.
     """
     from lib.report.history import (
         film_section,
@@ -89,7 +91,7 @@ def build_report(run: Run, cases: int = 6, others: Sequence[Run] = ()) -> str:
         parts += [
             sigma_section(analysis),
             reliability_section(analysis),
-            case_section(analysis, cases),
+            case_section(analysis, cases, seed),
         ]
     names = shortest_names([one.folder for one in (run, *others)]) if others else [""]
     histories = [one.history for one in (run, *others)]

@@ -59,6 +59,17 @@ def pose_cases(analysis: PoseAnalysis, count: int, *, best: bool) -> list[Case]:
     return _one_per_image(cases, count)
 
 
+def drawn_cases(analysis: PoseAnalysis, count: int, seed: int) -> list[Case]:
+    """Return annotated people drawn by lot, found or not, one per image: a fair sample."""
+    cases = []
+    for errors in analysis.diagnosis.images:
+        found = {truth: n for n, truth in enumerate(errors.truth_index.tolist()) if truth >= 0}
+        labelled = np.nonzero(errors.image.visible.any(axis=1))[0].tolist()
+        cases += [Case(errors, truth, found.get(truth, -1), 0.0) for truth in labelled]
+    order = np.random.default_rng(seed).permutation(len(cases))
+    return _one_per_image([cases[n] for n in order], count)
+
+
 def background_cases(analysis: PoseAnalysis, count: int) -> list[Case]:
     """Return the most confident poses found where nobody is, one per image."""
     cases = [

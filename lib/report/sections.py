@@ -15,6 +15,7 @@ from lib.evaluation.sensitivity import ap_at_sigmas, assumed_joints
 from lib.report.cases import (
     RING_COLORS,
     background_cases,
+    drawn_cases,
     missed_cases,
     paint_cases,
     pose_cases,
@@ -190,9 +191,10 @@ def sigma_section(analysis: PoseAnalysis) -> str:
     )
 
 
-def case_section(analysis: PoseAnalysis, count: int) -> str:
-    """Return pictures of up to ``count`` people of each sort."""
+def case_section(analysis: PoseAnalysis, count: int, seed: int = 0) -> str:
+    """Return pictures of up to ``count`` people of each sort; ``seed`` draws the first."""
     sorts: dict[str, Any] = {
+        f"Drawn by lot (seed {seed})": drawn_cases(analysis, count, seed),
         "Worst poses": pose_cases(analysis, count, best=False),
         "Confident finds where nobody is annotated": background_cases(analysis, count),
         "Largest people missed": missed_cases(analysis, count),

@@ -21,6 +21,23 @@ def test_best_and_worst_are_at_the_ends(analysis):
     assert len({case.errors.image.image_id for case in best}) == len(best) == 3
 
 
+def test_people_are_drawn_by_lot_from_all_that_are_annotated(analysis):
+    labelled = {
+        errors.image.image_id
+        for errors in analysis.diagnosis.images
+        if errors.image.visible.any(axis=1).any()
+    }
+    everyone = cases.drawn_cases(analysis, 99, seed=0)
+    assert {case.errors.image.image_id for case in everyone} == labelled
+    assert any(case.found < 0 for case in everyone)  # whom the model missed, too
+    some = [case.errors.image.image_id for case in cases.drawn_cases(analysis, 4, seed=0)]
+    assert some == [case.errors.image.image_id for case in everyone[:4]]
+    assert some != [case.errors.image.image_id for case in cases.drawn_cases(analysis, 4, seed=1)]
+    for case in everyone:
+        index = case.errors.truth_index
+        assert index[case.found] == case.truth if case.found >= 0 else case.truth not in index
+
+
 def test_background_and_missed_people(analysis):
     strangers = cases.background_cases(analysis, 99)
     assert strangers
@@ -33,6 +50,7 @@ def test_background_and_missed_people(analysis):
 
 def test_pictures_show_both_sides_and_unreadable_images_are_passed_over(analysis):
     chosen = [
+        *cases.drawn_cases(analysis, 99, seed=3),
         *cases.pose_cases(analysis, 99, best=False),
         *cases.background_cases(analysis, 99),
         *cases.missed_cases(analysis, 99),
