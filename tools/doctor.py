@@ -27,6 +27,8 @@ from lib.datasets.inspection import inspect_people
 from lib.datasets.sources import read_people, read_source, source_skeleton
 from lib.utils.cli import run_tool
 from lib.utils.errors import UserError
+from lib.utils.exif import is_hidden, orientation
+from lib.utils.images import HIDDEN_TURN, read_bytes
 from lib.zoo.resolve import is_reference
 
 GOOD, NOTE, BAD = "ok", "note", "FIX"
@@ -58,7 +60,8 @@ def main(argv: list[str] | None = None) -> bool:
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
     args = parser.parse_args(argv)
-    logging.getLogger("lib.annotations").setLevel(logging.ERROR)  # what was decided is shown below
+    for shown_below in ("lib.annotations", "lib.utils.images"):
+        logging.getLogger(shown_below).setLevel(logging.ERROR)
     healthy = section("packages", packages)
     healthy &= section("machine", machine)
     if args.cfg:
@@ -195,6 +198,9 @@ def people_of(cfg: CfgNode, *, train: bool) -> Iterator[Finding]:
     step = max(1, len(people.images) // SAMPLED)
     chosen = list(range(0, len(people.images), step))[:SAMPLED]
     damaged = [error for row in chosen if (error := unreadable(people.images, row))]
+    hidden = [people.images.path(row) for row in chosen if has_hidden_turn(people.images, row)]
+    if hidden:
+        yield NOTE, f"of {len(hidden)} sampled images ({hidden[0]}) {HIDDEN_TURN}"
     yield from ((BAD, error) for error in damaged[:3])
     kind = BAD if damaged else GOOD
     yield kind, f"{len(chosen) - len(damaged)} of {len(chosen)} sampled images can be read"
@@ -207,6 +213,15 @@ def unreadable(images: ImageTable, row: int) -> str | None:
     except UserError as error:
         return str(error)
     return None
+
+
+def has_hidden_turn(images: ImageTable, row: int) -> bool:
+    """Return whether an image is turned by EXIF in a way that its size does not show."""
+    size = images.size(row)
+    try:
+        return size is not None and is_hidden(orientation(read_bytes(images.path(row))), size)
+    except UserError:  # `unreadable` says it
+        return False
 
 
 def boxes_of(cfg: CfgNode) -> Iterator[Finding]:

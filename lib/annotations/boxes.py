@@ -15,6 +15,7 @@ from lib.utils.errors import DataError
 
 SLACK = 2.0  # pixels that a joint may lie outside its box, a box outside its image
 FEW = 4  # boxes that joints alone do not prove to be corners
+TELLING = 0.5  # of the area as x, y, width, height: larger ones prove nothing by their joints
 SAME_AREA = 0.02  # relative difference
 _SIDES = (
     ("x", "y", "width", "height"),
@@ -165,10 +166,12 @@ def are_corners(
         return False
     leaves = np.asarray((boxes[given, :2] + boxes[given, 2:] > limits + SLACK).any(axis=1))
     jointed = labelled.sum(axis=1) >= 3
+    # Near the image's corner the two readings hardly differ: joints fit both.
+    telling = jointed & (sides.prod(axis=1) < TELLING * boxes[given, 2:].prod(axis=1))
     areas = _areas_of_corners(
         [rows[n].get("area") for n in np.flatnonzero(given)], boxes[given], sides
     )
-    if areas or (jointed.any() and (leaves.any() or jointed.sum() >= FEW)):
+    if areas or (jointed.any() and (leaves.any() or telling.sum() >= FEW)):
         return not _areas_of_sides(rows, boxes, given)
     if leaves.mean() > 0.5:
         raise DataError(

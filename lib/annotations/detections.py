@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.annotations.boxes import plain_boxes
+from lib.annotations.boxes import SLACK, plain_boxes
 from lib.annotations.categories import COCO_PERSON, PersonCategory
 from lib.annotations.columns import Rows, is_number, number_of
 from lib.annotations.decisions import Decisions
@@ -52,6 +52,7 @@ def read_detections(
     keep = (places >= 0) & (scores >= min_score)
     rows = [row for row, kept in zip(rows, keep, strict=True) if kept]
     boxes = _detector_boxes(rows, path)
+    _refuse_corners(boxes, images.sizes[places[keep]], path)
     good = (boxes[:, 2:] > 0).all(axis=1)
     if not good.all():
         logger.warning("%s: %d boxes without area are left out", path, np.count_nonzero(~good))
@@ -138,6 +139,25 @@ def _check_detection(row: Any, path: str | Path) -> None:
             f"{path}: a detection must have an 'image_id', a 'category_id', a number 'score', and "
             "a "
             f"'bbox', got {row!r:.200}."
+        )
+
+
+def _refuse_corners(boxes: np.ndarray, sizes: np.ndarray, path: str | Path) -> None:
+    """Refuse boxes (N, 4) that hardly fit (N, 2) images, and as corners ``x1, y1, x2, y2`` all do.
+
+    Raises:
+        DataError: they do.
+    """
+    known = (sizes > 0).all(axis=1)
+    boxes, limits = boxes[known], sizes[known] + SLACK
+    if not len(boxes):
+        return
+    corners = (boxes[:, 2:] >= boxes[:, :2]).all() and (boxes[:, 2:] <= limits).all()
+    leaves = (boxes[:, :2] + boxes[:, 2:] > limits).any(axis=1)
+    if corners and leaves.mean() > 0.5:
+        raise DataError(
+            f"{path}: most boxes leave their images as x, y, width, height, and as corners x1, y1, "
+            "x2, y2 all lie inside; write 'bbox' as x, y, width, height."
         )
 
 

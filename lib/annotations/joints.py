@@ -14,6 +14,7 @@ from lib.utils.errors import DataError
 
 VISIBLE = 2
 LARGEST_COUNT = 10_000  # of joints; a larger number is a mistake
+FEWEST_SHARES = 3  # joints that show that all are shares of a picture
 UNCOUNTED = ("head", "neck")  # joints that CrowdPose's files leave out of 'num_keypoints'
 
 
@@ -26,8 +27,8 @@ def read_joints(
     true stands for visible. An annotation without ``keypoints`` has none labelled.
 
     Raises:
-        DataError: a list of another length, something else than numbers, or a visibility that is
-            not 0, 1 or 2.
+        DataError: a list of another length, something else than numbers, a visibility that is
+            not 0, 1 or 2; or all joints are shares of their picture.
     """
     width = 3 * skeleton.num_joints
     blank = [0] * width
@@ -41,6 +42,7 @@ def read_joints(
         _read_truth_values(values, triples, labels, decisions)
     _unlabel(triples, labels, decisions)
     _check_numbers(triples, labels, decisions)
+    _refuse_shares(triples, decisions)
     return triples
 
 
@@ -182,4 +184,15 @@ def _check_numbers(triples: np.ndarray, labels: Sequence[Any], decisions: Decisi
         raise DataError(
             f"{decisions.path}: annotation {labels[row]} has a visibility that is not 0, 1 or 2: "
             f"{seen[row, joint]:g} of joint {joint} ('keypoints' are x, y, v)."
+        )
+
+
+def _refuse_shares(triples: np.ndarray, decisions: Decisions) -> None:
+    """Refuse joints that all lie in the first pixel, at fractions of it: they are no pixels."""
+    points = triples[triples[..., 2] > 0, :2]
+    inside = ((points >= 0) & (points <= 1)).all()
+    if len(points) >= FEWEST_SHARES and inside and (points % 1).any():
+        raise DataError(
+            f"{decisions.path}: all joints lie between 0 and 1, so they are shares of their "
+            "picture: multiply x by its width and y by its height; 'keypoints' are pixels."
         )

@@ -124,14 +124,22 @@ def _crowds(
     *,
     for_scores: bool,
 ) -> np.ndarray:
-    """Return (N,) bool; where all are crowds, those with joints are people.
+    """Return (N,) bool; where all are crowds, those with joints are people; else these are named.
 
     Not for scores: COCO's evaluation takes the flags as they are.
     """
     crowds = column(rows, "iscrowd", np.int32, decisions, default=0) > 0
-    if for_scores or not len(crowds) or not crowds.all():
+    if for_scores or not crowds.any():
         return crowds
-    jointed = (triples[..., 2] > 0).any(axis=1)
+    jointed = crowds & (triples[..., 2] > 0).any(axis=1)
+    if not crowds.all():
+        if jointed.any():
+            decisions.add(
+                "iscrowd",
+                "{n} crowds ('iscrowd') have joints: they are neither trained on nor scored",
+                flagged(labels, jointed),
+            )
+        return crowds
     if jointed.any():
         decisions.add(
             "iscrowd",

@@ -19,7 +19,6 @@ from lib.structures.drawing import draw_poses, join_panels, overlay_heatmaps, sa
 from lib.tasks.base import Task
 from lib.tasks.splits import build_source
 from lib.utils.errors import UserError
-from lib.utils.images import read_image
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class FilmStrip:
         return {FOLDER: file}
 
     def _row(self, network: nn.Module, number: int) -> np.ndarray:
-        pixels = read_image(self.truth.images.path(number))
+        pixels = self.truth.images.read(number)
         rows = people_of(self.truth, number)
         corners = self.truth.boxes[rows].astype(np.float32)
         corners[:, 2:] += corners[:, :2]

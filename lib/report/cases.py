@@ -14,7 +14,6 @@ from lib.report.run import PoseAnalysis
 from lib.structures.drawing import draw_poses, join_panels
 from lib.structures.palettes import Color
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
 
 PANEL_HEIGHT = 320
 MAX_PANEL_WIDTH = 420
@@ -95,7 +94,7 @@ def paint_cases(analysis: PoseAnalysis, cases: list[Case]) -> Iterator[tuple[np.
     """Yield a picture and its caption per case; images that cannot be read are passed over."""
     for case in cases:
         try:
-            image = read_image(analysis.files[case.errors.image.image_id])
+            image = analysis.pixels(case.errors.image.image_id)
         except DataError:
             continue
         yield paint_case(analysis, case, image), describe_case(case)

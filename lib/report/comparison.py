@@ -19,7 +19,6 @@ from lib.report.run import PoseAnalysis, Run
 from lib.report.sections import COST_NAMES, conditions
 from lib.structures.drawing import join_panels
 from lib.utils.errors import DataError
-from lib.utils.images import read_image
 from lib.utils.numbers import number
 
 Pair = tuple[PoseAnalysis, PoseAnalysis]
@@ -145,7 +144,7 @@ def _paint(pair: Pair, change: float, image: int, person: int) -> str:
     cases = [_case_of(analysis, image, person) for analysis in pair]
     image_id = cases[0].errors.image.image_id
     try:
-        pixels = read_image(pair[0].files[image_id])
+        pixels = pair[0].pixels(image_id)
     except DataError:
         return ""
     view = View(pixels, np.concatenate([case_points(case) for case in cases]))

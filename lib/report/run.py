@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lib.annotations.reading import annotation_kind
 from lib.config import load_config
@@ -19,6 +21,7 @@ from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source, task_skeleton
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
+from lib.utils.images import read_image
 
 
 @dataclass
@@ -63,11 +66,21 @@ class PoseAnalysis:
         diagnosis: its errors.
         skeleton: the joints.
         files: image id -> path of the image.
+        sizes: image id -> ``(width, height)`` as annotated; None where a file does not say.
     """
 
     diagnosis: Diagnosis
     skeleton: Skeleton
     files: dict[Any, str]
+    sizes: dict[Any, tuple[int, int] | None] = field(default_factory=dict)
+
+    def pixels(self, image_id: Any) -> np.ndarray:
+        """Return the pixels of an image, (H, W, 3) uint8 BGR, turned as they were annotated.
+
+        Raises:
+            UnreadableImageError: see ``read_image``.
+        """
+        return read_image(self.files[image_id], size=self.sizes.get(image_id))
 
 
 def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> Run:
@@ -132,8 +145,10 @@ def analyse_poses(run: Run) -> PoseAnalysis | None:
     if source.kind == "crowdpose":
         truth = with_box_areas(truth)
     table, _ = read_table(truth, run.results)
-    files = {truth.images.label(n): truth.images.path(n) for n in range(len(truth.images))}
-    return PoseAnalysis(diagnose(table, truth.skeleton), truth.skeleton, files)
+    labels = {truth.images.label(n): n for n in range(len(truth.images))}
+    files = {label: truth.images.path(n) for label, n in labels.items()}
+    sizes = {label: truth.images.size(n) for label, n in labels.items()}
+    return PoseAnalysis(diagnose(table, truth.skeleton), truth.skeleton, files, sizes)
 
 
 def shortest_names(folders: Sequence[Path]) -> list[str]:

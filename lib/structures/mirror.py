@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 LEFT, RIGHT = ("left", "l", "lft", "lt"), ("right", "r", "rgt", "rt")
+# As whole words in other languages, the forms of a word in the same order.
+_ABROAD = {
+    "links": "rechts", "linke": "rechte", "linker": "rechter", "linkes": "rechtes",
+    "linken": "rechten", "li": "re", "gauche": "droite", "gauches": "droites",
+    "izquierda": "derecha", "izquierdo": "derecho", "izq": "der", "sinistra": "destra",
+    "sinistro": "destro", "sx": "dx", "esquerda": "direita", "esquerdo": "direito",
+    "stanga": "dreapta", "vanster": "hoger", "venstre": "hojre", "vasen": "oikea",
+    "lewy": "prawy", "lewa": "prawa", "lewe": "prawe", "levy": "pravy", "leva": "prava",
+    "leve": "prave", "levo": "pravo", "bal": "jobb", "sol": "sag", "hidari": "migi",
+    "zuo": "you", "левыи": "правыи", "левая": "правая", "левое": "правое",
+}  # fmt: skip
+_MORE_RIGHTS = {"gauche": ("droit",), "venstre": ("hoyre",)}
+_LETTERS = (("左", "右"), ("왼", "오른"))  # in front of a name, or at its end
 # Words of a name: lower case runs, a capital with what follows it, runs of capitals, numbers.
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_]+")
 
@@ -28,8 +42,9 @@ def mirror_pairs(joints: Sequence[str]) -> list[tuple[int, int]]:
     """Return ``(left, right)`` joint numbers of names that differ in their side only.
 
     ``left_hip``, ``Left Hip``, ``hip-left``, ``hipLeft``, ``l_hip``, ``L.Hip``, ``lHip``, ``LHip``
-    and ``hip_l`` are all left hips; so is ``lefthip`` where there is a ``righthip``. A name
-    that has several readings is paired by the first that another joint answers.
+    and ``hip_l`` are all left hips; so is ``lefthip`` where there is a ``righthip``; and
+    ``hüfte_links``, ``hanche gauche``, ``左肩`` in some other languages. A name that has several
+    readings is paired by the first that another joint answers.
     """
     by_name: dict[tuple[str, ...], list[int]] = {}
     for number, name in enumerate(joints):
@@ -46,7 +61,10 @@ def mirror_pairs(joints: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in _WORD.findall(name))
+    """Return the words of a name in lower case, accents left out."""
+    parts = unicodedata.normalize("NFKD", name.replace("ø", "o").replace("Ø", "O"))
+    plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    return tuple(word.lower() for word in _WORD.findall(unicodedata.normalize("NFC", plain)))
 
 
 def _mirrored(name: str) -> list[tuple[str, ...]]:
@@ -57,6 +75,8 @@ def _mirrored(name: str) -> list[tuple[str, ...]]:
         for left, right in zip(LEFT, RIGHT, strict=True):
             if word == left:
                 found.append((*words[:place], right, *words[place + 1 :]))
+        for right in _rights_abroad(word):
+            found.append((*words[:place], right, *words[place + 1 :]))
     joined = name.lower()
     if not found and "left" in joined:  # written together: lefthip, hipleft
         found.append(_words(joined.replace("left", "right")))
@@ -72,3 +92,12 @@ def _mirrored(name: str) -> list[tuple[str, ...]]:
             if w[-1] == "l" and len(w) > 1
         ]
     return found
+
+
+def _rights_abroad(word: str) -> tuple[str, ...]:
+    """Return what a word for left is mirrored to in the languages that have it."""
+    rights = (_ABROAD[word], *_MORE_RIGHTS.get(word, ())) if word in _ABROAD else ()
+    for left, right in _LETTERS:
+        if word.startswith(left) or word.endswith(left):
+            rights += (word.replace(left, right),)
+    return rights

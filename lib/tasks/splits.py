@@ -133,8 +133,9 @@ def task_skeleton(
     coco = load_skeleton("coco")
     if coco.num_joints != cfg.MODEL.NUM_JOINTS:
         raise ConfigError(
-            f"Nothing names the {cfg.MODEL.NUM_JOINTS} joints: {source.annotation} is not there; "
-            "set DATASET.SKELETON to a skeleton file."
+            f"Nothing names the {cfg.MODEL.NUM_JOINTS} joints: {source.annotation} is not there"
+            f"{fault_in(source.annotation)}; check {source.annotation_key}, or set "
+            "DATASET.SKELETON to a skeleton file."
         )
     return coco
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lib.utils.errors import DataError
 
@@ -34,16 +37,16 @@ def short_names(paths: Sequence[str]) -> list[str]:
 def fault_in(path: str | Path) -> str:
     """Return which part of a path is at fault, in brackets after a blank; nothing if none is.
 
-    The last part alone missing needs no more words, unless only its capital letters differ.
+    The last part alone missing needs no more words, unless something is there that is named alike.
     """
     path = Path(path)
     if os.sep == "/" and "\\" in str(path) and not path.exists():
         return f" (folders are parted by / here: {str(path).replace(chr(92), '/')})"
     for part in (*reversed(path.parents), path):
         if not part.exists():
-            near = _other_case(part)
-            if near is not None:
-                return f" (there is no {part}, but {near}: capital letters count here)"
+            near = _named_alike(part)
+            if near:
+                return f" (there is no {part}, but {near})"
             return "" if part == path else f" (there is no folder {part})"
         if part != path and not part.is_dir():
             return f" ({part} is no folder)"
@@ -52,14 +55,28 @@ def fault_in(path: str | Path) -> str:
     return ""
 
 
-def _other_case(part: Path) -> Path | None:
-    """Return what lies there under the same name in other capital letters."""
+# What may differ in a name, for messages, and what is then equal.
+_ALIKE: dict[str, Callable[[str], str]] = {
+    "capital letters count here": str.casefold,
+    "the same letters in another Unicode form, NFC or NFD": partial(unicodedata.normalize, "NFC"),
+    "the name is written as in an address, with %20 and the like": unquote,
+    "the name has blanks at an end": str.strip,
+    "the endings differ": lambda name: name.rpartition(".")[0] or name,
+}
+
+
+def _named_alike(part: Path) -> str:
+    """Return what lies there under nearly the same name, and what differs; '' for nothing."""
     try:
         names = [path.name for path in part.parent.iterdir()]
     except OSError:
-        return None
-    same = [name for name in names if name.casefold() == part.name.casefold()]
-    return part.with_name(same[0]) if same else None
+        return ""
+    for difference, plain in _ALIKE.items():
+        wanted = {part.name, plain(part.name)}
+        for name in names:
+            if plain(name) in wanted or name in wanted:
+                return f"{part.with_name(name)}: {difference}"
+    return ""
 
 
 def read_json(path: str | Path, kind: str = "", advice: str = "check the path") -> Any:

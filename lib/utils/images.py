@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zipfile
 import zlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lib.utils.errors import UnreadableImageError
+from lib.utils.exif import is_hidden, orientation
 from lib.utils.files import fault_in
+
+logger = logging.getLogger(__name__)
 
 # Endings of the formats that OpenCV reads, in lower case.
 IMAGE_ENDINGS = (
@@ -24,6 +28,11 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _STAND_ALONE = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
 _ZIP_MARK = ".zip@"
+HIDDEN_TURN = (
+    "EXIF says that they are to be turned upside down, mirrored, or (square ones) sideways, which "
+    "their sizes do not show: they are taken as stored. Were they annotated upright, as most tools "
+    "show them, store them so, without the EXIF orientation"
+)
 
 
 def read_image(
@@ -51,6 +60,8 @@ def read_image(
         )
     image = _decode(data, path, upright=upright)
     if size is None or image.shape[1::-1] == tuple(size):
+        if size is not None and not upright and is_hidden(orientation(data), size):
+            _warn_of_hidden_turns()
         return image
     turned = _decode(data, path, upright=True)
     if turned.shape[1::-1] == tuple(size):
@@ -60,6 +71,11 @@ def read_image(
         f"{size[0]}x{size[1]}; boxes and joints would not fit it: use the pictures that were "
         "annotated, or scale the annotations with them."
     )
+
+
+@cache  # once in a process
+def _warn_of_hidden_turns() -> None:
+    logger.warning("Of pictures like this one %s.", HIDDEN_TURN)
 
 
 def _decode(data: bytes, path: str | Path, *, upright: bool) -> np.ndarray:

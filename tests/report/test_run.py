@@ -46,6 +46,7 @@ def test_a_run_with_given_files(tmp_path, data):
     assert run.source.kind == "coco"
     analysis = analyse_poses(run)
     assert analysis.files[11] == f"{images}/{11:012d}.jpg"
+    assert analysis.pixels(11).shape[1::-1] == analysis.sizes[11]
     dataset = json.loads(annotation.read_text())
     for image in dataset["images"]:
         image["crowdIndex"] = 0.5

@@ -34,10 +34,36 @@ def test_shipped_pairs_are_found_by_name():
     assert sorted(mirror_pairs(coco.joints)) == sorted(coco.flip_pairs)
 
 
-def test_other_languages_are_paired_by_the_skeleton_file():
-    entry = {"joints": ["kopf", "knie_links", "knie_rechts"]}
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Kopf", "Hüfte_links", "Hüfte_rechts"),
+        ("Nase", "linkes Knie", "rechtes Knie"),
+        ("nez", "hanche_gauche", "hanche_droite"),
+        ("nez", "genou gauche", "genou droit"),
+        ("nariz", "rodilla_izq", "rodilla_der"),
+        ("testa", "ginocchioSx", "ginocchioDx"),
+        ("hals", "höft_vänster", "höft_höger"),
+        ("hals", "Knæ venstre", "Knæ højre"),
+        ("нос", "левая_рука", "правая_рука"),
+        ("нос", "левый локоть", "правый локоть"),
+        ("鼻", "左肩", "右肩"),
+        ("코", "왼어깨", "오른어깨"),
+    ],
+)
+def test_sides_are_known_in_other_languages(names):
+    assert mirror_pairs(names) == [(1, 2)]
+    assert mirror_pairs(names[::-1]) == [(1, 0)]
+
+
+def test_words_that_hold_a_side_are_not_one():
+    assert mirror_pairs(("solid", "sagid", "linkshand", "balm", "jobbm")) == []
+
+
+def test_any_language_is_paired_by_the_skeleton_file():
+    entry = {"joints": ["pen", "lin_clun", "lin_dde"]}
     assert skeleton_from_dict(entry, "x.yaml").flip_pairs == ()
-    paired = skeleton_from_dict({**entry, "flip_pairs": [["knie_links", "knie_rechts"]]}, "x.yaml")
+    paired = skeleton_from_dict({**entry, "flip_pairs": [["lin_clun", "lin_dde"]]}, "x.yaml")
     assert paired.flip_pairs == ((1, 2),)
     with pytest.raises(DataError, match="does not name two of the joints"):
-        skeleton_from_dict({**entry, "flip_pairs": [["knie_links", "knie"]]}, "x.yaml")
+        skeleton_from_dict({**entry, "flip_pairs": [["lin_clun", "lin"]]}, "x.yaml")

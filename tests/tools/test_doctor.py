@@ -1,5 +1,6 @@
 """The doctor finds what is missing, and says nothing is wrong where nothing is."""
 
+from labelled import EXIF
 from tool_loader import load_script
 
 doctor = load_script("tools/doctor.py")
@@ -34,3 +35,17 @@ def test_everything_missing_is_named_in_one_go(tiny_config, tmp_path, capsys):
 def test_a_missing_package(monkeypatch):
     monkeypatch.setattr(doctor, "NEEDED", ("efepose-of-nowhere",))
     assert list(doctor.packages())[1][0] == "FIX"
+
+
+def test_turns_that_sizes_do_not_show_are_a_note(tiny_config, synthpose, tmp_path, capsys):
+    folder = tmp_path / "turned"
+    folder.mkdir()
+    for file in sorted((synthpose / "coco/images/train2017").iterdir()):
+        data = file.read_bytes()
+        upside_down = EXIF.replace(bytes([6, 0]), bytes([3, 0]))
+        assert upside_down != EXIF
+        (folder / file.name).write_bytes(data[:2] + upside_down + data[2:])
+    assert doctor.main(["--cfg", str(tiny_config), f"DATASET.IMAGES={folder}"])
+    out = capsys.readouterr().out
+    assert out.count(f"sampled images ({folder}") == 1  # of training; those of the test are upright
+    assert "upside down" in out

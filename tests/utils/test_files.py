@@ -113,3 +113,22 @@ def test_files_of_one_name_are_told_apart():
     assert names == ["a/results/x.json", "b/results/x.json", "y.json"]
     assert files.short_names(["x.json", "/a/x.json"]) == ["x.json", "a/x.json"]
     assert files.short_names(["/a/x.json", "/a/x.json"]) == ["x.json", "x.json"]
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "words"),
+    [
+        ("b\u00e4r.png", "ba\u0308r.png", "Unicode form"),
+        ("ba\u0308r.png", "b\u00e4r.png", "Unicode form"),
+        ("a b.png", "a%20b.png", "as in an address"),
+        ("a b.png", "a b.png ", "blanks"),
+        ("ab.png", "ab", "endings"),
+        ("ab.png", "ab.jpg", "endings"),
+        ("ab.png", "ac.png", ""),
+    ],
+)
+def test_names_that_are_nearly_alike(tmp_path, there, asked, words):
+    (tmp_path / there).write_text("")
+    found = fault_in(tmp_path / asked)
+    assert words in found
+    assert (f"but {tmp_path / there}: " in found) == bool(words)

@@ -26,6 +26,7 @@ from lib.datasets.formats.grouping import (
 from lib.datasets.formats.labels import Entry, RawLabels, ReadSettings
 from lib.datasets.formats.pictures import picture_folder, places_near
 from lib.utils.errors import DataError
+from lib.utils.images import IMAGE_ENDINGS
 
 FILE = "annotations.xml"
 BOX_LABEL = " box"  # behind a category's name: CVAT's skeleton labels cannot be boxes
@@ -64,6 +65,8 @@ def read(path: Path, settings: ReadSettings) -> RawLabels:
         ],
     }
     names_of_pictures = [image["file_name"] for image in images]
+    if root.find("image") is None:
+        names_of_pictures = _names_of_frames(images, settings.images, file)
     folder = picture_folder(names_of_pictures, settings.images, places_near(file), file)
     said = tuple(f"{count} {sentence}" for sentence, count in notes.items())
     return RawLabels("cvat", path, content, folder, said)
@@ -145,6 +148,19 @@ def _frames(root: Element, file: Path) -> tuple[list[Entry], list[list[Element]]
         for frame in sorted(drawn)
     ]
     return images, [drawn[frame] for frame in sorted(drawn)]
+
+
+def _names_of_frames(images: list[Entry], given: str, file: Path) -> list[str]:
+    """Return the names of a video's frames, with the endings that they have where they lie."""
+    places = [Path(given)] if given else list(dict.fromkeys(places_near(file)))
+    for folder in places:
+        frames = (p for p in folder.glob("frame_*") if p.suffix.lower() in IMAGE_ENDINGS)
+        there = {frame.stem: frame.name for frame in frames}
+        for image in images:
+            image["file_name"] = there.get(Path(image["file_name"]).stem, image["file_name"])
+        if there:
+            break
+    return [image["file_name"] for image in images]
 
 
 def _joint_labels(root: Element) -> dict[str, list[str]]:

@@ -114,20 +114,39 @@ def _size(regions: list[Entry]) -> Entry:
 
 
 def _people(regions: list[Entry], where: str, notes: dict[str, int]) -> list[Person]:
-    links = [r for r in regions if r.get("type") == "relation"]
-    owner = {_own_id(r.get("from_id")): _own_id(r.get("to_id")) for r in links}
     people, points = [], []
-    for region in regions:
+    for region in map(_plain_region, regions):
         kind, value = region.get("type"), region.get("value")
         if kind == "rectanglelabels":
             people.append(_person(region, value, where, notes))
         elif kind == "keypointlabels":
             points.append(_point(region, value, where))
     known = {person.id for person in people}
+    owner = _owners(regions, known)
     for point, own in points:
-        near = (point.owner, owner.get(own), next((a for a, b in owner.items() if b == own), None))
-        point.owner = next((o for o in near if o is not None and o in known), None)
+        point.owner = point.owner if point.owner in known else owner.get(own)
     return group_points(people, [point for point, _ in points], where, notes)
+
+
+def _owners(regions: list[Entry], people: set[Any]) -> dict[Any, Any]:
+    """Return the person of each joint that a relation joins to one, in either direction."""
+    owners = {}
+    for region in regions:
+        if region.get("type") == "relation":
+            ends = _own_id(region.get("from_id")), _own_id(region.get("to_id"))
+            for joint, person in (ends, ends[::-1]):
+                if person is not None and person in people:
+                    owners[joint] = person
+    return owners
+
+
+def _plain_region(region: Entry) -> Entry:
+    """Return a region of the control "Labels" as one of "RectangleLabels" or "KeyPointLabels"."""
+    value = region.get("value")
+    if region.get("type") != "labels" or not isinstance(value, dict) or "x" not in value:
+        return region
+    kind = "rectanglelabels" if "height" in value else "keypointlabels"
+    return {**region, "type": kind, "value": {**value, kind: value.get("labels")}}
 
 
 def _own_id(value: Any) -> Any:

@@ -22,6 +22,7 @@ from lib.utils.files import read_json
 from lib.utils.image_size import image_size
 
 IDS = "ids.json"
+MOST_SHARE = 2.0  # of a picture's side: what lies farther outside are pixels
 
 
 def read(path: Path, settings: ReadSettings) -> RawLabels:
@@ -34,7 +35,7 @@ def read(path: Path, settings: ReadSettings) -> RawLabels:
     if not described.pictures:
         raise DataError(f"{path}: no pictures in the folders that it names.")
     kept = _kept_ids(described.root)
-    images, rows, notes = [], [], []
+    images, rows, notes = [], [], _unlabelled(described, path)
     for number, (picture, split) in enumerate(described.pictures):
         name = Path(os.path.relpath(picture, described.root)).as_posix()
         known = kept["images"].get(name, {})
@@ -78,12 +79,40 @@ def _lines(file: Path, described: Description) -> Iterator[tuple[int, np.ndarray
             raise DataError(
                 f"{file}, line {number}: {line!r:.60} must be a class and finite numbers."
             )
+        if (np.abs(_places(values, described)) > MOST_SHARE).any():
+            raise DataError(
+                f"{file}, line {number}: {line!r:.60} has places beyond {MOST_SHARE:g}: boxes and "
+                "joints are shares of the picture's width and height, from 0 to 1."
+            )
         if int(values[0]) not in described.classes:
             raise DataError(
                 f"{file}, line {number}: class {int(values[0])} is none of 'names': "
                 f"{', '.join(map(str, described.classes))}."
             )
         yield int(values[0]), values[1:]
+
+
+def _places(values: np.ndarray, described: Description) -> np.ndarray:
+    """Return the numbers of a line that are shares: its box, x and y of its joints."""
+    joints = values[BOX:].reshape(-1, described.width)[:, :2]
+    return np.concatenate([values[1:BOX], joints.ravel()])
+
+
+def _unlabelled(described: Description, path: Path) -> list[str]:
+    """Return a note of pictures without a label file, on which nobody is.
+
+    Raises:
+        DataError: no picture has one.
+    """
+    pictures = [picture for picture, _ in described.pictures]
+    lacking = [picture for picture in pictures if not label_file(picture).is_file()]
+    if len(lacking) == len(pictures):
+        raise DataError(
+            f"{path}: none of its {len(pictures)} pictures has a label file; that of {lacking[0]} "
+            f"would be {label_file(lacking[0])}."
+        )
+    count = f"{len(lacking)} of {len(pictures)} pictures have no label file: nobody is on them"
+    return [f"{count} ({lacking[0].name}, ...)"] if lacking else []
 
 
 def _person(numbers: np.ndarray, described: Description, size: tuple[int, int]) -> Entry:

@@ -210,9 +210,16 @@ def read_lines(file: Path) -> list[str]:
 
 
 def label_file(picture: Path) -> Path:
-    """Return the text file that holds the labels of a picture."""
+    """Return the text file that holds the labels of a picture; capital letters do not count."""
     parts = list(picture.parts)
-    places = [n for n, part in enumerate(parts[:-1]) if part == "images"]
-    if places:
-        parts[places[-1]] = "labels"
+    places = [n for n, part in enumerate(parts[:-1]) if part.lower() == "images"]
+    if not places:
+        return picture.with_suffix(".txt")
+    written = parts[places[-1]]
+    for name in ("labels", "Labels", "LABELS"):
+        parts[places[-1]] = name
+        if Path(*parts[: places[-1] + 1]).is_dir():
+            break
+    else:
+        parts[places[-1]] = "labels" if written == "images" else written
     return Path(*parts).with_suffix(".txt")

@@ -93,6 +93,16 @@ def test_videos(tmp_path):
     assert again.images == found.images
 
 
+def test_frames_have_the_endings_that_they_have(tmp_path):
+    pose = POSE.replace("<skeleton", '<skeleton frame="3"').format(keys="")
+    text = f'<version>1.1</version>{META}<track id="0" label="cat">{pose}</track>'
+    (tmp_path / "annotations.xml").write_text(f"<annotations>{text}</annotations>")
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images/frame_000003.jpg"), np.zeros((40, 80, 3), np.uint8))
+    (image,) = read_labels(tmp_path / "annotations.xml").images
+    assert (image["file_name"], image["width"], image["height"]) == ("frame_000003.jpg", 80, 40)
+
+
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [

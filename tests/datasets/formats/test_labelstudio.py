@@ -97,6 +97,26 @@ def test_relations_join_joints_to_boxes(read):
     assert found.people[1]["keypoints"] == [8, 20, 2]
 
 
+def test_relations_from_a_person_to_each_of_its_joints(read):
+    boxes = (box("big", 0, 0, 100, 100), box("small", 5, 5, 20, 60))
+    joints = (joint("j1", "nose", 10, 50), joint("j2", "tail", 12, 40))  # in both boxes
+    links = [{"type": "relation", "from_id": "big", "to_id": own} for own in ("j1", "j2")]
+    big, small = read(task(*boxes, *joints, *links)).people
+    assert big["keypoints"] == [8, 20, 2, 9.6, 16, 2]
+    assert small["num_keypoints"] == 0
+
+
+def test_regions_of_the_control_labels(read):
+    regions = [box("a", 0, 0, 50, 100), joint("j", "nose", 10, 50, parentID="a")]
+    for region in regions:
+        region["value"]["labels"] = region["value"].pop(region["type"])
+        region["type"] = "labels"
+    found = read(task(*regions))
+    assert found.skeleton.joints == ("nose",)
+    assert found.people[0]["keypoints"] == [8, 20, 2]
+    assert found.people[0]["bbox"] == [0, 0, 40, 40]
+
+
 def test_joints_go_to_the_smallest_box_that_lacks_them(read):
     boxes = (box("a", 0, 0, 100, 100), box("b", 5, 5, 20, 60))
     found = read(

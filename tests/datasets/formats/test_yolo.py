@@ -108,6 +108,21 @@ def test_without_a_description(folder):
     assert [i["split"] for i in found.images] == ["train", "val"]
 
 
+def test_pictures_without_label_files_are_counted_and_some_must_have_one(folder):
+    found = read_labels(write(folder))
+    assert any("1 of 2 pictures have no label file" in note for note in found.notes)
+    (folder / "labels/train/train1.txt").unlink()
+    with pytest.raises(DataError, match=r"none of its 2 pictures has a label file.*train1\.txt"):
+        read_labels(folder)
+
+
+def test_capital_letters_of_folders_do_not_count(folder):
+    write(folder, YAML.replace("images", "Images"))
+    (folder / "images").rename(folder / "Images")
+    (folder / "labels").rename(folder / "Labels")
+    assert len(read_labels(folder).people) == 1
+
+
 def test_photographs_are_upright(folder):
     file = write(folder) / "images/train/train1.jpg"
     file.write_bytes(file.read_bytes()[:2] + EXIF + file.read_bytes()[2:])
@@ -123,6 +138,7 @@ def test_photographs_are_upright(folder):
         (YAML, "\n" + LINE.replace("0.4", "nan", 1), r"line 2: .* must be a class and finite"),
         (YAML, LINE.replace("0.4", "x", 1), "is not all numbers"),
         (YAML, LINE.replace("0 ", "4 ", 1), "class 4 is none of 'names': 0"),
+        (YAML, LINE.replace("0.3", "62", 1), r"line 1: .* has places beyond 2: .* shares"),
         (YAML, LINE.replace(" 1 ", " 7 ", 1), "visibility that is not 0, 1 or 2"),
         (YAML, LINE.replace("0.6", "-0.6", 1), "with width and height of at least 0"),
         (YAML.replace("[4, 3]", "[4]"), LINE, "'kpt_shape' must be"),
