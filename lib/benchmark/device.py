@@ -29,6 +29,7 @@ from lib.engine.device import build_precision, place, to_device
 from lib.engine.distributed import session
 from lib.engine.inference import evaluating, predict
 from lib.engine.optim import build_optimizer
+from lib.engine.recomputing import recompute_stages
 from lib.engine.step import TrainStep, build_scaler
 from lib.models import build_model, fold_batch_norm
 from lib.structures.results import Poses
@@ -57,6 +58,7 @@ def train_steps(cfg: CfgNode, device: torch.device, *, batch: int, steps: int) -
     task = build_task(cfg)
     samples = _train_batch(task, batch)
     network = _network(task).train()
+    recompute_stages(cfg, network)
     step = _train_step(cfg, task, place(network, device), device)
     before = [weight.detach().clone() for weight in network.parameters()]
     losses = [_loss(step, samples)]  # chooses algorithms, fills caches

@@ -18,6 +18,7 @@ from lib.datasets.topdown import PersonCrops, person_crops
 from lib.engine.device import build_precision, place
 from lib.engine.inference import predict
 from lib.engine.optim import build_optimizer
+from lib.engine.recomputing import recompute_stages
 from lib.engine.step import TrainStep, build_scaler
 from lib.evaluation import evaluate_coco
 from lib.evaluation.coco_evaluator import coco_rows
@@ -78,6 +79,7 @@ def train_step(task: TopDownTask, count: int, device: torch.device) -> Stage:
     torch.manual_seed(0)
     built = task.build_model().train()
     ours = place(copy.deepcopy(built), device)
+    recompute_stages(task.cfg, ours)
     built = built.to(device)
     precision = build_precision(task.cfg, device)
     step = TrainStep(

@@ -225,6 +225,9 @@ def _train() -> CfgNode:
             "EMA": 0.0,  # decay of the averaged weights; 0 = none
             "EMA_RAMP": 0.0,  # > 0: steps in which the weight of new values falls to 1 - EMA
             "COMPILE": False,  # torch.compile
+            # Stages that compute their activations again for the gradients instead of keeping
+            # them: less memory, the same numbers. Patterns as in FREEZE; '*' = every stage.
+            "RECOMPUTE": [],
             # Another trained network that teaches this one (top-down): a name of the zoo, a run
             # folder, a weight file or an exported model; '' = nobody
             "TEACHER": "",

@@ -57,6 +57,7 @@ PAPERS = {
     "TRAIN.WARMUP_FACTOR": _WARMUP,
     "TRAIN.LR_MIN": _SGDR,
     **dict.fromkeys(("TRAIN.FLAT", "TRAIN.EMA_RAMP"), _RTMPOSE),
+    "TRAIN.RECOMPUTE": "Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost",
     "TRAIN.LAYER_DECAY": "Bao et al. 2022, BEiT",
     "TRAIN.LR_RULE": f"linear: {_WARMUP}; sqrt: Malladi et al. 2022, SDEs for adaptive methods",
     "TRAIN.OPTIMIZER": (

@@ -10,6 +10,7 @@
 ``sampling``       order of the samples   ``stream``  loader processes, replaced when they die
 ``guard``          non-finite losses and wishes to stop, without waiting for the device
 ``ownership``  one run at a time in a folder
+``recomputing``    activations computed twice, for less memory
 ``checkpointing``  files written whole or not at all
 ``inference``      predict and score a split, over all processes
 ``distributed``    processes under torchrun     ``parallel``  wrapping a network for them

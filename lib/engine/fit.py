@@ -36,6 +36,7 @@ from lib.engine.optim import build_optimizer, scaled_rate
 from lib.engine.ownership import own_folder
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
 from lib.engine.plan import build_plan
+from lib.engine.recomputing import recompute_stages
 from lib.engine.records import RunRecords, trim_metrics
 from lib.engine.sampling import EpochSampler
 from lib.engine.schedules import build_scheduler
@@ -272,6 +273,7 @@ def _build_network(
     initialise: Callable[[nn.Module], object] | None,
 ) -> nn.Module:
     network = task.build_model()
+    recompute_stages(cfg, network)
     if payload is not None:
         network.load_state_dict(payload["state_dict"])
     elif initialise is not None:

@@ -10,6 +10,7 @@ from lib.engine.device import Precision
 from lib.engine.distributed import World
 from lib.engine.hardware import describe_device
 from lib.engine.optim import describe_groups
+from lib.engine.recomputing import describe_recomputed
 from lib.engine.state import TrainState
 
 
@@ -47,6 +48,7 @@ def describe_run(
         f"length     {plan.total} steps, {plan.total / plan.steps_per_pass:.4g} passes",
         f"network    {_parameters(state.network)}",
         f"frozen     {', '.join(frozen) if frozen else 'nothing'}{_until(state)}",
+        f"recomputed {describe_recomputed(state.network)}",
         f"optimiser  {describe_groups(state.optimizer)}",
     ]
     if state.average is not None:

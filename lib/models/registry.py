@@ -15,6 +15,8 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
   ``heatmaps and presence``, a list of both, presence as logits (B, K).
 * Whatever part predicts joints says by ``joint_channels`` which entries of its tensors belong to
   which (``lib.models.joints``), so that weights of other joints can be taken over.
+* A part may name sub-modules as ``recomputable``: stages that a training may let compute their
+  activations twice instead of keeping them (``lib.models.recompute``).
 * A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless
   the YAML names another; whole-image models, whose images differ in size, give it None. A head
   gets what the codec says likewise (``Codec.head_arguments``), for instance ``bins``.

@@ -21,6 +21,8 @@ SIZE = (10, 12)  # height, width
 class ToyNet(nn.Module):
     """Convolution, batch norm, dropout (it draws random numbers), convolution to one heatmap."""
 
+    recomputable = ("norm", "drop")
+
     def __init__(self, dropout: float = 0.1, frozen_norm: bool = False):
         super().__init__()
         self.frozen_norm = frozen_norm

@@ -127,6 +127,8 @@ class CSPNeXt(nn.Module):
         ValueError: the widths come out odd or as nothing.
     """
 
+    recomputable = ("stem", "stage?.*")
+
     def __init__(self, deepen_factor: float = 1.0, widen_factor: float = 1.0) -> None:
         super().__init__()
         widths = [int(channels * widen_factor) for channels in WIDTHS]

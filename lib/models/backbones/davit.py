@@ -47,6 +47,8 @@ class DaViT(nn.Module):
         ValueError: the lists differ in length, heads do not divide channels, or unknown ``init``.
     """
 
+    recomputable = ("main_blocks.*.*.*",)
+
     def __init__(
         self,
         embed_dims: Sequence[int] = (64, 128, 192, 256),

@@ -41,6 +41,7 @@ class EffNet(nn.Module):
     """
 
     size_multiple = STRIDES[-1]
+    recomputable: tuple[str, ...] = ("blocks.*.*",)
     blocks: Any  # a sequence of stages, each a sequence of timm's blocks
 
     def __init__(self, variant: str = "tf_efficientnet_b0", drop_path: float = 0.2) -> None:
@@ -87,6 +88,8 @@ class EEffNet(EffNet):
         variant: as in ``EffNet``.
         drop_path: as in ``EffNet``; branches and fusions take the rates of the trunk beside them.
     """
+
+    recomputable = ("blocks.*.*", "extra.*.*.*", "fuse.*")
 
     def __init__(self, variant: str = "tf_efficientnet_b0", drop_path: float = 0.2) -> None:
         super().__init__(variant, drop_path)

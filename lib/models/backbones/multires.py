@@ -188,6 +188,8 @@ class MultiResolution(nn.Module):
         size_multiple: what height and width of the images must be multiples of.
     """
 
+    recomputable = ("layer1.*", "stage?.*")
+
     def __init__(
         self,
         stages: Sequence[Stage],

@@ -40,6 +40,8 @@ class ResNet(nn.Module):
         out_strides: their strides in input pixels.
     """
 
+    recomputable = ("layer?.*",)
+
     def __init__(
         self,
         block: ResidualBlock,

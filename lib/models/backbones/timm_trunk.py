@@ -7,7 +7,7 @@ weights of a trunk come from ``MODEL.PRETRAINED``: a file with timm's names, or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -73,6 +73,15 @@ class TimmTrunk(nn.Module):
         if freeze_bn:
             for norm in self._batch_norms():
                 norm.requires_grad_(False)
+
+    @property
+    def recomputable(self) -> tuple[str, ...]:
+        """Return the names of timm's stages, or of their blocks, whatever the network calls them.
+
+        Not by timm's own ``set_grad_checkpointing``: that counts batch statistics twice.
+        """
+        root = "trunk.model" if hasattr(self.trunk, "model") else "trunk"
+        return tuple(f"{root}.{name}" for name in _stages(self.get_submodule(root)))
 
     @staticmethod
     def pixels(name: str = "", **_: Any) -> Pixels:
@@ -155,6 +164,20 @@ def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> A
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError) as error:
         size = f" for images of {options['img_size'][::-1]}" if "img_size" in options else ""
         raise ValueError(f"timm's {name} gives no feature maps{size}: {error}") from None
+
+
+def _stages(trunk: nn.Module) -> Iterator[str]:
+    """Yield the names of a network's children, or of the members where a child is a row of them.
+
+    Single layers are left out: they would keep as much as they save.
+    """
+    for name, child in trunk.named_children():
+        members = {name: child}
+        if isinstance(child, nn.Sequential | nn.ModuleList):
+            members = {f"{name}.{index}": member for index, member in enumerate(child)}
+        for path, member in members.items():
+            if any(member.children()) and not isinstance(member, _BatchNorm):
+                yield path
 
 
 def _drops_paths(trunk: nn.Module) -> bool:

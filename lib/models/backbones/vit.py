@@ -128,6 +128,8 @@ class ViT(nn.Module):
         ValueError: the width cannot be split among the heads, or the images into patches.
     """
 
+    recomputable = ("blocks.*",)
+
     def __init__(
         self,
         input_size: Sequence[int] | None = None,

@@ -43,6 +43,7 @@ class DeconvHead(nn.Module):
     """
 
     gives: ClassVar[str] = "heatmaps"
+    recomputable = ("deconv_layers",)
 
     def __init__(
         self,

@@ -44,6 +44,7 @@ class HigherHead(nn.Module):
     """
 
     gives: ClassVar[str] = "heatmaps"
+    recomputable = ("deconv_layers.*",)
 
     def __init__(
         self,

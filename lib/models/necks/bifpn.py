@@ -57,6 +57,8 @@ class BiFPN(nn.Module):
         ValueError: the strides do not double, or there are more maps than ``levels``.
     """
 
+    recomputable = ("cell.*",)
+
     def __init__(
         self,
         in_channels: Sequence[int],

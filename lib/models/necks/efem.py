@@ -36,6 +36,8 @@ class EFEM(nn.Module):
             the next.
     """
 
+    recomputable = ("up?",)
+
     def __init__(
         self,
         in_channels: Sequence[int],

@@ -32,6 +32,8 @@ class TFNeck(nn.Module):
         ValueError: the strides do not double.
     """
 
+    recomputable = ("layers.*",)
+
     def __init__(
         self,
         in_channels: Sequence[int],

@@ -30,6 +30,10 @@ class KeypointRCNN(GeneralizedRCNN):
         num_joints: K.
     """
 
+    recomputable = (
+        "backbone.body.layer?.*", "backbone.fpn", "rpn.head", "roi_heads.keypoint_head"
+    )  # fmt: skip
+
     backbone: Any
     rpn: Any
     roi_heads: Any
