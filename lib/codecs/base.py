@@ -42,6 +42,7 @@ class Codec(ABC):
             say that they have no effect.
         soft_form: name of the codec that reads the same networks by soft-argmax
             (``TEST.SOFT_ARGMAX``); empty if there is none.
+        map_sized: whether ``MODEL.HEATMAP_SIZE`` says how large the maps are that it reads.
         unbiased: whether lengths are measured between pixel centres; crops must be cut so, too.
         learns_absence: whether crops of nobody teach it something (``DATASET.NEGATIVES``).
         input_size: ``(width, height)`` of the network input in pixels.
@@ -51,6 +52,7 @@ class Codec(ABC):
     options: ClassVar[CfgNode] = CfgNode()
     also_reads: ClassVar[tuple[str, ...]] = ()
     soft_form: ClassVar[str] = ""
+    map_sized: ClassVar[bool] = False
     unbiased: ClassVar[bool] = False
     learns_absence: ClassVar[bool] = False
     input_size: Size

@@ -70,16 +70,17 @@ def _sizes(cfg: CfgNode) -> str | None:
 
 def _strides(cfg: CfgNode) -> str | None:
     """One stride for both axes: a cell is a square of pixels."""
-    if _codecs().CODECS[cfg.MODEL.TARGET_TYPE].reads != "heatmaps":
+    if not _codecs().CODECS[cfg.MODEL.TARGET_TYPE].map_sized:
         return None
     (width, height), (w, h) = cfg.MODEL.IMAGE_SIZE, cfg.MODEL.HEATMAP_SIZE
-    if width * h != height * w:
-        stride = max(1, round(width / w))
-        return (
-            f"MODEL.HEATMAP_SIZE {[w, h]} does not fit MODEL.IMAGE_SIZE {[width, height]}; "
-            f"at stride {stride} it must be {[width // stride, height // stride]}."
-        )
-    return None
+    if width * h == height * w:
+        return None
+    whole = [a // b for a, b in ((width, w), (height, h)) if a % b == 0]
+    stride = whole[0] if whole else max(1, round(width / w))
+    wanted = f"at stride {stride} it must be {[width // stride, height // stride]}"
+    if width % stride or height % stride:
+        wanted = f"at stride {stride} the image's sides must be multiples of {stride}"
+    return f"MODEL.HEATMAP_SIZE {[w, h]} does not fit MODEL.IMAGE_SIZE {[width, height]}; {wanted}."
 
 
 def _schedule(cfg: CfgNode) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from torch import nn
 from yacs.config import CfgNode
 
-from lib.codecs import CODECS
+from lib.codecs import CODECS, build_codec
 from lib.models.fit import check_fit
 from lib.models.posenet import PoseNet
 from lib.models.recipes import RECIPES
+from lib.models.trial import has_foreign_parts, try_out
 from lib.structures.pixels import Pixels
 from lib.utils.errors import ConfigError
 
@@ -28,9 +32,13 @@ def build_model(cfg: CfgNode) -> nn.Module:
         network.key_map = recipe.key_map  # type: ignore[assignment]
     # A posenet of whole images, which have sizes of their own, says so in MODEL.TASK.
     task = cfg.MODEL.get("TASK", recipe.task) if recipe.task == "topdown" else recipe.task
-    if isinstance(network, PoseNet) and task == "topdown":
+    if task != "topdown":
+        return network
+    if isinstance(network, PoseNet):
         check_fit(cfg.MODEL, network.head)
         _check_sizes(network, cfg.MODEL)
+    if has_foreign_parts(network, CODECS[cfg.MODEL.TARGET_TYPE]):
+        try_out(network, cfg.MODEL, build_codec(cfg).output_shapes(cfg.MODEL.NUM_JOINTS))
     return network
 
 
@@ -51,7 +59,7 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
             size.
     """
     size = list(model.IMAGE_SIZE)
-    multiple = max(_size_multiple(part) for part in (network.backbone, network.neck))
+    multiple = math.lcm(*(_size_multiple(part) for part in (network.backbone, network.neck)))
     if any(side % multiple for side in size):
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
     network.input_size = (size[0], size[1])
@@ -62,9 +70,14 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
                 f"The head has {name} {list(found)}, MODEL.TARGET_TYPE '{model.TARGET_TYPE}' reads "
                 f"{list(wanted)} at MODEL.IMAGE_SIZE {size}: leave {name.upper()} out of the head."
             )
-    if network.head.gives != "heatmaps":
+    if not CODECS[model.TARGET_TYPE].map_sized:
         return
-    stride = network.head.out_stride
+    stride: Any = getattr(network.head, "out_stride", None)
+    if not isinstance(stride, int) or stride < 1:
+        raise ConfigError(
+            f"The head of {model.NAME} ({type(network.head).__name__}) must declare out_stride, "
+            f"the whole number of input pixels per cell of its maps, but says {stride}."
+        )
     wanted = [side // stride for side in size]
     if list(model.HEATMAP_SIZE) != wanted:
         raise ConfigError(
@@ -76,4 +89,4 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
 def _size_multiple(part: nn.Module) -> int:
     """Return what the image's sides must be multiples of: else maps would not double exactly."""
     strides: tuple[int, ...] = getattr(part, "out_strides", (1,))
-    return getattr(part, "size_multiple", strides[-1])
+    return getattr(part, "size_multiple", math.lcm(*strides))

@@ -126,9 +126,18 @@ def _import(entry: str, name: str, place: str) -> None:
         raise _failed(place, error, file) from error
 
 
+def is_foreign(kind: object) -> bool:
+    """Return whether a class or function comes from outside this package."""
+    module = getattr(kind, "__module__", "")
+    return not module.startswith("lib.") or module.startswith(PREFIX)
+
+
 def failure(error: BaseException, part: Callable[..., object]) -> str:
-    """Return what went wrong in a function of a user's, and in which line, without a full stop."""
-    code = getattr(part, "__code__", None)
+    """Return what went wrong in a function of a user's, and in which line, without a full stop.
+
+    A class counts as its constructor.
+    """
+    code = getattr(part, "__code__", None) or getattr(part.__init__, "__code__", None)
     file = Path(code.co_filename) if code else None
     name = getattr(part, "__name__", repr(part))
     return f"{name} of {file or 'a module'} fails{_line(error, file)}: {_words(error)}"

@@ -45,6 +45,7 @@ class IntegralCodec(Codec):
         use_weights: whether loss weights count beyond being 0 or not.
     """
 
+    map_sized: ClassVar[bool] = True
     options: ClassVar[CfgNode] = CfgNode(
         {
             "DISTANCE": "l2",  # of positions: l2 (DSNT) | l1 (Integral)

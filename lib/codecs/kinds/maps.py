@@ -38,6 +38,7 @@ class HeatmapCodec(Codec):
     """
 
     also_reads = ("LOSS.FACTOR",)
+    map_sized = True
 
     input_size: Size
     heatmap_size: Size

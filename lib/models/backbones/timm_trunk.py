@@ -16,6 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lib.models.backbones.timm_keys import TimmKeys
 from lib.models.registry import BACKBONES
+from lib.models.trial import answer_to_images, wrong_maps
+from lib.structures.geometry import Size
 from lib.structures.pixels import Pixels
 from lib.utils.errors import did_you_mean
 
@@ -73,6 +75,8 @@ class TimmTrunk(nn.Module):
         if freeze_bn:
             for norm in self._batch_norms():
                 norm.requires_grad_(False)
+        if input_size is not None:
+            self._try(name, (input_size[0], input_size[1]))
 
     @property
     def recomputable(self) -> tuple[str, ...]:
@@ -112,6 +116,21 @@ class TimmTrunk(nn.Module):
     def _batch_norms(self) -> list[nn.Module]:
         return [module for module in self.modules() if isinstance(module, _BatchNorm)]
 
+    def _try(self, name: str, size: Size) -> None:
+        """Find out whether timm's network takes images of ``size``; some say so in forward only.
+
+        Raises:
+            ValueError: it does not, or its maps are no images divided by its strides.
+        """
+        if any(side % stride for side in size for stride in self.out_strides):
+            return  # the builder says which sizes are possible
+        try:
+            words = wrong_maps(self, answer_to_images(self, size), size)
+        except Exception as error:  # timm's networks raise whatever PyTorch does
+            words = f"cannot take images of {size[0]} x {size[1]}: {error or type(error).__name__}"
+        if words:
+            raise ValueError(f"timm's {name} {words}")
+
 
 def pretrained_config(name: str) -> Any:
     """Return timm's record of a network's weights: mean, std, input size and more.
@@ -130,7 +149,8 @@ def pretrained_config(name: str) -> Any:
         return timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError:
         tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
-        raise ValueError(f"timm has no '{name}'; its weights are {', '.join(tags)}") from None
+        known = f"its weights are {', '.join(tags)}" if tags else "it has no weights"
+        raise ValueError(f"timm has no record of '{name}'; {known}") from None
 
 
 def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> Any:
@@ -146,6 +166,8 @@ def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> A
     """
     import timm
 
+    if not all(isinstance(index, int) for index in out_indices):
+        raise ValueError(f"OUT_INDICES must be whole numbers, got {list(out_indices)}")
     try:
         trunk: Any = timm.create_model(name, features_only=True, **options)
         strides = trunk.feature_info.reduction()
@@ -163,7 +185,8 @@ def _create(name: str, options: dict[str, Any], out_indices: Sequence[int]) -> A
         raise ValueError(_NO_DROP_PATH.format(name)) from None
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError) as error:
         size = f" for images of {options['img_size'][::-1]}" if "img_size" in options else ""
-        raise ValueError(f"timm's {name} gives no feature maps{size}: {error}") from None
+        why = str(error) or type(error).__name__
+        raise ValueError(f"timm's {name} gives no feature maps{size}: {why}") from None
 
 
 def _stages(trunk: nn.Module) -> Iterator[str]:

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
 from lib.codecs import CODECS
+from lib.config.coerce import coerce
 from lib.models.registry import (
     BACKBONES,
     HEADS,
@@ -27,6 +28,7 @@ from lib.models.registry import (
 )
 from lib.structures.pixels import Pixels
 from lib.utils.errors import ConfigError, did_you_mean
+from lib.utils.plugins import failure, is_foreign
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,6 +42,7 @@ EXTRA = CfgNode(
 for _part in ("BACKBONE", "NECK", "HEAD"):
     EXTRA[_part] = CfgNode(new_allowed=True)  # set here: a CfgNode forgets it for nested ones
 TRUNK = "backbone."
+SIZES = ("out_channels", "out_strides")
 INPUT_SIZE = "input_size"  # a parameter of this name gets MODEL.IMAGE_SIZE
 # Ours is the only layout; a bare backbone file (ImageNet) is taken in as well.
 KEYS = PrefixMap(
@@ -66,10 +69,10 @@ def build(model: CfgNode) -> nn.Module:
     from lib.models.posenet import PoseNet
 
     backbone, neck = _make(BACKBONES, "BACKBONE", model), None
-    sizes = _declared(backbone, "BACKBONE", model, "out_channels", "out_strides")
+    sizes = _declared(backbone, "BACKBONE", model, *SIZES)
     if model.NECK:
         neck = _make(NECKS, "NECK", model, *sizes)
-        sizes = _declared(neck, "NECK", model, "out_channels", "out_strides")
+        sizes = _declared(neck, "NECK", model, *SIZES)
     head = _make(HEADS, "HEAD", model, *sizes, model.NUM_JOINTS)
     _declared(head, "HEAD", model, "gives")
     if model.INIT_WEIGHTS:
@@ -90,12 +93,19 @@ def pixels(model: CfgNode) -> Pixels:
     """
     import lib.models.backbones  # noqa: F401 - fills the registry
 
-    declared = getattr(BACKBONES[model.BACKBONE], "pixels", Pixels())
+    make = BACKBONES[model.BACKBONE]
+    own: Any = getattr(make, "pixels", Pixels())
+    if callable(own):
+        try:
+            own = own(**_kwargs(model, "BACKBONE", make))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"MODEL.EXTRA.BACKBONE: {error}") from error
+    if not isinstance(own, Pixels):
+        raise ConfigError(
+            f"MODEL.BACKBONE '{model.BACKBONE}' declares pixels {own!r}; they must be a Pixels "
+            "(lib/structures/pixels.py), or a function that makes one of the backbone's arguments."
+        )
     given = {key.lower(): tuple(value) for key, value in model.EXTRA.PIXELS.items() if value}
-    try:
-        own = declared if isinstance(declared, Pixels) else declared(**_kwargs(model, "BACKBONE"))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"MODEL.EXTRA.BACKBONE: {error}") from error
     try:
         return replace(own, **given)
     except ValueError as error:
@@ -147,15 +157,19 @@ def _make(
 ) -> nn.Module:
     """Build one part; ``sizes`` are what it needs to know of the part before it."""
     make = registry[model[part]]
-    kwargs = _kwargs(model, part)
-    known = list(inspect.signature(make).parameters)[len(sizes) :]
+    kwargs = _kwargs(model, part, make)
+    parameters = list(inspect.signature(make).parameters.values())[len(sizes) :]
+    known = [
+        one.name for one in parameters if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+    ]
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
     if INPUT_SIZE in known and INPUT_SIZE not in kwargs and model.get("TASK") != "bottomup":
         kwargs[INPUT_SIZE] = tuple(model.IMAGE_SIZE)
     for name, value in CODECS[model.TARGET_TYPE].head_arguments(model).items():
         if name in known and part == "HEAD":
             kwargs.setdefault(name, value)
     for name in kwargs:
-        if name not in known:
+        if name not in known and not takes_all:
             names = [argument.upper() for argument in known]
             raise ConfigError(
                 f"MODEL.EXTRA.{part}: '{model[part]}' takes no {name.upper()}."
@@ -165,26 +179,63 @@ def _make(
         return make(*sizes, **kwargs)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise ConfigError(f"MODEL.EXTRA.{part}: {error}") from error
+    except Exception as error:
+        if not is_foreign(make):  # a fault of ours keeps its traceback
+            raise
+        raise ConfigError(f"MODEL.{part} '{model[part]}': {failure(error, make)}.") from error
 
 
 def _declared(part: nn.Module, kind: str, model: CfgNode, *names: str) -> list[Any]:
     """Return what a part must declare about itself; one of a user's own may have forgotten it.
 
     Raises:
-        ConfigError: it has.
+        ConfigError: it has, or sizes are none.
     """
-    for name in names:
-        if not hasattr(part, name):
+    where = f"MODEL.{kind} '{model[kind]}' ({type(part).__name__})"
+    missing = [name for name in names if not hasattr(part, name)]
+    if missing:
+        raise ConfigError(
+            f"{where} declares no {missing[0]}; what each kind of part must declare stands in "
+            "lib/models/registry.py."
+        )
+    values = {name: getattr(part, name) for name in names}
+    for name, value in values.items():
+        if name in SIZES and not _are_sizes(value):
             raise ConfigError(
-                f"MODEL.{kind} '{model[kind]}' ({type(part).__name__}) declares no {name}; what "
-                "each kind of part must declare stands in lib/models/registry.py."
+                f"{where} declares {name} {value}; they must be whole numbers, one per map, fine "
+                "to coarse."
             )
-    return [getattr(part, name) for name in names]
+    return [*values.values()]
 
 
-def _kwargs(model: CfgNode, part: str) -> dict[str, Any]:
-    """Return the arguments that the YAML gives a part."""
-    return {key.lower(): value for key, value in model.EXTRA[part].items()}
+def _are_sizes(value: Any) -> bool:
+    numbers = list(value) if isinstance(value, Sequence) else []
+    return bool(numbers) and all(isinstance(one, int) and one > 0 for one in numbers)
+
+
+def _kwargs(model: CfgNode, part: str, make: Callable[..., Any]) -> dict[str, Any]:
+    """Return the arguments that the YAML gives a part, with the types that their defaults have.
+
+    Numbers stay as they are: a default of 1 may stand for any.
+
+    Raises:
+        ConfigError: one cannot be read as that type.
+    """
+    parameters = inspect.signature(make).parameters
+    given = {key.lower(): value for key, value in model.EXTRA[part].items()}
+    for name, value in given.items():
+        default = parameters[name].default if name in parameters else None
+        if isinstance(default, list | tuple):
+            default = []  # of anything
+        if not isinstance(default, str | bool | list):
+            continue
+        try:
+            given[name] = coerce(value, default)
+        except ValueError as wanted:
+            raise ConfigError(
+                f"MODEL.EXTRA.{part}.{name.upper()} must be {wanted}, got {value!r}."
+            ) from None
+    return given
 
 
 RECIPES.register("posenet")(

@@ -175,6 +175,14 @@ def test_pixels_are_those_of_the_trunk():
         ({"NAME": "vit_tiny_patch16_224", "OUT_INDICES": [40]}, "out of range"),
         ({"NAME": "hrnet_w18_small", "DROP_PATH": 0.1}, "no drop path"),
         ({"NAME": "nest_tiny"}, "no feature maps for images of .96, 128"),
+        ({"NAME": 3}, "timm has no network '3'"),
+        ({"NAME": "convnext_atto", "OUT_INDICES": "last"}, "must be whole numbers, got .'last'"),
+        # What these say in forward only:
+        (
+            {"NAME": "efficientformer_l1"},
+            "timm's efficientformer_l1 cannot take images of 96 x 128",
+        ),
+        ({"NAME": "inception_v3"}, r"out_strides .2, 4.* but gives ..64, 61, 45"),
         ({"NAME": "convnext_atto", "PRETRAINED": "x"}, "takes no PRETRAINED"),
     ],
 )
