@@ -58,7 +58,7 @@ class Skeleton:
         return index
 
 
-def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
+def skeleton_from_dict(entry: Any, source: str) -> Skeleton:
     """Check ``entry`` (the keys of a skeleton YAML file) and build the skeleton.
 
     Only ``name`` and ``joints`` are required; without ``flip_pairs`` they are found by the sides
@@ -66,31 +66,54 @@ def skeleton_from_dict(entry: dict[str, Any], source: str) -> Skeleton:
     joints, so that any language's left and right can be paired.
 
     Raises:
-        DataError: a list has the wrong length or names a joint that does not exist, or a sigma is
-            not above 0.
+        DataError: ``entry`` is not a dictionary, a list has the wrong length or names a joint that
+            does not exist, a joint is in two pairs, or a sigma is not above 0.
     """
-    joints = tuple(str(joint) for joint in entry.get("joints", ()))
-    if not joints or len(set(joints)) != len(joints):
-        raise DataError(f"{source}: 'joints' must list distinct joint names, got {list(joints)}.")
+    if not isinstance(entry, dict):
+        raise DataError(f"{source} must say 'joints: [...]' and more of a skeleton: {entry!r:.60}.")
+    entry = {k: v for k, v in entry.items() if v is not None or k == "sigmas"}
+    joints = _joint_names(entry.get("joints", ()), source)
     count = len(joints)
     skeleton = Skeleton(
         name=str(entry.get("name", "custom")),
         joints=joints,
         flip_pairs=_pairs(entry.get("flip_pairs", mirror_pairs(joints)), joints, source),
         limbs=_pairs(entry.get("limbs", ()), joints, source),
-        upper_body=tuple(int(k) for k in entry.get("upper_body", _upper_body(joints))),
+        upper_body=_places(entry.get("upper_body", _upper_body(joints)), joints, source),
         sigmas=_numbers(entry.get("sigmas", [DEFAULT_SIGMA] * count), "sigmas", source),
-        joint_weights=tuple(float(w) for w in entry.get("joint_weights", [1.0] * count)),
-        grouping_order=tuple(int(k) for k in entry.get("grouping_order", range(count))),
+        joint_weights=_numbers(entry.get("joint_weights", [1.0] * count), "joint_weights", source),
+        grouping_order=_places(entry.get("grouping_order", range(count)), joints, source),
     )
     for field in ("sigmas", "joint_weights", "grouping_order"):
         if len(getattr(skeleton, field)) != count:
             raise DataError(f"{source}: '{field}' must have {count} entries, one per joint.")
     _check_sigmas(skeleton, source)
     used = [k for pair in (*skeleton.flip_pairs, *skeleton.limbs) for k in pair]
-    if any(not 0 <= k < count for k in (*used, *skeleton.upper_body)):
+    if any(not 0 <= k < count for k in (*used, *skeleton.upper_body, *skeleton.grouping_order)):
         raise DataError(f"{source}: a joint number is outside 0..{count - 1}.")
+    _check_once(skeleton, source)
     return skeleton
+
+
+def _joint_names(values: Any, source: str) -> tuple[str, ...]:
+    plain = isinstance(values, list | tuple) and all(isinstance(v, str | int) for v in values)
+    joints = tuple(map(str, values)) if plain else ()
+    if not joints or len(set(joints)) != len(joints):
+        raise DataError(f"{source}: 'joints' must list distinct joint names, got {values!r:.80}.")
+    return joints
+
+
+def _check_once(skeleton: Skeleton, source: str) -> None:
+    """Refuse a joint that mirrors two others or itself, or that is grouped twice.
+
+    Raises:
+        DataError: with the joint.
+    """
+    mirrored = [k for pair in skeleton.flip_pairs for k in pair]
+    for key, places in (("flip_pairs", mirrored), ("grouping_order", skeleton.grouping_order)):
+        twice = [k for k in places if list(places).count(k) > 1]
+        if twice:
+            raise DataError(f"{source}: '{key}' has the joint {skeleton.joints[twice[0]]} twice.")
 
 
 def _numbers(values: Any, key: str, source: str) -> tuple[float, ...]:
@@ -125,7 +148,7 @@ def load_skeleton(name_or_file: str) -> Skeleton:
         DataError: neither a known name nor a readable YAML file.
     """
     if name_or_file.startswith("{"):
-        return skeleton_from_dict(yaml.safe_load(name_or_file), "DATASET.SKELETON")
+        return skeleton_from_dict(_parse(name_or_file, "DATASET.SKELETON"), "DATASET.SKELETON")
     path = Path(name_or_file)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
@@ -138,7 +161,18 @@ def load_skeleton(name_or_file: str) -> Skeleton:
     if not path.is_file():
         known = [file.stem for file in SKELETON_FOLDER.glob("*.yaml")]
         raise DataError(f"No skeleton '{name_or_file}'.{did_you_mean(name_or_file, known)}")
-    return skeleton_from_dict(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}.") from None
+    return skeleton_from_dict(_parse(text, str(path)), str(path))
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{source} is not YAML: {' '.join(str(error).split())}.") from None
 
 
 def is_shipped(skeleton: Skeleton) -> bool:
@@ -181,15 +215,28 @@ def _pairs(values: Any, joints: tuple[str, ...], source: str) -> tuple[tuple[int
     Raises:
         DataError: it is no pair, or a name is none of the joints.
     """
+    if not isinstance(values, list | tuple):
+        raise DataError(f"{source}: {values!r:.60} is not a list of pairs of joints.")
     pairs = []
-    for value in values or ():
+    for value in values:
         if not isinstance(value, list | tuple) or len(value) != 2:
             raise DataError(f"{source}: {value!r:.60} is not a pair of joints.")
-        try:
-            a, b = (joints.index(v) if isinstance(v, str) else int(v) for v in value)
-        except ValueError:
-            raise DataError(
-                f"{source}: {value!r:.60} does not name two of the joints {', '.join(joints)}."
-            ) from None
+        a, b = _places(value, joints, source)
         pairs.append((a, b))
     return tuple(pairs)
+
+
+def _places(values: Any, joints: tuple[str, ...], source: str) -> tuple[int, ...]:
+    """Return joint numbers; an entry may name the joint instead.
+
+    Raises:
+        DataError: it is no list, or an entry is neither a whole number nor a joint's name.
+    """
+    try:
+        return tuple(joints.index(v) if isinstance(v, str) else int(v) for v in values)
+    except (TypeError, ValueError, OverflowError):
+        listed = ", ".join(joints)
+        kind = "two" if isinstance(values, list | tuple) and len(values) == 2 else "some"
+        raise DataError(
+            f"{source}: {values!r:.60} does not name {kind} of the joints {listed}."
+        ) from None
