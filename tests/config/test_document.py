@@ -12,16 +12,6 @@ from lib.config.document import plain, read_document, read_word
 TEXTS = ["on", "no", "0123", "1e3", "1_000", "3.10", "2024-01-01", "12:30", "a #b", "a: b", "[x]"]
 
 
-@pytest.fixture
-def write(tmp_path):
-    def to_file(text):
-        path = tmp_path / "a.yaml"
-        path.write_text(text)
-        return path
-
-    return to_file
-
-
 def test_values_keep_their_types():
     tree = read_document("{a: on, b: 1, c: [2.5, x], d: {e: null}, on: '7'}")
     assert plain(tree) == {"a": True, "b": 1, "c": [2.5, "x"], "d": {"e": None}, "on": "7"}

@@ -1,23 +1,16 @@
 """Bad input through the real tools: exit code 2 and one sentence, or a warning and nothing lost."""
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-import torch
 import yaml
-from tool_loader import ROOT, load_script
+from tool_loader import load_script
+from toys.refusing import refused
 from toys.two_stages import STAGES
 
-from lib.utils.cli import run_tool
-
 train, score = load_script("tools/train.py"), load_script("tools/test.py")
+
+
 BOTTOM_UP = {
     "MODEL": {
         "NAME": "pose_higher_hrnet",
@@ -33,23 +26,6 @@ BOTTOM_UP = {
 
 
 @pytest.fixture
-def data(synthpose, tmp_path):
-    """Copy synthpose; return its coco folder, which a test may damage."""
-    shutil.copytree(synthpose / "coco", tmp_path / "coco")
-    return tmp_path / "coco"
-
-
-@pytest.fixture
-def command(data, tiny_config):
-    """Return words that run a tool on the copy; a few more may follow."""
-
-    def words(*more):
-        return ["--cfg", str(tiny_config), "DATASET.ROOT", str(data), *map(str, more)]
-
-    return words
-
-
-@pytest.fixture
 def bottom_up(data, tiny_config, tmp_path):
     """Return words that run a tool with a tiny HigherHRNet on the copy."""
     path = tmp_path / "bottomup.yaml"
@@ -59,17 +35,6 @@ def bottom_up(data, tiny_config, tmp_path):
         return ["--cfg", str(path), "DATASET.ROOT", str(data), *map(str, more)]
 
     return words
-
-
-def refused(tool, words, capsys):
-    """Run a tool that must leave with 2; return its sentence."""
-    with pytest.raises(SystemExit) as left:
-        run_tool(lambda: tool.main(words))
-    assert left.value.code == 2
-    error = capsys.readouterr().err
-    assert "Traceback" not in error
-    (sentence,) = [line for line in error.splitlines() if line.startswith("error: ")]
-    return sentence
 
 
 def annotations(data, split="val2017"):
@@ -211,48 +176,6 @@ def test_detections_that_are_wrong_are_named(command, data, capsys):
         assert words in refused(score, command("--untrained", *detector(data, [row])), capsys)
 
 
-# --- weights ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def weights(command, tmp_path):
-    """Train one epoch; return the weights."""
-    train.main(command("TRAIN.END_EPOCH", 1, "TRAIN.LR_STEP", []))
-    return tmp_path / "output/coco/pose_hrnet/tiny/final_state.pth"
-
-
-class Code:
-    """Runs when it is unpickled."""
-
-    def __reduce__(self):
-        return os.mkdir, ("executed",)
-
-
-def test_weights_that_are_not_this_models(command, weights, tmp_path, capsys, caplog, monkeypatch):
-    other = ["MODEL.EXTRA.STAGE4.NUM_CHANNELS", "[4,8,8,16]"]
-    asked = ["TEST.MODEL_FILE", weights]
-    sentence = refused(score, command(*asked, *other), capsys)
-    assert "these are the weights of another model" in sentence
-    assert "is (8, 8, 3, 3) in the file and (16, 8, 3, 3) in the model" in sentence
-    fine = ["MODEL.PRETRAINED", weights, "TRAIN.END_EPOCH", 1, "TRAIN.LR_STEP", []]
-    caplog.clear()
-    train.main(command(*fine, *other, "MODEL.EXTRA.PRETRAINED_LAYERS", "['*']"))
-    assert "other shapes, not loaded" in caplog.text
-    weights.write_bytes(weights.read_bytes()[:5000])
-    assert "is damaged" in refused(score, command(*asked), capsys)
-    monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": {"a": torch.zeros(1)}, "extra": Code()}, weights)
-    assert "could run code" in refused(score, command(*asked), capsys)
-    assert not Path("executed").exists()
-
-
-def test_weights_used_otherwise_than_trained(command, weights, caplog):
-    words = ["TEST.MODEL_FILE", weights, "MODEL.TARGET_TYPE", "dark", "DATASET.COLOR_RGB", "false"]
-    score.main(command(*words))
-    assert "was trained with codec gaussian, and is used with dark" in caplog.text
-    assert "was trained with color_rgb True, and is used with False" in caplog.text
-
-
 def test_a_test_split_without_truth_is_written_and_not_scored(command, data, tmp_path, capsys):
     content = json.loads(annotations(data).read_text())
     listed = {"images": content["images"], "categories": content["categories"]}
@@ -265,62 +188,6 @@ def test_a_test_split_without_truth_is_written_and_not_scored(command, data, tmp
     folder = tmp_path / "output/coco/pose_hrnet/tiny/untrained"
     assert json.loads((folder / "metrics.json").read_text())["metrics"] == {}
     assert [path.name for path in folder.rglob("*.zip")] != []
-
-
-def test_a_head_with_another_number_of_joints(command, weights, capsys):
-    state = torch.load(weights, weights_only=True)
-    for name, value in state["state_dict"].items():
-        if name.startswith("head."):
-            state["state_dict"][name] = value[:16]
-    torch.save(state, weights)
-    sentence = refused(score, command("TEST.MODEL_FILE", weights), capsys)
-    assert "another number of outputs, see MODEL.NUM_JOINTS" in sentence
-    sentence = refused(train, command("MODEL.NUM_JOINTS", 16), capsys)
-    assert "MODEL.NUM_JOINTS is 16, but people in" in sentence
-
-
-# --- runs -------------------------------------------------------------------------------------
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(command, weights, capsys):
-    state = torch.load(weights, weights_only=True)
-    state["state_dict"]["head.final_layer.bias"][0] = float("inf")
-    bad = weights.parents[4] / "bad.pth"  # files in the run folder are moved aside
-    torch.save(state, bad)
-    words = ["MODEL.PRETRAINED", bad, "MODEL.EXTRA.PRETRAINED_LAYERS", "['*']"]
-    sentence = refused(train, command(*words), capsys)
-    assert "not finite" in sentence
-    assert ".jpg" in sentence  # which batch
-
-
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
-def test_a_signal_ends_the_program_resumably_with_zero(command, tmp_path, number):
-    words = command("TRAIN.END_EPOCH", 10_000, "TRAIN.EVAL_PERIOD", 0, "TRAIN.CHECKPOINT_ITERS", 2)
-    program = [sys.executable, "tools/train.py", *words]
-    folder = tmp_path / "output/coco/pose_hrnet/tiny"
-    with (tmp_path / "out.txt").open("w") as out:
-        run = subprocess.Popen(program, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        until = time.monotonic() + 300
-        while not (folder / "checkpoint.pth").is_file():
-            assert run.poll() is None, (tmp_path / "out.txt").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        run.send_signal(number)
-        assert run.wait(300) == 0, (tmp_path / "out.txt").read_text()
-    finally:
-        run.kill()
-    assert "--resume" in (folder / "train.log").read_text()
-    assert torch.load(folder / "checkpoint.pth", weights_only=True)["step"] > 0
-
-
-def test_folders_that_are_files(command, tmp_path, capsys):
-    (tmp_path / "taken").write_text("")
-    for tool, more in ((train, []), (score, ["--untrained"])):
-        sentence = refused(tool, command(*more, "OUTPUT_DIR", tmp_path / "taken"), capsys)
-        assert "taken" in sentence
 
 
 # --- bottom-up --------------------------------------------------------------------------------
