@@ -174,9 +174,8 @@ def _dataset() -> CfgNode:
     )
     node.PHOTOMETRIC = photometric_node()
     node.RENAME = CfgNode(new_allowed=True)  # the set's name of a joint: the network's name of it
-    node.WEIGHT = (
-        0.0  # of a set in a mix: its share of an epoch is WEIGHT / sum; 0 = everybody once
-    )
+    # Of a set in a mix: its share of an epoch is WEIGHT / sum; 0 = everybody once.
+    node.WEIGHT = 0.0
     # Several sets at once: a list of nodes with the keys above, each its own (ROOT, TRAIN_SET ...)
     # or else those of this node. Without TRAIN_SET a set is only tested on, without TEST_SET only
     # trained on. Those of TEST for its boxes stand in the entry's node TEST.
