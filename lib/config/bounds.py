@@ -50,12 +50,13 @@ LEVEL_STEP = Bounds(-255, 255)
 # What RANGE may hold, by the name of the photometric operation.
 PHOTOMETRIC: dict[str, Bounds] = {
     "HUE": Bounds(-180, 180),
-    "SATURATION": NATURAL,
+    "SATURATION": Bounds(0, 100),
     **dict.fromkeys(("SATURATION_SHIFT", "VALUE_SHIFT", "BRIGHTNESS"), LEVEL_STEP),
-    "CONTRAST": NATURAL,
+    "CONTRAST": Bounds(0, 100),
     **dict.fromkeys(("GREY", "DROPOUT"), SHARE),
     "LOW_RESOLUTION": Bounds(0, 1, open_below=True),
-    **dict.fromkeys(("BLUR", "NOISE"), NATURAL),
+    "BLUR": Bounds(0, 100),  # the window grows with it, and so does the time
+    "NOISE": Bounds(0, 255),
     **dict.fromkeys(("BOX_BLUR", "MEDIAN_BLUR"), Bounds(1, 31)),
     "JPEG": Bounds(1, 100),
 }

@@ -270,7 +270,9 @@ def _test() -> CfgNode:
             "EVALUATOR": "auto",  # auto (own) | own | pycocotools | fast (faster-coco-eval)
             # More metrics of lib.evaluation.metrics, or of one's own, beside the data set's: [pck]
             "METRICS": [],
-            "BEST": "",  # score that chooses the best weights: AP .75, coco/AP; '' = the main one
+            # What chooses the best weights: AP .75, coco/AP, EPE of METRICS, loss of VAL_LOSS (of
+            # errors and losses the lowest is best); '' = the main score
+            "BEST": "",
             # Test images that every evaluation of a training paints: truth, found, maps. 0 = none.
             "SAMPLES": 0,
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting

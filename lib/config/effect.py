@@ -72,7 +72,7 @@ CONDITIONS: tuple[Rule, ...] = (
     ),
     ("not for cosine", ("TRAIN.LR_FACTOR",), lambda c: c.TRAIN.SCHEDULER == "cosine"),
     ("for plateau only", ("TRAIN.PATIENCE",), lambda c: c.TRAIN.SCHEDULER != "plateau"),
-    ("for cosine only", ("TRAIN.FLAT",), lambda c: c.TRAIN.SCHEDULER != "cosine"),
+    ("for cosine only", ("TRAIN.FLAT", "TRAIN.LR_MIN"), lambda c: c.TRAIN.SCHEDULER != "cosine"),
     (
         "TRAIN.EVAL_PERIOD is 0: only the end is scored",
         ("TRAIN.EARLY_STOP",),
@@ -116,7 +116,6 @@ CONDITIONS: tuple[Rule, ...] = (
     ),
     ("TRAIN.EMA is 0", ("TRAIN.EMA_RAMP",), lambda c: c.TRAIN.EMA == 0),
     ("nothing is frozen", ("TRAIN.FREEZE_UNTIL",), _freezes_nothing),
-    ("for cosine and plateau", ("TRAIN.LR_MIN",), lambda c: c.TRAIN.SCHEDULER == "multistep"),
     (
         "TRAIN.WARMUP_ITERS is 0",
         ("TRAIN.WARMUP_FACTOR",),

@@ -63,6 +63,9 @@ UNMET = {
     "TRAIN.CHECKPOINT": (("",), "name weights in MODEL.PRETRAINED, or go on with --resume"),
 }
 
+# Nodes whose keys are patterns and names of the user's own, in which dots mean nothing here.
+FREE_NAMES = ("TRAIN.LR_MULT", "DATASET.RENAME")
+
 
 def unmet_wish(dropped: dict[str, Any]) -> str | None:
     """Return a complaint about the first dropped key whose value asks for something else."""
@@ -101,10 +104,10 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
-    """Undo ``flatten``."""
+    """Undo ``flatten``; what stands below ``FREE_NAMES`` is one name, dots or not."""
     tree: dict[str, Any] = {}
     for path, value in flat.items():
-        *nodes, leaf = path.split(".")
+        *nodes, leaf = _names(path)
         node = tree
         for name in nodes:
             node = node.setdefault(name, {})
@@ -114,6 +117,13 @@ def unflatten(flat: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"{path} cannot be set to {value!r}: it holds keys of its own.")
         node[leaf] = value
     return tree
+
+
+def _names(path: str) -> list[str]:
+    for node in FREE_NAMES:
+        if path.startswith(f"{node}."):
+            return [*node.split("."), path[len(node) + 1 :]]
+    return path.split(".")
 
 
 def is_dropped(key: str) -> bool:

@@ -6,6 +6,7 @@ import math
 
 from yacs.config import CfgNode
 
+from lib.config.variants import Entry
 from lib.utils.errors import ConfigError
 
 # Points in time, in epochs or iterations; warm-up and periods stay as they are.
@@ -33,13 +34,17 @@ def stretch(cfg: CfgNode, source: str) -> None:
     for key in ("BEGIN_EPOCH", "END_EPOCH", "MAX_ITER", "FREEZE_UNTIL"):
         train[key] = _stretched(train[key], factor)
     train.LR_STEP = _all_stretched(list(train.LR_STEP), "TRAIN.LR_STEP", factor, source)
-    entries = cfg.DATASET.STAGES
-    epochs = [entry["EPOCH"] for entry in entries]
-    new = _all_stretched(epochs, "DATASET.STAGES", factor, source)
-    cfg.DATASET.STAGES = [
-        {**entry, "EPOCH": epoch} for entry, epoch in zip(entries, new, strict=True)
-    ]
+    cfg.DATASET.STAGES = _stages(cfg.DATASET.STAGES, "DATASET.STAGES", factor, source)
+    for entry in cfg.DATASET.MIX:
+        if "STAGES" in entry:
+            key = f"DATASET.MIX.{entry['NAME']}.STAGES"
+            entry["STAGES"] = _stages(entry["STAGES"], key, factor, source)
     train.STRETCH = 1.0
+
+
+def _stages(entries: list[Entry], key: str, factor: float, source: str) -> list[Entry]:
+    epochs = _all_stretched([entry["EPOCH"] for entry in entries], key, factor, source)
+    return [{**entry, "EPOCH": epoch} for entry, epoch in zip(entries, epochs, strict=True)]
 
 
 def _stretched(point: int, factor: float) -> int:

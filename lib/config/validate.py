@@ -199,6 +199,13 @@ def _teacher(cfg: CfgNode) -> str | None:
     return None
 
 
+def _best(cfg: CfgNode) -> str | None:
+    name = cfg.TEST.BEST
+    if (name == "loss" or name.startswith("loss ")) and not cfg.TRAIN.VAL_LOSS:
+        return f"TEST.BEST '{name}' needs TRAIN.VAL_LOSS true: else no loss is measured."
+    return None
+
+
 def _trains(entry: dict[str, Any]) -> bool:
     return bool(entry.get("TRAIN_SET") or entry.get("ANNOTATION"))
 
@@ -226,6 +233,7 @@ RULES: tuple[Callable[[CfgNode], str | None], ...] = (
     _gpus,
     _topk,
     _teacher,
+    _best,
     _codec,
     _joints,
 )

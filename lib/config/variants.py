@@ -141,12 +141,14 @@ def _member(entry: Layered, cfg: CfgNode, path: str) -> Entry:
     said: Entry = {}
     for source, tree in entry:
         tree = _modern(tree, source, path)
-        lists.take({"DATASET": tree}, source)
         for key in tree:
+            if key == "MIX":
+                raise ConfigError(f"{source}: {path} holds a mix itself; list its sets one by one.")
             if key in SHARED:
                 raise ConfigError(
                     f"{source}: {path}.{key} is the same for all sets of a mix: set DATASET.{key}."
                 )
+        lists.take({"DATASET": tree}, source)
         merge(node, tree, source, f"{path}.")
         _say(said, tree, node)
     if lists.entries["STAGES"]:

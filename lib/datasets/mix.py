@@ -86,8 +86,9 @@ def exact_shares(sizes: Sequence[int], weights: Sequence[float]) -> list[tuple[i
     """
     if not any(weights):
         return [(size, size) for size in sizes]
-    total, wanted = sum(sizes), np.asarray(weights, np.float64) / sum(weights)
-    exact = wanted * total
+    total = sum(sizes)
+    relative = np.asarray(weights, np.float64) / max(weights)  # the sum of huge ones has no number
+    exact = relative / relative.sum() * total
     counts = np.floor(exact).astype(int)
     behind = np.argsort(counts - exact, kind="stable")[: total - counts.sum()]
     counts[behind] += 1

@@ -32,6 +32,7 @@ from lib.engine.ema import WeightAverage
 from lib.engine.filmstrip import build_filmstrip
 from lib.engine.flight import FlightRecorder
 from lib.engine.freezing import build_freezing
+from lib.engine.inference import check_scores
 from lib.engine.optim import build_optimizer, scaled_rate
 from lib.engine.ownership import own_folder
 from lib.engine.parallel import check_layout, sync_batch_norm, wrap
@@ -148,8 +149,7 @@ def _prepared(cfg: CfgNode, task: Task) -> tuple[torch.device, list[int]]:
     seed_everything(cfg.SEED + world.rank)
     task.prepare(device)
     if world.is_main:
-        for part in task.test_sets.values():  # a wrong ground truth
-            part.build_evaluator()
+        check_scores(task)
     return device, gpus
 
 
@@ -318,6 +318,7 @@ def _build_state(
         freezing=freezing,
         patience=cfg.TRAIN.EARLY_STOP,
         worst=WorstSamples(cfg.TRAIN.WORST),
+        judge=cfg.TEST.BEST,
     )
     step = TrainStep(
         task,

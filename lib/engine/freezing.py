@@ -101,15 +101,14 @@ def _stages(network: nn.Module, count: int) -> list[str]:
 
     What stands before the first stage is the stem, what stands between two belongs to the one
     before (a transition of HRNet), what follows the last to none. A transformer's stages are its
-    layers (``layer_id``).
+    blocks.
 
     Raises:
         ConfigError: there is no such stage.
     """
     backbone = getattr(network, "backbone", None)
     names = [name for name, _ in backbone.named_parameters()] if backbone is not None else []
-    layer_id = getattr(backbone, "layer_id", None)
-    numbers = [layer_id(name) for name in names] if layer_id else _stage_numbers(names)
+    numbers = _stage_numbers(names)
     if count not in numbers:
         known = sorted({number for number in numbers if number})
         raise ConfigError(

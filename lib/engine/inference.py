@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from lib.engine.distributed import (
     gather_objects,
     gather_objects_everywhere,
 )
+from lib.evaluation.direction import is_loss, lower_is_better
 from lib.structures.results import Poses
 from lib.tasks.base import Batch, Evaluator, Metrics, Task
 from lib.utils.errors import BusyError, ConfigError, did_you_mean
@@ -37,7 +38,8 @@ class Evaluation:
 
     Attributes:
         metrics: scores by name.
-        score: the metric that chooses the best checkpoint; NaN if it could not be computed.
+        score: what chooses the best checkpoint, higher is better: losses and errors have a minus;
+            NaN if it could not be computed.
         seconds: time per stage: ``load`` (waiting for batches), ``predict``, ``gather``,
             ``evaluate``.
         people: number of poses found.
@@ -135,11 +137,12 @@ def evaluate(
     folder: Path | None = None,
     keep_going: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    losses: Callable[[nn.Module], Metrics] | None = None,
 ) -> Evaluation:
     """Predict the test split on all ranks, score it on rank 0, tell all.
 
     Of a mix, every data set is tested on, one after the other: scores are named ``<set>/<metric>``.
-    The one that ``task.best`` names chooses the best weights.
+    The number that ``task.best`` names chooses the best weights.
 
     Args:
         task: what to predict and how to score it.
@@ -149,6 +152,8 @@ def evaluate(
         folder: rank 0 writes the predictions there; None writes nothing.
         keep_going: a disk that cannot take them is worth an error line only.
         should_stop: asked before each batch, see Raises.
+        losses: measures those on the test split, which stand beside the scores; a ``task.best``
+            among them is NaN without.
 
     Raises:
         Interrupted: some rank's ``should_stop`` said so; on every rank.
@@ -166,25 +171,49 @@ def evaluate(
         )
         for name, part in task.test_sets.items()
     }
-    return _together(parts, task.best)
+    return _together(parts, task.best, losses(network) if losses is not None else {})
 
 
-def _together(parts: dict[str, Evaluation], best: str) -> Evaluation:
+def check_scores(task: Task) -> None:
+    """Refuse a wrong ground truth, and a ``task.best`` that its evaluators will not give.
+
+    Raises:
+        UserError: so that it is not found after hours of training.
+    """
+    best, names = task.best, []
+    for name, part in task.test_sets.items():
+        evaluator, before = part.build_evaluator(), f"{name}/" if name else ""
+        if not best or is_loss(best):
+            continue
+        try:
+            names += [f"{before}{metric}" for metric in evaluator.compute()]  # of nobody
+        except (ArithmeticError, LookupError, ValueError):  # it wants everybody
+            names += [best] if best.startswith(before) else []
+    _check_best(best, names)
+
+
+def _check_best(best: str, names: Collection[str]) -> None:
+    if best and names and best not in names:
+        raise ConfigError(f"TEST.BEST: there is no score {best}.{did_you_mean(best, names)}")
+
+
+def _together(parts: dict[str, Evaluation], best: str, losses: Metrics) -> Evaluation:
     """Join the outcomes of the test sets; stages take the time of all."""
-    metrics = {
+    scores = {
         f"{name}/{metric}" if name else metric: value
         for name, part in parts.items()
         for metric, value in part.metrics.items()
     }
-    if best and metrics and best not in metrics:
-        raise ConfigError(f"TEST.BEST: there is no score {best}.{did_you_mean(best, metrics)}")
+    metrics = {**scores, **losses}
+    _check_best(best, losses if is_loss(best) else scores)
+    sign = -1.0 if lower_is_better(best) else 1.0
     seconds: dict[str, float] = {}
     for part in parts.values():
         for stage, time_taken in part.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + time_taken
     return Evaluation(
         metrics=metrics,
-        score=metrics.get(best, math.nan) if best else next(iter(parts.values())).score,
+        score=sign * metrics.get(best, math.nan) if best else next(iter(parts.values())).score,
         seconds=seconds,
         people=sum(part.people for part in parts.values()),
         files=[file for part in parts.values() for file in part.files],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
-from typing import Any, cast
+from typing import cast
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -122,7 +122,7 @@ def rate_factors(
         ConfigError: a pattern matches nothing, a factor is no number of at least 0, or the
             backbone has no numbered layers.
     """
-    factors = dict(_multipliers(multipliers))
+    factors = {pattern: _factor(pattern, value) for pattern, value in multipliers.items()}
     check_patterns(network, factors, "TRAIN.LR_MULT")
     depths = {} if layer_decay == 1.0 else _depths(network)
     return {
@@ -132,23 +132,17 @@ def rate_factors(
     }
 
 
-def _multipliers(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield pattern and factor; an override ``LR_MULT.backbone.layer1=0.1`` is a node in a node."""
-    for key, value in node.items():
-        pattern = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from _multipliers(value, f"{pattern}.")
-            continue
-        try:
-            factor = coerce(value, 0.0)
-        except ValueError:
-            factor = -1.0
-        if factor < 0:
-            raise ConfigError(
-                f"TRAIN.LR_MULT: the factor of {pattern!r} must be a number of at least 0, got "
-                f"{value!r}."
-            )
-        yield pattern, factor
+def _factor(pattern: str, value: object) -> float:
+    try:
+        factor = coerce(value, 0.0)
+    except ValueError:
+        factor = -1.0
+    if factor < 0:
+        raise ConfigError(
+            f"TRAIN.LR_MULT: the factor of {pattern!r} must be a number of at least 0, got "
+            f"{value!r}."
+        )
+    return factor
 
 
 def describe_groups(optimizer: Optimizer) -> str:
@@ -173,7 +167,8 @@ def _depths(network: nn.Module) -> dict[str, int]:
     if not isinstance(backbone, nn.Module) or not hasattr(backbone, "layer_id"):
         raise ConfigError(
             "TRAIN.LAYER_DECAY needs a backbone with numbered layers (num_layers and layer_id), "
-            f"{type(backbone).__name__} has none; use a ViT, or give rates with TRAIN.LR_MULT."
+            f"{type(backbone).__name__} has none; ViT and timm's trunks have, or give rates with "
+            "TRAIN.LR_MULT."
         )
     last, layer_id = cast(int, backbone.num_layers), cast(Callable[[str], int], backbone.layer_id)
     return {f"backbone.{n}": last - layer_id(n) for n, _ in backbone.named_parameters()}

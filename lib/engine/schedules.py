@@ -67,6 +67,9 @@ class Schedule:
     def observe(self, step: int, metric: float) -> None:
         """Take the evaluation that followed ``step`` steps; higher is better."""
 
+    def forget(self) -> None:
+        """Compare what comes with nothing that was observed before."""
+
     def apply(self, optimizer: Optimizer, step: int) -> float:
         """Set the rates of the next step; return the highest."""
         factor = self.warmup.at(step) * self.shape(step)
@@ -146,7 +149,8 @@ class Plateau(Schedule):
     def observe(self, step: int, metric: float) -> None:
         """Count evaluations without progress, and lower the rate after too many."""
         now = self._progress
-        if metric > now.best * (1.0 + self.threshold):
+        rise = self.threshold if now.best >= 0 else -self.threshold  # losses have a minus
+        if metric > now.best * (1.0 + rise):
             now.best, now.bad = metric, 0
         else:
             now.bad += 1
@@ -154,6 +158,10 @@ class Plateau(Schedule):
             now.bad = 0
             if step > self.warmup.length:
                 now.factor *= self.gamma
+
+    def forget(self) -> None:
+        """Keep the factor alone."""
+        self._progress = _Progress(self._progress.factor)
 
     def state_dict(self) -> dict[str, Any]:
         """Return factor, best metric and the count of evaluations without progress."""

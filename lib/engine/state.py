@@ -42,6 +42,7 @@ class TrainState:
         meta: plain values about the run, stored with every weights file.
         freezing: what is not trained.
         patience: evaluations without a better score after which the run is over; 0 never.
+        judge: name of the score, ``TEST.BEST``.
         step: optimiser steps done.
         evaluated: whether the evaluation due after ``step`` has been done.
         best: best score so far; None before the first.
@@ -60,6 +61,7 @@ class TrainState:
     meta: dict[str, Any] = field(default_factory=dict)
     freezing: Freezing = field(default_factory=Freezing)
     patience: int = 0
+    judge: str = ""
     step: int = 0
     evaluated: bool = True
     best: float | None = None
@@ -117,6 +119,7 @@ class TrainState:
             "steps_per_pass": self.plan.steps_per_pass,
             "evaluated": self.evaluated,
             "best": self.best,
+            "judge": self.judge,
             "stale": self.stale,
             "worst": self.worst.state(),
             "rng": gather_objects_everywhere(rng_state(self.device)),
@@ -136,8 +139,7 @@ class TrainState:
             self.scaler.load_state_dict(payload["scaler"])
         if self.average is not None and payload["ema"] is not None:
             self.average.network.load_state_dict(payload["ema"])
-        self.best = payload["best"]
-        self.stale = payload.get("stale", 0)
+        self._restore_best(payload)
         self.worst.restore(payload.get("worst", []))
         if "scores" in payload["meta"]:  # of the last evaluation
             self.meta["scores"] = payload["meta"]["scores"]
@@ -158,6 +160,19 @@ class TrainState:
             ) from None
         for group, own in zip(self.optimizer.param_groups, wanted, strict=True):
             group.update(own)
+
+    def _restore_best(self, payload: Payload) -> None:
+        """Take the best score so far, unless it was another number that chose."""
+        before = payload.get("judge", self.judge)
+        if before == self.judge:
+            self.best, self.stale = payload["best"], payload.get("stale", 0)
+            return
+        self.schedule.forget()
+        logger.warning(
+            "TEST.BEST was '%s' and is '%s': the next evaluation gives the best weights so far.",
+            before,
+            self.judge,
+        )
 
     def _same_position(self, step: int, steps_per_pass: int) -> int:
         """Convert a position of another number of steps per pass (other ranks, other batch)."""

@@ -54,7 +54,7 @@ class FitResult:
     Attributes:
         finished: False if a signal stopped it; it can be resumed.
         step: optimiser steps done.
-        best: best score, None if nothing was scored.
+        best: best score, None if nothing was scored; losses and errors with a minus.
         evaluation: the last one of this process, None if there was none.
         signal: number of the signal that stopped it, the same on all ranks; 0 for none.
     """
@@ -230,9 +230,8 @@ class Trainer:
                 folder=self.store.folder,
                 keep_going=True,
                 should_stop=lambda: self.stop.requested,
+                losses=None if self.validation is None else self.validation.measure,
             )
-            if self.validation is not None:
-                result.metrics |= self.validation.measure(state.scored)
         self.evaluation = result
         state.schedule.observe(state.step, result.score)
         state.evaluated = True

@@ -4,7 +4,7 @@ A metric takes a ``Subject`` (ground truth and results, read and checked) and gi
 To add one, write a module and register a function in it::
 
     @METRICS.register("nose")
-    @metric(primary="nose error")
+    @metric(primary="nose error", errors=("nose error",))
     def nose(subject: Subject) -> dict[str, float]: ...
 """
 
@@ -87,6 +87,7 @@ class Metric:
     Attributes:
         score: the numbers of a subject, NaN where nothing is to be scored.
         primary: the number that ranks result files.
+        errors: its numbers that are better the lower they are.
         join: annotation file as read -> as scored, where a data set has a form of its own.
         join_rows: the same for result rows.
         adapt: annotated people -> as this metric sees them.
@@ -94,6 +95,7 @@ class Metric:
 
     score: Callable[[Subject], dict[str, float]]
     primary: str = "AP"
+    errors: tuple[str, ...] = ()
     join: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     join_rows: Callable[[Rows], Rows] | None = None
     adapt: Callable[[Annotations], Annotations] | None = None
@@ -192,7 +194,7 @@ def auc(subject: Subject) -> dict[str, float]:
 
 
 @METRICS.register("epe")
-@metric(primary="EPE")
+@metric(primary="EPE", errors=("EPE",))
 def epe(subject: Subject) -> dict[str, float]:
     """Mean distance in pixels over the people that were found, and their share."""
     people = subject.people
@@ -201,7 +203,7 @@ def epe(subject: Subject) -> dict[str, float]:
 
 
 @METRICS.register("nme")
-@metric(primary="NME (box)")
+@metric(primary="NME (box)", errors=("NME (box)", "NME (diagonal)"))
 def nme(subject: Subject) -> dict[str, float]:
     """Mean distance as a share of the box's longer side and of its diagonal, of people found."""
     people = subject.people
@@ -212,7 +214,7 @@ def nme(subject: Subject) -> dict[str, float]:
 
 
 @METRICS.register("motion")
-@metric(primary="acceleration error")
+@metric(primary="acceleration error", errors=("acceleration error", "jitter"))
 def motion(subject: Subject) -> dict[str, float]:
     """Acceleration error (px per frame squared) and jitter (px per frame cubed) along tracks."""
     errors, jerks = [np.zeros(0)], [np.zeros(0)]
@@ -227,7 +229,10 @@ def motion(subject: Subject) -> dict[str, float]:
 
 
 @METRICS.register("confidence")
-@metric(primary="joint calibration error")
+@metric(
+    primary="joint calibration error",
+    errors=("joint calibration error", "person calibration error"),
+)
 def confidence(subject: Subject) -> dict[str, float]:
     """Calibration errors, and how well joint scores tell visible joints from absent ones (AUROC).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 LEFT, RIGHT = ("left", "l", "lft", "lt"), ("right", "r", "rgt", "rt")
 # As whole words in other languages, the forms of a word in the same order.
@@ -58,6 +58,16 @@ def mirror_pairs(joints: Sequence[str]) -> list[tuple[int, int]]:
                 pairs.append((number, others[0]))
                 taken |= {number, others[0]}
     return pairs
+
+
+def torn_joint(pairs: Iterable[tuple[int, int]]) -> tuple[int, int, int] | None:
+    """Return a joint and two others that pairs say it becomes in a mirror; None if they agree."""
+    partner: dict[int, int] = {}
+    for one, other in pairs:
+        for joint, mirrored in ((one, other), (other, one)):
+            if partner.setdefault(joint, mirrored) != mirrored:
+                return joint, partner[joint], mirrored
+    return None
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lib.structures.mirror import split_side
+from lib.structures.mirror import mirror_pairs, split_side, torn_joint
 from lib.structures.skeleton import Skeleton
 from lib.utils.errors import ConfigError, did_you_mean
 
@@ -36,10 +36,11 @@ def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]], name: str = "mix")
     """Return the joints of several skeletons: those of the first, then what each other one adds.
 
     Sigma, loss weight and half of the body are as in the first skeleton that has the joint; mirror
-    pairs and limbs are those of all.
+    pairs and limbs are those of all, and joints that no skeleton has both are paired by name.
 
     Raises:
-        ConfigError: a renamed joint does not exist, or two joints of one skeleton get one name.
+        ConfigError: a renamed joint does not exist, two joints of one skeleton get one name, or
+            skeletons pair a joint with different mirror images.
     """
     place: dict[str, int] = {}
     sigmas: list[float] = []
@@ -63,13 +64,33 @@ def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]], name: str = "mix")
     return Skeleton(
         name=name,
         joints=tuple(place),
-        flip_pairs=tuple(flips),
+        flip_pairs=_mirrored(list(place), list(flips), parts),
         limbs=tuple(limbs),
         upper_body=tuple(sorted(upper)),
         sigmas=tuple(sigmas),
         joint_weights=tuple(weights),
         grouping_order=tuple(order),
     )
+
+
+def _mirrored(
+    joints: list[str], pairs: list[tuple[int, int]], parts: Sequence[tuple[Skeleton, Renames]]
+) -> tuple[tuple[int, int], ...]:
+    """Return mirror pairs, checked, and those of joints that come from different skeletons."""
+    if torn := torn_joint(pairs):
+        joint, one, other = (joints[k] for k in torn)
+        raise ConfigError(
+            f"The sets of DATASET.MIX pair {joint} with {one} and with {other}; it can have one "
+            "mirror image only: correct RENAME, or flip_pairs of a skeleton."
+        )
+    paired = {k for pair in pairs for k in pair}
+    sets = [set(common_names(*part)) for part in parts]
+    apart = [
+        (a, b)
+        for a, b in mirror_pairs(joints)
+        if not {a, b} & paired and not any({joints[a], joints[b]} <= names for names in sets)
+    ]
+    return (*pairs, *apart)
 
 
 def common_names(skeleton: Skeleton, renames: Renames) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +71,16 @@ def best_of(trained: Trained) -> Path:
 
 
 def score(file: str | Path, overrides: Sequence[str], weights: Path) -> float:
-    """Return the metric that chooses the best weights (``TEST.BEST``), of these; NaN if none."""
+    """Return the number that chooses the best weights (``TEST.BEST``), of these; NaN if none.
+
+    Higher is better: losses and errors have a minus. A loss is what their training measured.
+    """
     from lib.api import PoseEstimator
+    from lib.evaluation.direction import is_loss
+    from lib.zoo.card import read_card
 
     cfg = load_config(file, overrides)
+    if is_loss(cfg.TEST.BEST):
+        scores = read_card(weights).get("scores") or {}
+        return -float((scores.get("metrics") or {}).get(cfg.TEST.BEST, math.nan))
     return PoseEstimator.from_config(cfg, weights).evaluate().score

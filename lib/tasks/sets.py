@@ -116,10 +116,21 @@ def member_skeleton(cfg: CfgNode) -> Skeleton:
 
 
 def shares(members: Sequence[CfgNode], sizes: Sequence[int]) -> list[tuple[int, int]] | None:
-    """Return ``(size, samples per epoch)`` of each set that is trained on; None for one alone."""
+    """Return ``(size, samples per epoch)`` of each set that is trained on; None for one alone.
+
+    Raises:
+        ConfigError: a set would never be shown.
+    """
     if len(members) == 1:
         return None
-    return exact_shares(sizes, [one.DATASET.WEIGHT for one in members])
+    found = exact_shares(sizes, [one.DATASET.WEIGHT for one in members])
+    for one, (_, count) in zip(members, found, strict=True):
+        if not count:
+            raise ConfigError(
+                f"DATASET.MIX: by its WEIGHT {one.DATASET.WEIGHT:g}, {one.DATASET.NAME} has no "
+                f"sample in an epoch of {sum(sizes)}; give it more, or leave its TRAIN_SET empty."
+            )
+    return found
 
 
 class SetEvaluator:

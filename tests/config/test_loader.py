@@ -67,12 +67,30 @@ def test_overrides_in_both_spellings(write):
     assert cfg.MODEL.EXTRA.FINAL_CONV_KERNEL == 3
 
 
+def test_patterns_of_names_may_hold_one_another(write):
+    """Dots are part of a pattern, and of a joint's name; in files and on the command line."""
+    path = write(
+        "MODEL: {NAME: pose_resnet, EXTRA: {NUM_LAYERS: 50}}\n"
+        "TRAIN: {LR_MULT: {backbone.layer1: 0.5, backbone: 0.1, head: {final: 2}}}\n"
+        "DATASET: {RENAME: {l.hand: left_wrist, l: left_hip}}"
+    )
+    cfg = load_config(path, ["TRAIN.LR_MULT.backbone.layer1=0.7", "TRAIN.LR_MULT.head=1"])
+    assert dict(cfg.TRAIN.LR_MULT) == {
+        "backbone": 0.1, "backbone.layer1": 0.7, "head.final": 2, "head": 1,
+    }  # fmt: skip
+    given = load_config(path, ["TRAIN.LR_MULT={'a.b': 3, a: 1}"]).TRAIN.LR_MULT
+    assert (given["a.b"], given["a"], given["backbone"]) == (3, 1, 0.1)
+    assert cfg.DATASET.RENAME == {"l.hand": "left_wrist", "l": "left_hip"}
+    save_config(cfg, path)
+    assert load_config(path) == cfg
+
+
 def test_factors_on_the_learning_rate_have_any_names(write):
     path = write(
         "MODEL: {NAME: pose_resnet, EXTRA: {NUM_LAYERS: 50}}\nTRAIN: {LR_MULT: {'layer[12]': 0.1}}"
     )
     cfg = load_config(path, ["TRAIN.LR_MULT.final_layer=3", "TRAIN.LR_MULT.layer3.0=0.5"])
-    assert cfg.TRAIN.LR_MULT == {"layer[12]": 0.1, "final_layer": 3, "layer3": {"0": 0.5}}
+    assert cfg.TRAIN.LR_MULT == {"layer[12]": 0.1, "final_layer": 3, "layer3.0": 0.5}
     save_config(cfg, path)
     assert load_config(path) == cfg
 

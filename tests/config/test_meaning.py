@@ -23,7 +23,7 @@ def test_a_key_is_told_with_all_that_is_known_of_it():
     assert key.bounds == "at least 0"
     assert key.default == 0.0
     assert key.meaning == "cosine: rate at the end"
-    assert key.idle == ("for cosine and plateau",)
+    assert key.idle == ("for cosine only",)
     assert "SGDR" in key.paper
     (choice,) = find_keys("TEST.FLIP_ALIGN")
     assert choice.choices == ("''", "none", "integer", "exact")

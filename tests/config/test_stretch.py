@@ -51,3 +51,19 @@ def test_a_short_run_has_at_least_one_epoch_and_keeps_its_stages_apart(load):
 def test_the_factor_is_above_nought(load, wrong):
     with pytest.raises(ConfigError, match=r"TRAIN\.STRETCH must be above 0, got"):
         load(f"TRAIN.STRETCH={wrong}")
+
+
+def test_stages_of_the_sets_of_a_mix_are_stretched_too(tmp_path):
+    path = tmp_path / "mix.yaml"
+    path.write_text(
+        "TRAIN: {END_EPOCH: 20, LR_STEP: []}\n"
+        "DATASET:\n  MIX:\n"
+        "    - {DATASET: coco, TRAIN_SET: a, STAGES: [{EPOCH: 4, FLIP: 0.0}, {EPOCH: 6}]}\n"
+        "    - {DATASET: mpii, TRAIN_SET: b}\n"
+    )
+    cfg = load_config(path, ["TRAIN.STRETCH=1.5"])
+    one, two = cfg.DATASET.MIX
+    assert one["STAGES"] == [{"EPOCH": 6, "FLIP": 0.0}, {"EPOCH": 9}]
+    assert "STAGES" not in two
+    with pytest.raises(ConfigError, match=r"\[1, 1\] of DATASET\.MIX\.coco\.STAGES \[4, 6\]"):
+        load_config(path, ["TRAIN.STRETCH=0.2"])

@@ -121,6 +121,7 @@ ENTRY = "DATASET: coco, ROOT: x, TRAIN_SET: t"
         (f"[{{{ENTRY}, WEIGHT: 1}}, {{{ENTRY}, NAME: b}}]", "a WEIGHT or none, got .1.0, 0.0"),
         ("[{ROOT: x}]", r"DATASET.MIX\[0\] does not say its DATASET"),
         ("[{DATASET: coco, ROOT: x}]", "coco has neither TRAIN_SET nor TEST_SET"),
+        (f"[{{{ENTRY}, MIX: [{{{ENTRY}}}]}}]", r"DATASET.MIX\[0\] holds a mix itself"),
         ("[coco]", r"DATASET.MIX\[0\] must hold keys of DATASET, got 'coco'"),
         ("coco", "DATASET.MIX must be a list of nodes, got 'coco'"),
         ("{coco: {ROOT: y}}", "DATASET.MIX has no entry coco"),

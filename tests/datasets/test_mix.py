@@ -55,6 +55,8 @@ def test_joined_sets_keep_their_images():
         ([70, 20, 10], [1, 1, 2], [25, 25, 50]),
         ([7, 2, 1], [1, 1, 1], [4, 3, 3]),
         ([2, 1, 4], [0.7, 0.2, 0.1], [5, 1, 1]),
+        ([30, 10], [1e308, 1e308], [20, 20]),
+        ([30, 10], [3e-320, 1e-320], [30, 10]),
     ],
 )
 def test_shares_are_whole_numbers_of_the_epoch(sizes, weights, counts):

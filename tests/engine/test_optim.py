@@ -95,7 +95,7 @@ def test_description_names_rates_that_differ():
 
 
 def test_factors_multiply_where_several_patterns_match():
-    factors = rate_factors(ToyNet(), {"conv": 0.1, "*.bias": 2, "norm": {"weight": "5e-1"}}, 1.0)
+    factors = rate_factors(ToyNet(), {"conv": 0.1, "*.bias": 2, "norm.weight": "5e-1"}, 1.0)
     assert factors == pytest.approx(
         {
             "conv.weight": 0.1, "conv.bias": 0.2, "norm.weight": 0.5, "norm.bias": 2,

@@ -164,3 +164,16 @@ def test_flat_is_a_share_of_the_run_and_never_shorter_than_the_warm_up():
     assert found[11] < 1.0
     short = rates(1, LR=1.0, SCHEDULER="cosine", MAX_ITER=20, FLAT=0.1, WARMUP_ITERS=10)
     assert short[10:] == pytest.approx(rates(1, LR=1.0, SCHEDULER="cosine", MAX_ITER=10))
+
+
+def test_a_plateau_of_losses_which_have_a_minus():
+    schedule = build_scheduler(
+        toy_config(SCHEDULER="plateau", LR_FACTOR=0.5, PATIENCE=1), build_plan(toy_config(), 5)
+    )
+    for step, loss in enumerate([3.0, 2.0, 2.0]):
+        schedule.observe(step, -loss)
+    assert schedule.shape(9) == 1.0
+    schedule.observe(3, -1.9999)  # better by less than the threshold
+    assert schedule.shape(9) == 0.5
+    schedule.forget()
+    assert schedule.state_dict() == {"factor": 0.5, "best": -math.inf, "bad": 0}

@@ -101,3 +101,53 @@ def test_people_of_the_test_split_are_cut_as_they_are(tiny_config):
     for index in range(len(data)):
         assert_same(*(torch.as_tensor(data[(e, index)]["image"]) for e in (0, 1)))
     assert len(task.build_train_dataset()) != len(data)
+
+
+class ByLoss(ToyTask):
+    """Chooses the best weights by ``name``."""
+
+    name = "loss"
+
+    @property
+    def best(self):
+        return self.name
+
+
+def say_losses(monkeypatch, *values):
+    """Let the measured losses be ``values``, one evaluation after the other."""
+    queue = iter(values)
+    monkeypatch.setattr(ValidationLoss, "measure", lambda *_: {"loss": next(queue)})
+
+
+def test_the_lowest_loss_chooses_the_best_weights(tmp_path, monkeypatch):
+    say_losses(monkeypatch, 3.0, 2.0, 2.5, 2.25)
+    result = fit(toy_config(VAL_LOSS=True, TEST__BEST="loss"), ByLoss(), tmp_path)
+    assert result.best == -2.0
+    best = torch.load(tmp_path / "model_best.pth", weights_only=True)["meta"]
+    assert best["step"] == 10
+    assert best["scores"]["metrics"]["loss"] == 2.0
+
+
+def test_a_run_ends_early_by_the_loss_resumed_or_not(tmp_path, monkeypatch):
+    keys = {"VAL_LOSS": True, "EARLY_STOP": 2, "TEST__BEST": "loss"}
+    say_losses(monkeypatch, 3.0, 2.0, 2.5, 2.0, 1.0)
+    result = fit(toy_config(**keys, END_EPOCH=9), ByLoss(), tmp_path / "one")
+    assert (result.finished, result.step, result.best) == (True, 20, -2.0)
+    say_losses(monkeypatch, 3.0, 2.0, 2.5, 2.0, 1.0)
+    fit(toy_config(**keys, END_EPOCH=3), ByLoss(), tmp_path / "two")
+    again = fit(toy_config(**keys, END_EPOCH=9, RESUME=True), ByLoss(), tmp_path / "two")
+    assert (again.finished, again.step, again.best) == (True, 20, -2.0)
+
+
+def test_another_judge_begins_anew(tmp_path, caplog):
+    fit(toy_config(END_EPOCH=2), ToyTask(), tmp_path)
+    keys = {"VAL_LOSS": True, "END_EPOCH": 3, "RESUME": True, "TEST__BEST": "loss"}
+    result = fit(toy_config(**keys), ByLoss(), tmp_path)
+    assert "TEST.BEST was '' and is 'loss'" in caplog.text
+    assert result.best == -validations(tmp_path)[-1]["loss"]
+
+
+def test_a_loss_that_is_not_measured_is_refused(tmp_path):
+    wrong = type("Wrong", (ByLoss,), {"name": "loss cros"})
+    with pytest.raises(ConfigError, match=r"TEST\.BEST: there is no score loss cros.*loss cross"):
+        fit(toy_config(VAL_LOSS=True), wrong(), tmp_path)

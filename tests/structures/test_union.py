@@ -66,9 +66,11 @@ def test_the_first_skeleton_says_what_is_above_the_hips():
 
 
 def test_renames_join_and_tell_apart():
-    union = union_skeleton([(MPII, {}), (LSP, {"neck": "upper_neck", "right_hip": "outer_hip"})])
-    assert union.joints == (*MPII.joints, "outer_hip")
-    places = joint_places(LSP, union, {"neck": "UpperNeck", "right_hip": "outer_hip"})
+    hips = {"right_hip": "RHipBone", "left_hip": "left_hip_bone"}
+    union = union_skeleton([(MPII, {}), (LSP, {"neck": "upper_neck", **hips})])
+    assert union.joints == (*MPII.joints, "right_hip_bone", "left_hip_bone")
+    assert (16, 17) in union.flip_pairs
+    places = joint_places(LSP, union, {"neck": "UpperNeck", **hips})
     assert union.joints[places[12]] == "upper_neck"
     assert places[2] == 16
 
@@ -82,3 +84,20 @@ def test_wrong_renames_are_named():
         union_skeleton([(LSP, {"neckk": "upper_neck"})])
     with pytest.raises(ConfigError, match="several joints of the name head_top"):
         union_skeleton([(LSP, {"neck": "head_top"})])
+
+
+def test_sets_that_disagree_about_mirror_images_are_refused():
+    hand = skeleton_from_dict({"joints": ["LWrist", "RWrist", "Nase"]}, "own")
+    with pytest.raises(ConfigError, match="pair right_wrist with left_wrist and with left_ankle"):
+        union_skeleton([(COCO, {}), (hand, {"LWrist": "left_ankle"})])
+    swapped = {"LWrist": "right_wrist", "RWrist": "left_wrist"}  # the annotator's left
+    assert union_skeleton([(COCO, {}), (hand, swapped)]).flip_pairs == COCO.flip_pairs
+
+
+def test_sides_that_come_from_different_sets_mirror_each_other():
+    left, right = (skeleton_from_dict({"joints": [f"{s}_hand", "nose"]}, s) for s in ("l", "r"))
+    union = union_skeleton([(left, {}), (right, {})])
+    assert union.joints == ("left_hand", "nose", "right_hand")
+    np.testing.assert_array_equal(union.flip_index, [2, 1, 0])
+    alone = {"joints": ["left_hand", "right_hand"], "flip_pairs": []}  # as somebody wants it
+    assert union_skeleton([(skeleton_from_dict(alone, "own"), {})]).flip_pairs == ()

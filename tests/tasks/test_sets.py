@@ -1,6 +1,7 @@
 """Several data sets in one run: the three forms of synthpose, joined by the names of joints."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,6 +47,13 @@ def test_the_union_is_what_the_network_predicts(mix):
     assert list(task.test_sets) == ["coco", "mpii", "crowd"]
     assert all(part.skeleton is task.skeleton for part in task.test_sets.values())
     assert task.describe()["boxes"] == "coco annotated, mpii annotated, crowd annotated"
+
+
+def test_a_set_that_its_weight_keeps_out_of_every_epoch_is_refused(mix):
+    weights = [f"DATASET.MIX.{name}.WEIGHT={w}" for name, w in (("coco", 1), ("mpii", 1))]
+    task = build_task(mix(*weights, "DATASET.MIX.crowd.WEIGHT=0.0001"))
+    with pytest.raises(ConfigError, match=r"WEIGHT 0\.0001, crowd has no sample in an epoch of"):
+        task.build_train_dataset()
 
 
 @pytest.mark.parametrize("loss", ["plain", "ohkm"])
@@ -111,10 +119,21 @@ def test_a_run_is_tested_on_every_set(mix, tmp_path):
     assert (results / "mpii" / "pred.mat").is_file()
 
 
-def test_an_unknown_best_score_is_named(mix, tmp_path):
-    cfg = mix("TRAIN.END_EPOCH=1", "TEST.BEST=mpi/Mean")
-    with pytest.raises(ConfigError, match=r"no score mpi/Mean\. Did you mean mpii/Mean"):
+@pytest.mark.parametrize(
+    ("best", "near"), [("mpi/Mean", "Known: coco/AP"), ("crowd/AP (hart)", "Did you mean crowd/AP")]
+)
+def test_an_unknown_best_score_is_named_before_the_training(mix, tmp_path, best, near):
+    cfg = mix("TRAIN.END_EPOCH=1", f"TEST.BEST={best}")
+    with pytest.raises(ConfigError, match=f"no score {re.escape(best)}\\. {re.escape(near)}"):
         fit(cfg, build_task(cfg), tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_score_that_cannot_be_told_beforehand_is_named_after_the_first_evaluation(mix, tmp_path):
+    cfg = mix("TRAIN.MAX_ITER=1", "TRAIN.EVAL_PERIOD=0", "TEST.BEST=mpii/Maen")
+    with pytest.raises(ConfigError, match=r"no score mpii/Maen\. Did you mean mpii/Mean"):
+        fit(cfg, build_task(cfg), tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoint.pth").exists()
 
 
 @pytest.mark.parametrize("together", [False, True])

@@ -5,7 +5,8 @@
 
 --set takes values (KEY=A,B,C) and ranges (KEY=LOW..HIGH, KEY=LOW..HIGH:log); --space takes a YAML
 file with a list, or {low: L, high: H, log: true}, for each key. Other words are overrides of all
-trials. The score is the metric that chooses the best weights (TEST.BEST), of the best weights.
+trials. The score is the number that chooses the best weights (TEST.BEST), of the best weights;
+losses and errors have a minus, so that higher is always better.
 
 Everything tried stands in sweep.sqlite below --out. Given again, the command goes on where it was
 stopped or killed, a trial in the middle of its training; more --trials or --seeds add to what is

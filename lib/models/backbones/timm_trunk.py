@@ -8,14 +8,15 @@ weights of a trunk come from ``MODEL.PRETRAINED``: a file with timm's names, or 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lib.models.backbones.timm_keys import TimmKeys
-from lib.models.registry import BACKBONES
+from lib.models.backbones.timm_layers import layer_numbers
+from lib.models.registry import BACKBONES, StateDict
 from lib.models.trial import answer_to_images, wrong_maps
 from lib.structures.geometry import Size
 from lib.structures.pixels import Pixels
@@ -58,6 +59,7 @@ class TimmTrunk(nn.Module):
         input_size: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        self._name = name
         options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
         if input_size is not None and pretrained_config(name).fixed_input_size:
             options["img_size"] = (input_size[1], input_size[0])
@@ -109,6 +111,28 @@ class TimmTrunk(nn.Module):
             for norm in self._batch_norms():
                 norm.eval()
         return self
+
+    @property
+    def num_layers(self) -> int:
+        """Number of the layer behind the trunk for layer-wise learning rates, see ``layer_id``."""
+        return max(self._layers.values()) + 1
+
+    def layer_id(self, name: str) -> int:
+        """Return the number of the layer that a parameter belongs to, from 0 for the stem.
+
+        Layers are timm's: mostly blocks; a last norm belongs to the block before it.
+
+        Args:
+            name: of the parameter, relative to this module.
+        """
+        return self._layers[name]
+
+    @cached_property
+    def _layers(self) -> dict[str, int]:
+        own: StateDict = dict(self.named_parameters())
+        official = self.key_map.to_official(own)  # in the same order
+        numbers = layer_numbers(self._name, official)
+        return dict(zip(own, numbers, strict=True))
 
     def init_weights(self) -> None:
         """Keep what timm's constructor drew (the network's own initialisation)."""
