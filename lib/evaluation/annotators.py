@@ -78,7 +78,8 @@ def measure_sigmas(
         seed: of the draws.
 
     Raises:
-        DataError: there are fewer than two, their joints differ, or nobody is annotated twice.
+        DataError: there are fewer than two, their joints differ, nobody is annotated twice, or all
+            say the same.
     """
     joints = parts[0].skeleton.joints if parts else ()
     if len(parts) < 2:
@@ -106,6 +107,10 @@ def measure_sigmas(
             spread = np.sqrt((draws @ sums) / (draws @ counts))
             low, high = np.quantile(spread, [tail, 1 - tail]).tolist()
         found.append(Spread(joint, sigma, low, high, len(sums), outliers))
+    if not any(spread.sigma > 0 for spread in found):
+        raise DataError(
+            f"The annotators of {parts[0].path} agree to the last digit: are the files copies?"
+        )
     return found
 
 

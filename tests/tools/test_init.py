@@ -8,7 +8,7 @@ from labelled import JOINTS, write_labelled
 from tool_loader import load_script
 
 from lib.datasets.formats import read_labels, write_labels
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, DataError
 
 NINE = [0, 5, 6, 9, 10, 11, 12, 15, 16]  # of COCO's seventeen
 
@@ -106,6 +106,14 @@ def test_mistakes_are_one_sentence(tmp_path):
         run("tools/data/init.py", file, "--out", tmp_path)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         run("tools/data/init.py", file, "--val", 20, "--out", tmp_path / "a")
+    content = json.loads(file.read_text())
+    one = {**content, "images": content["images"][:1], "annotations": content["annotations"][:1]}
+    (tmp_path / "one.json").write_text(json.dumps(one))
+    with pytest.raises(ConfigError, match=r"one\.json has 1 pictures to train on"):
+        run("tools/data/init.py", tmp_path / "one.json", "--out", tmp_path / "c")
+    (tmp_path / "nobody.json").write_text(json.dumps({**content, "annotations": []}))
+    with pytest.raises(DataError, match=r"Nobody in .*nobody\.json has a labelled joint"):
+        run("tools/data/init.py", tmp_path / "nobody.json", "--out", tmp_path / "d")
     with pytest.raises(ConfigError, match=r"no experiment nothing\.yaml"):
         run("tools/data/init.py", file, "--like", "nothing.yaml", "--out", tmp_path / "b")
 

@@ -91,6 +91,10 @@ def test_corrections_one_by_one(tmp_path):
         ({"action": "move"}, "'action' is 'move', wanted replace, remove, add"),
         ({"action": "remove", "annotation_id": 5}, "there is no annotation 5"),
         ({"action": "replace", "annotation_id": 71, "keypoints": [1, 2]}, "must be 21 numbers"),
+        (
+            {"action": "replace", "annotation_id": 71, "keypoints": [10**400, 1, 2] * 7},
+            "must be 21 numbers",
+        ),
         ({"action": "add", "image_id": 5, "keypoints": [1, 2, 2] * 7}, "there is no image 5"),
         ({"action": "add", "image_id": 400, "keypoints": [0] * 21}, "has no joints"),
     ],

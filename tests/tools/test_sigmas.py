@@ -44,6 +44,8 @@ def test_prints_and_writes(files, tmp_path, capsys):
 def test_mistakes_are_one_sentence(files):
     with pytest.raises(DataError, match="give several files"):
         sigmas(files[0])
+    with pytest.raises(DataError, match="agree to the last digit"):
+        sigmas(files[0], files[0])
     with pytest.raises(ConfigError, match="already exists"):
         sigmas(*files, "--out", files[0])
     with pytest.raises(ConfigError, match="between 0 and 1"):

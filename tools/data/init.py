@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.utils.cli import run_tool
-from lib.utils.errors import ConfigError
+from lib.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from lib.datasets.formats import LabelSet
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     """Look, say what there is, and write; return the experiments.
 
     Raises:
-        DataError: PATH is damaged or of no known form.
+        DataError: PATH is damaged, of no known form, or labels nobody.
         ConfigError: there is something in --out already, or no split is possible.
     """
     args = parse_args(argv)
@@ -71,6 +71,8 @@ def main(argv: list[str] | None = None) -> list[Path]:
     with unlogged():  # what was decided is shown below
         labels = read_labels(args.source, args.kind, settings)
     print(describe(labels))
+    if not any(person["num_keypoints"] for person in labels.people):
+        raise DataError(f"Nobody in {args.source} has a labelled joint: nothing to train on.")
     known = known_joints(labels.skeleton, labels.categories[0]["name"])
     groups = group_pictures(labels, look=not args.no_look)
     splits = _splits(labels, groups, args)

@@ -6,7 +6,6 @@ those whose ``apply`` is true are done, so that a person can decide on each.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from lib.utils.errors import DataError
 from lib.utils.files import read_json
 
 ACTIONS = ("replace", "remove", "add")
+FARTHEST = 1e9  # pixels: more is not a place
 MARGIN = 0.1  # of the joints' extent, around people that are added
 
 
@@ -66,7 +66,7 @@ def _joints(entry: Entry, labels: LabelSet, where: str) -> Entry:
     """Return the joints of a correction as keys of an annotation."""
     given, wanted = entry.get("keypoints"), 3 * labels.skeleton.num_joints
     flat = given if isinstance(given, list) else []
-    good = all(isinstance(v, int | float) and math.isfinite(v) for v in flat)
+    good = all(isinstance(v, int | float) and abs(v) < FARTHEST for v in flat)
     if not good or len(flat) != wanted or not set(flat[2::3]) <= {0, 1, 2}:
         raise DataError(
             f"{where}: 'keypoints' must be {wanted} numbers x, y and visibility (0, 1 or 2), got "

@@ -162,7 +162,7 @@ def _join_alike(names: Sequence[str], folder: Path, union: _Union) -> list[str]:
     order = sorted(range(len(names)), key=lambda n: _natural(names[n]))
     ordered = thumbs[order]
     near = np.einsum("ij,ij->i", ordered[:-1], ordered[1:]) >= NEXT_ALIKE
-    near &= [_parent(names[a]) == _parent(names[b]) for a, b in pairwise(order)]
+    near &= np.array([_parent(names[a]) == _parent(names[b]) for a, b in pairwise(order)], bool)
     for place in np.flatnonzero(near):
         union.join(order[place], order[place + 1])
     reasons = [f"{near.sum()} pictures are almost the one before"] if near.any() else []

@@ -63,6 +63,11 @@ def test_numbers_tell_nothing():
     assert name_groups(["0001.jpg", "0002.jpg"]) is None
 
 
+def test_one_picture_is_one_group(tmp_path):
+    cv2.imwrite(str(tmp_path / "8.png"), np.full((90, 80), 127, np.uint8))
+    assert group_pictures(labels_of(["8.png"], tmp_path)).of.tolist() == [0]
+
+
 def test_frames_of_a_scene_and_copies_are_found_by_looking(tmp_path):
     rng = np.random.default_rng(2)
     scenes = rng.integers(0, 255, (3, 9, 12, 3), np.uint8)
