@@ -50,10 +50,11 @@ def main(argv: list[str] | None = None) -> FitResult | None:
 
     from lib.engine import fit
     from lib.engine.distributed import session
+    from lib.engine.signals import stop_of_job
     from lib.engine.start import pretrained
     from lib.tasks import build_task
 
-    with session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
+    with stop_of_job(), session(cfg.DIST_BACKEND, cfg.DIST_TIMEOUT) as world:
         setup_logging(folder, rank=world.rank)
         task = build_task(cfg)
         result = fit(cfg, task, folder, log_folder, initialise=pretrained(cfg, task))

@@ -16,14 +16,19 @@ from lib.zoo.fetch import has_hash
 from lib.zoo.index import EXPERIMENTS, Published, load_index
 from lib.zoo.resolve import is_published, of_zoo, published, resolve_weights
 
+NAME_IT = "Name its YAML file: --cfg FILE TEST.MODEL_FILE PATH."
 
-def find_model(source: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNode, Path]:
+
+def find_model(
+    source: str | Path, overrides: Sequence[str] = (), advice: str = NAME_IT
+) -> tuple[CfgNode, Path]:
     """Return what builds and fills a model, with no YAML of the caller's.
 
     Args:
         source: a name of the zoo; a weight file, address or ``hub:ORG/NAME`` whose file has a model
             card; a file of the zoo fetched by hand, under its publisher's name; or a run folder.
         overrides: as those of ``load_config``.
+        advice: what to do about a file that does not say its network.
 
     Returns:
         The frozen tree and the file.
@@ -46,7 +51,7 @@ def find_model(source: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNo
     if entry is None or (entry.sha256 and not has_hash(path, entry.sha256)):
         raise ConfigError(
             f"{path} does not say which network it belongs to: it has no model card, and the zoo "
-            "knows no such file. Name its YAML file: --cfg FILE TEST.MODEL_FILE PATH."
+            f"knows no such file. {advice}"
         )
     return published_config(entry, overrides), path
 

@@ -163,6 +163,7 @@ def _begin(
     device, gpus = setup_device(cfg)
     check_layout(cfg, gpus, data_parallel=task.splits_batches)
     seed_everything(cfg.SEED)
+    task.prepare(device)  # a teacher counts
     state, step, stream = build_parts(cfg, task, device, gpus, initialise=initialise)
     state.freezing.train(state.network, 0)
     return state, step, stream

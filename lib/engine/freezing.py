@@ -58,9 +58,13 @@ class Freezing:
         network.train()
         if not self.holds(step):
             return
+        fixed = {
+            name for name, parameter in network.named_parameters() if not parameter.requires_grad
+        }
         for name, module in network.named_modules():
-            parts = [f"{name}.{part}".lstrip(".") for part, _ in module.named_parameters()]
-            if matches_any(name, self.patterns) or (parts and self.names.issuperset(parts)):
+            parts = {f"{name}.{part}".lstrip(".") for part, _ in module.named_parameters()}
+            still = parts & self.names and parts <= self.names | fixed
+            if matches_any(name, self.patterns) or still:
                 module.eval()
 
 

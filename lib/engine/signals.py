@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType, TracebackType
 from typing import Any
+
+from lib.utils.slurm import REQUEUE_ON
 
 # Clusters announce the end of a job's time by SIGUSR1; Windows has none.
 _SIGNALS = tuple(
@@ -15,11 +19,21 @@ _SIGNALS = tuple(
 )
 
 
+def stop_of_job() -> AbstractContextManager[object]:
+    """Return a context in which the signal to a job that may be requeued is not lost.
+
+    The time may be over while data are still being read: training then stops after its first step.
+    Elsewhere Ctrl-C is to end a program that has not begun at once, and nothing is caught.
+    """
+    return StopRequest() if REQUEUE_ON in os.environ else nullcontext()
+
+
 class StopRequest:
     """Context in which these signals set ``requested`` instead of ending the process.
 
-    The end of the time given sets it, too. Inside another such context both are told. Outside the
-    main thread signals cannot be caught; there only time counts.
+    The end of the time given sets it, too. Inside another such context both are told, and what the
+    outer one was told before counts. Outside the main thread signals cannot be caught; there only
+    time counts.
 
     Args:
         seconds: how long the work may take, from the beginning of the context.
@@ -50,6 +64,8 @@ class StopRequest:
             self._before = {number: signal.getsignal(number) for number in _SIGNALS}
             for number in _SIGNALS:
                 signal.signal(number, self._note)
+                outer = self._outer(number)
+                self.number = self.number or (outer.number if outer is not None else 0)
         return self
 
     def __exit__(
@@ -64,6 +80,10 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         # No logging here: the handler may interrupt a log call that holds the lock.
         self.number = self.number or number
-        outer = getattr(self._before.get(number), "__self__", None)
-        if isinstance(outer, StopRequest):
+        outer = self._outer(number)
+        if outer is not None:
             outer._note(number, frame)
+
+    def _outer(self, number: int) -> StopRequest | None:
+        outer = getattr(self._before.get(number), "__self__", None)
+        return outer if isinstance(outer, StopRequest) else None

@@ -127,10 +127,11 @@ def transfer_joints(
     recorded = named_joints(content)
     if not wanted or (not recorded and all(_alike(own, state, name) for name in wanted)):
         return None
+    centred = bool(recorded) or any(CENTRE in labels for _, labels in wanted.values())
     candidates = [(recorded, "")] if recorded else _assumed()
     for theirs, assumed in candidates:
         spelled = _spelled(theirs)
-        given = _channels_that_fit(network, state, spelled)
+        given = _channels_that_fit(network, state, spelled, centred=centred)
         if given and spelled != names:
             tensors = dict(_rearranged(own, state, wanted, given))
             kept = [n for n, s in zip(joints, names, strict=True) if s in spelled and tensors]
@@ -164,9 +165,14 @@ def _spelled(joints: Sequence[str]) -> list[str]:
     return common if len(set(common)) == len(common) else list(joints)
 
 
-def _channels_that_fit(network: nn.Module, state: StateDict, names: Sequence[str]) -> Channels:
-    """Return the channels of the tensors in ``state``, if it has as many entries as names."""
-    for labels in (list(names), [*names, CENTRE]):
+def _channels_that_fit(
+    network: nn.Module, state: StateDict, names: Sequence[str], *, centred: bool = True
+) -> Channels:
+    """Return the channels of the tensors in ``state``, if it has as many entries as names.
+
+    Or one more, if ``centred``: 18 outputs of who knows what are not COCO's joints and a centre.
+    """
+    for labels in (list(names), [*names, CENTRE])[: 1 + centred]:
         channels = joint_channels(network, labels)
         there = {name: value for name, value in channels.items() if name in state}
         if there and all(

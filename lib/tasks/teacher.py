@@ -237,7 +237,7 @@ def refuse_teacher(cfg: CfgNode) -> None:
 def _find(source: str, file: str) -> tuple[CfgNode, Any]:
     """Return the teacher's configuration, its own or that of ``TRAIN.TEACHER_CFG``, and weights."""
     if not file:
-        return find_model(source, _SETTINGS)
+        return find_model(source, _SETTINGS, "Name its YAML file in TRAIN.TEACHER_CFG.")
     return load_config(file, _SETTINGS), resolve_weights(source)
 
 

@@ -151,10 +151,12 @@ def _parts(text: str) -> tuple[str, str | None]:
 
 
 def _option(key: str, value: str | None) -> str:
-    """Return a line for sbatch; in quotes where a blank would end the value."""
+    """Return a line for sbatch, which reads quotes, backslashes and comments as a shell does."""
     text = value or ""
     if "\n" in f"{key}{text}" or not re.fullmatch(r"[a-z][a-z-]*", key):
         raise ConfigError(f"--sbatch '{key}' is not an option of sbatch: write account=ours.")
     if value is None:
         return f"#SBATCH --{key}"
-    return f"#SBATCH --{key}=" + (f'"{text}"' if re.search(r"[\s#]", text) else text)
+    if re.search(r"[\s#'\"\\]", text):
+        text = '"' + re.sub(r"([\"\\])", r"\\\1", text) + '"'
+    return f"#SBATCH --{key}={text}"

@@ -62,3 +62,18 @@ def test_a_batch_that_does_not_fit_ends_the_search():
 
     trials = scan_batches(toy_config(), Small(), steps=1)
     assert [one.size for one in trials] == [1, 2, 4]
+
+
+def test_what_a_task_learns_from_is_opened_first():
+    class Taught(ToyTask):
+        teacher = None
+
+        def prepare(self, device):
+            self.teacher = device
+
+        def loss_step(self, model, batch):
+            assert self.teacher is not None
+            return super().loss_step(model, batch)
+
+    assert len(scan_rates(toy_config(), Taught(), steps=3).losses) == 3
+    assert len(scan_batches(toy_config(), Taught(), most=1)) == 1

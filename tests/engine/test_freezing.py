@@ -109,6 +109,15 @@ def test_modules_without_parameters_stand_still_with_what_holds_them():
     ]
 
 
+def test_what_the_network_never_trains_keeps_no_part_in_training():
+    """Drop path beside a batch norm that the trunk freezes itself, in a frozen stage."""
+    network = nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Dropout()), nn.Linear(3, 2))
+    network[0][0].bias.requires_grad_(False)
+    freezing_of(network, FREEZE=["0.0.weight"]).train(network, 0)
+    assert not network[0][1].training
+    assert network[1].training
+
+
 def test_what_the_network_never_trains_is_not_thawed():
     network = ToyNet()
     network.conv.weight.requires_grad_(False)

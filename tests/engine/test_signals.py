@@ -3,8 +3,10 @@ import signal
 import threading
 
 import pytest
+from toys.toy_task import ToyTask, toy_config
 
-from lib.engine.signals import StopRequest
+from lib.engine import fit
+from lib.engine.signals import StopRequest, stop_of_job
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
@@ -27,6 +29,29 @@ def test_the_first_signal_counts_and_the_outer_context_is_told():
         assert (inner.number, outer.number) == (signal.SIGUSR1, signal.SIGUSR1)
     with StopRequest() as later:
         assert not later.requested
+
+
+def test_what_the_outer_context_was_told_before_counts():
+    """Between the trainings of a sweep, and while the data of a job are read."""
+    with StopRequest() as outer:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with StopRequest() as inner:
+            assert inner.requested
+            assert inner.number == outer.number == signal.SIGUSR1
+
+
+def test_the_start_of_a_job_hears_its_signal(tmp_path, monkeypatch):
+    monkeypatch.setenv("EFEPOSE_REQUEUE", "USR1")
+    with stop_of_job():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        result = fit(toy_config(), ToyTask(), tmp_path)
+    assert (result.finished, result.signal) == (False, signal.SIGUSR1)
+    assert result.step < 3
+    assert (tmp_path / "checkpoint.pth").exists()
+    monkeypatch.delenv("EFEPOSE_REQUEUE")
+    before = signal.getsignal(signal.SIGINT)
+    with stop_of_job():
+        assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_other_threads_cannot_catch_signals():

@@ -219,6 +219,15 @@ def test_a_centre_is_one_more_joint():
     assert torch.equal(new.head.final_layers[1].weight[2], old.head.final_layers[1].weight[0])
 
 
+@pytest.mark.parametrize("count", [15, 18])
+def test_outputs_without_names_are_no_centre_unless_the_network_has_one(count):
+    """OpenPose's 18 joints have a neck in their midst, and no centre."""
+    old, new = network("heatmap", count, 1), network("heatmap", 9, 2)
+    assert transfer_joints(new, old.state_dict(), NINE, {}) is None
+    old, new = network("higher", 18, 1), network("higher", 10, 2)
+    assert transfer_joints(new, old.state_dict(), NINE, {}).assumed == "coco"
+
+
 def test_other_shapes_than_the_joints_explain_stay_as_they_are():
     old, new = network("heatmap", 17, 1), network("heatmap", 9, 2)
     state = old.state_dict()

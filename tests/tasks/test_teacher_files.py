@@ -75,7 +75,7 @@ def test_a_teacher_is_named_by_card_yaml_or_folder(tiny_config, teacher_file, tm
     caplog.set_level("INFO")
     bare = tmp_path / "bare.pth"
     torch.save(torch.load(teacher_file, weights_only=True)["state_dict"], bare)
-    with pytest.raises(UserError, match="does not say which network"):
+    with pytest.raises(UserError, match=r"does not say which network .* in TRAIN\.TEACHER_CFG"):
         prepared(tiny_config, f"TRAIN.TEACHER={bare}")
     words = [f"TRAIN.TEACHER={bare}", f"TRAIN.TEACHER_CFG={tiny_config}"]
     one = prepared(tiny_config, *words)._teacher

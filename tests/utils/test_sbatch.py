@@ -58,6 +58,17 @@ def test_the_job_says_what_was_asked_for(tmp_path):
     assert "export EFEPOSE_REQUEUE=TERM\n" in text
 
 
+@pytest.mark.parametrize("name", ["a b", "it's", 'the "best"', "no#1", "back\\slash", "plain", "ü"])
+def test_any_folder_and_value_is_one_word_for_sbatch(tmp_path, name):
+    text = job_script(flags("--sbatch", f"comment={name}"), ["x"], tmp_path / name, gpus=1, cpus=1)
+    lines = [line for line in text.splitlines() if line.startswith("#SBATCH ")]
+    words = [shlex.split(line.removeprefix("#SBATCH "), comments=True) for line in lines]
+    assert {len(word) for word in words} == {1}
+    found = dict(word[0].removeprefix("--").partition("=")[::2] for word in words)
+    assert found["job-name"] == found["comment"] == name
+    assert found["output"] == f"{tmp_path}/{name}/slurm-%j.out"
+
+
 def test_what_was_not_asked_for_is_the_clusters(tmp_path):
     text = job_script(flags(), ["train.py"], tmp_path, gpus=4, cpus=5)
     found = options(text)

@@ -92,6 +92,10 @@ def build_sweep(args: argparse.Namespace, overrides: list[str]) -> tuple[Sweep, 
         raise ConfigError(f"--trials must be at least 1, got {args.trials}.")
     if "SEED" in space:
         raise ConfigError("Seeds are no settings to choose from: give them as --seeds 0 1 2.")
+    if "TEST.BEST" in space:
+        raise ConfigError(
+            "TEST.BEST is the score of all trials: it cannot vary from one to another."
+        )
     base = load_config(args.cfg, [*overrides, *words_of(corners(space)[0])])
     seeds = list(dict.fromkeys(args.seeds or [base.SEED]))
     out = args.out or Path(base.OUTPUT_DIR) / "sweep" / Path(args.cfg).stem
