@@ -130,12 +130,15 @@ def test_yaml_examples_load(guide, tmp_path):
         base = "" if "_BASE_" in block else f"_BASE_: {QUICK}\n"
         text = re.sub(r"_BASE_: (\w.*)", lambda found: f"_BASE_: {ROOT / found[1]}", base + block)
         (tmp_path / "example.yaml").write_text(text)
+        parts = "\n".join(re.findall(r"```python\n(.*?)```", guide, re.DOTALL))
+        for name in re.findall(r"IMPORTS: \[(\w+\.py)\]", block):  # the page's own
+            (tmp_path / name).write_text(parts)
         load_config(tmp_path / "example.yaml")  # unknown keys and wrong values are errors
 
 
 def test_shell_examples_parse(guide):
-    for block in re.findall(r"```\n(.*?)```", guide, re.DOTALL):
-        if "/*.jpg" not in block and "<" not in block:
+    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE):
+        if not kind and "/*.jpg" not in block and "<" not in block:
             done = subprocess.run(
                 ["bash", "-n"], input=block, text=True, check=False, capture_output=True
             )

@@ -20,6 +20,7 @@ from yacs.config import CfgNode
 
 from lib.losses.registry import LOSSES, own_loss
 from lib.utils.errors import ConfigError
+from lib.utils.plugins import is_foreign
 from lib.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -170,7 +171,9 @@ class Codec(ABC):
         return {}
 
 
-CODECS: Registry[type[Codec]] = Registry("MODEL.TARGET_TYPE")
+CODECS: Registry[type[Codec]] = Registry(
+    "MODEL.TARGET_TYPE", Codec, ": derive it from Codec, or from a codec that is near"
+)
 
 
 def build_codec(cfg: CfgNode) -> Codec:
@@ -192,6 +195,13 @@ def build_codec(cfg: CfgNode) -> Codec:
         return kind.build(cfg)
     except ValueError as error:
         raise ConfigError(f"MODEL.TARGET_TYPE '{name}': {error}") from error
+    except TypeError as error:
+        if not is_foreign(kind):
+            raise
+        raise ConfigError(
+            f"MODEL.TARGET_TYPE '{name}': {error}; a codec is a @dataclass(frozen=True) with a "
+            "field for each of its settings, and defines what is abstract in Codec."
+        ) from error
 
 
 def build_loss(cfg: CfgNode, codec: Codec) -> Callable[[Output, Any, Tensor], dict[str, Tensor]]:

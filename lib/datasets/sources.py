@@ -60,7 +60,11 @@ COCO = Layout("coco", "annotations/person_keypoints_{split}.json", "images/{spli
 CROWDPOSE = Layout("crowdpose", "json/crowdpose_{split}.json", "images")
 # COCO-WholeBody's splits are named as COCO's; its files are not.
 WHOLEBODY = Layout("wholebody", "annotations/coco_wholebody_{part}_v1.0.json", "images/{split}")
-LAYOUTS: Registry[Layout] = Registry("DATASET.DATASET")
+LAYOUTS: Registry[Layout] = Registry(
+    "DATASET.DATASET",
+    Layout,
+    ": write @reader(annotation=..., images=...) between name and function",
+)
 for _name, _layout in {
     "coco": COCO,
     "coco_kpt": COCO,

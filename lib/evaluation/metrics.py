@@ -101,7 +101,9 @@ class Metric:
     adapt: Callable[[Annotations], Annotations] | None = None
 
 
-METRICS: Registry[Metric] = Registry("metric")
+METRICS: Registry[Metric] = Registry(
+    "metric", Metric, ": write @metric(primary=...) between name and function"
+)
 
 
 def metric(**options: Any) -> Callable[[Callable[[Subject], dict[str, float]]], Metric]:

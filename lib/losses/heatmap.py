@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib.utils.errors import ConfigError
+
 
 def heatmap_mse(
     heatmaps: Tensor, targets: Tensor, weights: Tensor | None = None, factor: float = 0.5
@@ -92,6 +94,10 @@ def _means(errors: Tensor, factor: float, top_k: int = 0) -> tuple[Tensor, Tenso
 def _joint_errors(heatmaps: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
     """Return (N, K) float32 mean squared differences, times the squared weights."""
     if heatmaps.shape != targets.shape:
-        raise ValueError(f"heatmaps are {tuple(heatmaps.shape)}, targets {tuple(targets.shape)}")
+        raise ConfigError(
+            f"The network answers {tuple(heatmaps.shape)}, the codec draws {tuple(targets.shape)} "
+            "(batch, joints, rows, columns): both must be of one shape, see MODEL.NUM_JOINTS, "
+            "MODEL.HEATMAP_SIZE and, in a head of your own, num_joints and out_stride."
+        )
     errors = (heatmaps.float() - targets).square().mean(dim=(2, 3))
     return errors if weights is None else errors * weights.square()

@@ -38,7 +38,9 @@ class Loss:
     options: CfgNode = field(default_factory=CfgNode)
 
 
-LOSSES: Registry[Loss] = Registry("LOSS.NAME")
+LOSSES: Registry[Loss] = Registry(
+    "LOSS.NAME", Loss, ": write @loss(), with its options, between name and function"
+)
 
 
 def own_loss(compute: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -77,7 +77,7 @@ def try_out(network: nn.Module, model: Any, outputs: Mapping[str, Shape]) -> Non
     """Hold every part of a network against its declaration, and the answer against the codec.
 
     A part that cannot be tried (it computes on one kind of device only, say) is left to the
-    training, as is what fails within a part: the traceback is of use to who wrote it.
+    training, as is what fails within a part: tools tell in which line (`lib.utils.plugins.blame`).
 
     Args:
         network: with parts of a user's own.

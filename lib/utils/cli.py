@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from lib.utils.errors import UserError
 from lib.utils.files import fault_in
+from lib.utils.plugins import blame
 
 
 def run_tool(main: Callable[[], object]) -> NoReturn:
@@ -20,7 +21,8 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
 
     141 says, as shells do, that nobody reads the output any more (``tool | head``).
 
-    Any other exception is a fault of ours and keeps its traceback.
+    What fails in a user's part (``IMPORTS``) is a user's mistake, too. Any other exception is a
+    fault of ours and keeps its traceback.
     """
     for stream in (sys.stdout, sys.stderr):  # Windows' consoles lack letters that names may have
         if isinstance(stream, io.TextIOWrapper):
@@ -57,6 +59,8 @@ def _sentence(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return _of_disk(error)
+    if blamed := blame(error):
+        return blamed
     operator = re.search(r"operator '([^']+)'.*\bMPS\b", str(error), re.DOTALL)
     if isinstance(error, NotImplementedError) and operator is not None:
         return (

@@ -132,6 +132,24 @@ def is_foreign(kind: object) -> bool:
     return not module.startswith("lib.") or module.startswith(PREFIX)
 
 
+def blame(error: BaseException) -> str | None:
+    """Return what went wrong in a user's part, and where, if the error arose there.
+
+    It did if no code of ours was called from there: what libraries refuse is the part's mistake.
+    None for other errors, and where memory ended, whoever asked for it.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return None
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = frame.f_globals.get("__name__", "")
+        if module in _imported:
+            place = f"line {line} of {frame.f_code.co_filename}, in {frame.f_code.co_name}"
+            return f"A part that IMPORTS names fails in {place}: {_words(error)}."
+        if module.startswith("lib."):
+            return None
+    return None
+
+
 def failure(error: BaseException, part: Callable[..., object]) -> str:
     """Return what went wrong in a function of a user's, and in which line, without a full stop.
 

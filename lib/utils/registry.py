@@ -13,10 +13,17 @@ E = TypeVar("E")  # the entry itself: a decorated class keeps its own type
 
 
 class Registry(Generic[T]):
-    """A dictionary of named things of one kind."""
+    """A dictionary of named things of one kind.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: what they are, for messages.
+        wants: class that they are instances, or subclasses, of; None takes everything.
+        advice: how to make one, for who registers something else.
+    """
+
+    def __init__(self, kind: str, wants: type | None = None, advice: str = "") -> None:
         self.kind = kind
+        self._wants, self._advice = wants, advice
         self._entries: dict[str, T] = {}
         self._scopes: dict[str, dict[str, Any]] = {}  # names of the module that registered each
 
@@ -32,6 +39,9 @@ class Registry(Generic[T]):
                 where = self._scopes.get(name, {}).get("__file__")
                 by = f" by {where}" if where else ""
                 raise ValueError(f"{self.kind} '{name}' is taken{by}; choose another name")
+            own = entry if isinstance(entry, type) else type(entry)
+            if self._wants is not None and not issubclass(own, self._wants):
+                raise TypeError(f"{self.kind} '{name}' is no {self._wants.__name__}{self._advice}")
             self._entries[name] = cast("T", entry)
             self._scopes[name] = scope
             return entry

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lib.losses.heatmap import HeatmapLoss, heatmap_mse, heatmap_ohkm
+from lib.utils.errors import ConfigError
 
 
 def case():
@@ -71,7 +72,9 @@ def test_people_add_nothing_to_the_bits_of_loss_and_gradient(top_k):
 
 def test_shapes_must_agree():
     heatmaps, targets, weights = case()
-    with pytest.raises(ValueError, match="targets"):
+    with pytest.raises(
+        ConfigError, match=r"answers \(2, 3, 5, 7\), the codec draws \(2, 3, 5, 6\)"
+    ):
         heatmap_mse(heatmaps, targets[..., 1:], weights)
 
 

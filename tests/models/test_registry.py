@@ -15,6 +15,16 @@ def test_unknown_names_list_what_is_near():
         registry.register("cat")(2)
 
 
+def test_what_is_of_another_kind_is_refused_with_advice():
+    registry = Registry("pet", int, ": count it")
+    for entry in (3, bool):  # an instance, a class below
+        registry.register(f"{entry}")(entry)
+    for entry in (str.lower, "3", str):
+        with pytest.raises(TypeError, match=r"pet 'dog' is no int: count it"):
+            registry.register("dog")(entry)
+    assert list(registry) == ["3", "<class 'bool'>"]
+
+
 def test_prefixes_swap_both_ways():
     keys = PrefixMap((("final_layer.", "head.final_layer."), ("", "backbone.")))
     official = {"final_layer.bias": 1, "conv1.weight": 2}

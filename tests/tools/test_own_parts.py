@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,16 @@ import pytest
 from tool_loader import load_script
 
 from lib.api import PoseEstimator
+from lib.codecs import CODECS
 from lib.config import ConfigError, load_config
+from lib.datasets.sources import LAYOUTS
+from lib.evaluation.metrics import METRICS
 from lib.export.onnx_network import OnnxNetwork
+from lib.losses.registry import LOSSES
 from lib.models import read_checkpoint
+from lib.models.registry import BACKBONES, HEADS, NECKS
+from lib.utils import plugins
+from lib.utils.cli import run_tool
 from lib.utils.errors import DataError
 
 train, score = load_script("tools/train.py"), load_script("tools/test.py")
@@ -112,6 +120,41 @@ def test_data_loss_and_metric_through_train_test_and_export(own_words, synthpose
     assert {name: again[name] for name in shared} == pytest.approx(shared, nan_ok=True, abs=1e-6)
 
 
+@pytest.mark.usefixtures("nothing_registered")
+def test_the_page_works_as_it_stands(words, synthpose, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    page = Path("docs/explain/own-parts.md").read_text()
+    blocks = re.findall(r"```(python|yaml)\n(.*?)```", page, re.DOTALL)
+    text = "\n".join(block for kind, block in blocks if kind == "python")
+    (tmp_path / "mine.py").write_text(text)
+    [yaml] = [block for kind, block in blocks if kind == "yaml"]
+    yaml = yaml.replace("_BASE_: ", f"_BASE_: {Path.cwd()}/").replace("JOINTS: 9", "JOINTS: 17")
+    (tmp_path / "mine.yaml").write_text(yaml)
+    for split in ("train", "val"):
+        table = tmp_path / "mine" / f"{split}.csv"
+        write_table(synthpose / "coco", tmp_path / split, split)
+        rows = list(csv.DictReader((tmp_path / split / f"labels/{split}.csv").open()))
+        table.parent.mkdir(exist_ok=True)
+        with table.open("w", newline="") as opened:
+            names = ["picture", *(n for n in rows[0] if n.endswith(("_x", "_y")) and len(n) > 3)]
+            own = csv.DictWriter(opened, names, extrasaction="ignore")
+            own.writeheader()
+            for row in rows:
+                hidden = {n: "" for n in names if row.get(f"{n[:-2]}_v") in ("0", "0.0")}
+                own.writerow(row | hidden)
+        pictures = tmp_path / split / "pictures" / split
+        shutil.copytree(pictures, tmp_path / "mine/pictures", dirs_exist_ok=True)
+    changed = [str(tmp_path / "mine") if word.endswith("/coco") else word for word in words]
+    changed = ["--cfg", str(tmp_path / "mine.yaml"), *changed[2:]]
+    assert train.main(changed).finished
+    wanted = score.main(changed)
+    assert {"left", "right"} <= wanted.keys()
+    export.main(changed)
+    [file] = (tmp_path / "output").rglob("model.onnx")
+    again = score.main([*changed, "TEST.MODEL_FILE", str(file)])
+    assert again == pytest.approx(wanted, nan_ok=True, abs=1e-6)
+
+
 def test_mistakes_in_own_data_are_one_sentence(own_words, tmp_path):
     table = tmp_path / "table/labels/train.csv"
     text = table.read_text()
@@ -139,6 +182,60 @@ def test_a_codec_has_settings_of_its_own(words):
     assert cfg.MODEL.CODEC.POWER == 3
     with pytest.raises(ConfigError, match=r"unknown key MODEL.CODEC.POWR"):
         load_config(words[1], ["MODEL.CODEC.POWR", "3"])
+
+
+PARTS = (EXAMPLE / "own_parts.py").read_text()
+DATA = (EXAMPLE / "own_data.py").read_text()
+GONE = "# gone"  # lines with it are left out
+
+
+@pytest.fixture
+def nothing_registered(monkeypatch):
+    """Let parts of the example be registered again, from another file."""
+    monkeypatch.setattr(plugins, "_imported", {})
+    for registry in (BACKBONES, NECKS, HEADS, CODECS, LAYOUTS, METRICS, LOSSES):
+        kept = {n: registry[n] for n in registry if f'register("{n}")' not in PARTS + DATA}
+        monkeypatch.setattr(registry, "_entries", kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "told"),
+    [
+        (PARTS, "@dataclass(frozen=True)", "", "'power'; a codec is a @dataclass(frozen=True)"),
+        (
+            PARTS,
+            "(GaussianCodec)",
+            "(nn.Module)",
+            "MODEL.TARGET_TYPE 'narrow' is no Codec: derive it from",
+        ),
+        (PARTS, "return targets.pow(self.power), w", "return w", "must return targets and weights"),
+        (
+            PARTS,
+            "        self.out_stride = in_s",
+            "        s = in_s",
+            "declares no out_stride; what",
+        ),
+        (PARTS, '    gives: ClassVar[str] = "heatmaps"', "", "declares no gives; what each kind"),
+        (PARTS, "return heatmaps -", "return heatmaps[..., ::2] -", "The network answers (5, 17, "),
+        (PARTS, "predict(maps[0])", "predict(maps)", "in forward: TypeError: conv2d() received"),
+        (PARTS, "self.predict(", "self.guess(", "in forward: AttributeError: 'CentredHead' object"),
+        (DATA, "@reader(", "", "'joint_table' is no Layout: write @reader("),
+        (DATA, "@metric(", "", "metric 'left_right' is no Metric: write @metric("),
+        (DATA, "@loss(", "", "LOSS.NAME 'smooth' is no Loss: write @loss(), with"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_registered")
+def test_mistakes_in_parts_are_one_sentence(words, tmp_path, capsys, text, old, new, told):
+    file = tmp_path / "mine.py"
+    assert old in text
+    lines = text.replace(old, new or GONE).splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if GONE not in line))
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: train.main([*words, "WORKERS", "0", "IMPORTS", f"[{file}]"]))
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert told in said
+    assert "Traceback" not in said
 
 
 def test_a_part_that_is_not_there(words):

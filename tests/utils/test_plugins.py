@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from lib.models.registry import NECKS
 from lib.utils import plugins
 from lib.utils.errors import ConfigError
-from lib.utils.plugins import import_parts, imported_parts, module_name
+from lib.utils.plugins import blame, import_parts, imported_parts, module_name
 
 PART = """
 from lib.models.registry import NECKS
@@ -129,6 +130,42 @@ def test_a_file_beside_is_found_on_the_path_only(tmp_path, text):
     (tmp_path / "helper_of_mine.py").touch()
     with pytest.raises(ConfigError, match=f"put {tmp_path} on PYTHONPATH, and import what lies"):
         import_parts([write(tmp_path, "alone", text)], "x.yaml")
+
+
+DEEP = """
+import json
+from lib.utils.files import read_json
+
+def own():
+    return {}["x"]
+
+def library():
+    return json.loads("{")
+
+def ours():
+    return read_json(3)
+
+def memory():
+    raise MemoryError
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("own", r"fails in line 6 of .*deep\.py, in own: KeyError: 'x'\."),
+        ("library", r"fails in line 9 of .*deep\.py, in library: JSONDecodeError: "),
+        ("ours", None),  # a fault of ours, until we know better
+        ("memory", None),
+    ],
+)
+def test_what_fails_later_in_a_part_is_told_with_its_line(tmp_path, name, words):
+    entry = write(tmp_path, "deep", DEEP.replace("{", "{{").replace("}", "}}"))
+    import_parts([entry], "x.yaml")
+    with pytest.raises(Exception) as caught:
+        getattr(sys.modules[module_name(entry)], name)()
+    told = blame(caught.value)
+    assert told is None if words is None else re.search(words, told)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from yacs.config import CfgNode
 
 from lib.codecs.base import Codec, flip_align, one_tensor
+from lib.utils.errors import ConfigError
 from lib.utils.losses import SAMPLES
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ class HeatmapCodec(Codec):
         # Numbers, not a tensor of them: making one would wait for the device.
         x, y = keypoints.float().unbind(-1)
         cells = torch.stack([x / self.stride[0], y / self.stride[1]], dim=-1)
-        return self.draw(cells, visible)
+        drawn = self.draw(cells, visible)
+        if not (isinstance(drawn, tuple) and len(drawn) == 2):
+            raise ConfigError(f"draw of {type(self).__name__} must return targets and weights.")
+        return drawn
 
     def loss(self, output: Output, targets: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """Return the masked squared error, of the worst joints only with ``LOSS.USE_OHKM``."""

@@ -81,7 +81,7 @@ class Tracker(ABC):
         """End the record of this process."""
 
 
-TRACKERS: Registry[type[Tracker]] = Registry("logger")
+TRACKERS: Registry[type[Tracker]] = Registry("logger", Tracker, ": derive it from Tracker")
 
 
 def numbers_of(line: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

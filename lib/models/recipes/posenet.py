@@ -196,7 +196,7 @@ def _declared(part: nn.Module, kind: str, model: CfgNode, *names: str) -> list[A
     if missing:
         raise ConfigError(
             f"{where} declares no {missing[0]}; what each kind of part must declare stands in "
-            "lib/models/registry.py."
+            "docs/explain/own-parts.md."
         )
     values = {name: getattr(part, name) for name in names}
     for name, value in values.items():
