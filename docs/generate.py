@@ -142,7 +142,7 @@ def panel(parts: list[np.ndarray]) -> np.ndarray:
     if len(parts) == 1:
         return _coloured(parts[0], (width, height))
     stripes = [_coloured(part[None], (width, height // 4)) for part in parts]
-    canvas = np.full((height, width, 3), 255, np.uint8)
+    canvas = np.zeros((height, width, 4), np.uint8)
     for n, stripe in enumerate(stripes):
         start = height // 8 + n * height // 2
         canvas[start : start + len(stripe)] = stripe
@@ -152,11 +152,12 @@ def panel(parts: list[np.ndarray]) -> np.ndarray:
 def _coloured(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     level = np.round(255 * values / values.max()).astype(np.uint8)
     enlarged = cv2.resize(level, size, interpolation=cv2.INTER_NEAREST)
-    return cv2.applyColorMap(enlarged, cv2.COLORMAP_VIRIDIS)
+    coloured = cv2.applyColorMap(enlarged, cv2.COLORMAP_VIRIDIS)
+    return cv2.cvtColor(coloured, cv2.COLOR_BGR2BGRA)
 
 
 def joined(panels: list[np.ndarray]) -> bytes:
     """Return panels side by side as a PNG."""
-    gap = np.full((len(panels[0]), ZOOM, 3), 255, np.uint8)
+    gap = np.zeros((len(panels[0]), ZOOM, 4), np.uint8)  # the page shows through, dark or light
     row = [part for panel in panels for part in (panel, gap)][:-1]
     return cv2.imencode(".png", np.hstack(row))[1].tobytes()

@@ -3,6 +3,9 @@
 ``python tools/ablation.py --cfg experiments/synthpose/efenet/*.yaml --seeds 0 1 2``
 ``python tools/ablation.py --cfg experiments/synthpose/higher_hrnet*.yaml --switch TEST.REFINE``
 
+Scores are in per cent (AP, or what TEST.BEST names): mean +- standard deviation over seeds. Below
+the table stands how much each experiment gains on the first with the same seeds, with the 95 %
+interval of the mean by Student's t: it holds what other seeds do to the difference.
 Post-processing is what --switch turns on and off: the quarter-cell step after the argmax
 (``TEST.POST_PROCESS``) unless said otherwise. What a model loses without it is its reliance on it.
 Runs that are finished are not repeated, and an interrupted one is continued, so the command can be
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from lib.sweep.table import aligned, spread
 from lib.sweep.trials import score, train, words_of
 from lib.utils.cli import run_tool
 from lib.utils.logging import setup_logging
+from lib.utils.numbers import mean_interval
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +68,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
             for column, value in (("with", "true"), ("without", "false")):
                 switched = [*words, f"{args.switch}={value}"]
                 row[column].append(100 * score(file, switched, trained.weights))
-            logger.info("%s seed %d: %s", file, seed, row)
+            scored = ", ".join(f"{row[column][-1]:.2f} {column}" for column in ("with", "without"))
+            logger.info("%s seed %d: %s post-processing", file, seed, scored)
         rows.append(row)
     return rows
 
@@ -76,6 +82,23 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = [spread(values) for values in (row["with"], row["without"], reliance)]
         lines.append((Path(row["cfg"]).stem, str(len(row["seeds"])), *cells))
     return aligned(lines)
+
+
+def gains(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line per experiment but the first: what it gains on that, seed by seed."""
+    lines = []
+    for row in rows[1:]:
+        first = dict(zip(rows[0]["seeds"], rows[0]["with"], strict=True))
+        gained = [b - first[seed] for seed, b in zip(row["seeds"], row["with"], strict=True)]
+        names = f"{Path(row['cfg']).stem} minus {Path(rows[0]['cfg']).stem}"
+        if len(gained) < 2:
+            lines.append(f"{names}: {gained[0]:+.2f}; one seed says nothing of others")
+            continue
+        low, high = mean_interval(gained)
+        sure = "may be luck" if low <= 0 <= high else "more than luck of the seeds"
+        mean = statistics.mean(gained)
+        lines.append(f"{names}: {mean:+.2f}, 95 % interval {low:+.2f} to {high:+.2f} ({sure})")
+    return lines
 
 
 def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
@@ -91,7 +114,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     (Path(args.out) / "ablation.json").write_text(
         json.dumps(rows, indent=1) + "\n", encoding="utf-8"
     )
-    print(table(rows))
+    print("\n".join([table(rows), *gains(rows)]))
     return rows
 
 

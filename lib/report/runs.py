@@ -16,12 +16,12 @@ from lib.evaluation.scoring import score_file
 from lib.tasks.splits import build_source
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
+from lib.utils.numbers import mean_interval
 from lib.zoo.card import read_card
 from lib.zoo.fetch import file_hash
 
 RUN_KEYS = ("experiment", "metric", "value", "interval", "dataset", "boxes", "seeds")
 RUN_KEYS += ("data", "weights")
-CONFIDENCE = 0.95
 SAME = 1e-6  # two ways to the same AP
 
 
@@ -87,7 +87,7 @@ def summarise_runs(experiment: str, folders: Sequence[Path], metric: str) -> dic
             raise DataError(f"{folders[0]} and the other runs differ in more than seeds: {key}.")
     values = [run["value"] for run in runs]
     alone = len(runs) == 1
-    interval = _over_pictures(folders[0], metric, values[0]) if alone else _over_seeds(values)
+    interval = _over_pictures(folders[0], metric, values[0]) if alone else mean_interval(values)
     return {
         "experiment": experiment,
         "metric": metric,
@@ -113,15 +113,6 @@ def _over_pictures(folder: Path, metric: str, value: float) -> tuple[float, floa
         raise DataError(f"{files[-1]} is of another evaluation than the last of the training.")
     found = bootstrap_difference(lambda _: 0.0, statistic, scored.count)
     return found.low, found.high
-
-
-def _over_seeds(values: Sequence[float]) -> tuple[float, float]:
-    """Return where the mean of such values lies with 95 %."""
-    from scipy.stats import t
-
-    mean, count = statistics.mean(values), len(values)
-    reach = t.ppf((1 + CONFIDENCE) / 2, count - 1) * statistics.stdev(values) / count**0.5
-    return mean - float(reach), mean + float(reach)
 
 
 def _read(folder: Path, metric: str) -> dict[str, Any]:

@@ -47,6 +47,18 @@ def test_every_experiment_runs_with_every_seed(calls, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["experiment", "seeds", "with", "without", "reliance"]
     assert lines[1].split("  ")[-3:] == ["14.50 +- 1.41", "13.00 +- 2.12", "1.50 +- 0.71"]
+    gain = "b minus a: +10.00, 95 % interval +10.00 to +10.00 (more than luck of the seeds)"
+    assert lines[3:] == [gain]
+
+
+def test_what_an_experiment_gains_on_the_first():
+    names = {"cfg": "x/a.yaml", "seeds": [3, 1], "with": [20.0, 10.0]}
+    more = {"cfg": "x/b.yaml", "seeds": [1, 3], "with": [12.0, 21.0]}
+    # gains of 2 and 1: 1.5, and 12.7062 (t of 0.975, one degree) times 0.7071 / 2 ** 0.5
+    line = "b minus a: +1.50, 95 % interval -4.85 to +7.85 (may be luck)"
+    assert ablation.gains([names, more]) == [line]
+    alone = {"cfg": "x/c.yaml", "seeds": [1], "with": [7.0]}
+    assert ablation.gains([names, alone]) == ["c minus a: -3.00; one seed says nothing of others"]
 
 
 def test_another_key_can_be_switched(calls, tmp_path):
