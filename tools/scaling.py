@@ -19,7 +19,7 @@ import cv2
 
 from lib.config import load_config
 from lib.config.defaults import default_config
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import count, drawing, run_tool
 from lib.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--cfg", metavar="FILE", help="YAML of a top-down network (none)")
-    add("--out", metavar="FILE", help="PNG to draw")
+    add("--out", type=drawing, metavar="FILE", help="chart to draw: .png, .svg, .pdf or .jpg")
     add("--rounds", type=count, default=5, help="measurements of each amount (5)")
     add("--short", action="store_true", help="the two smallest amounts, one round: does it work?")
     add("--json", action="store_true", help="write {machine, sweep: [{amount, seconds, ...}]}")
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     report = run(args)
     print(json.dumps(report, indent=1) if args.json else format_table(report))
     if args.out:
-        draw(report, Path(args.out))
+        draw(report, args.out)
     return report
 
 

@@ -83,14 +83,16 @@ def scan_rates(
         initialise: loads pretrained weights.
 
     Raises:
-        ConfigError: the rates do not rise, or there are too few steps.
+        ConfigError: the rates do not rise, there are too few steps, or ``TRAIN.LR`` is 0.
     """
-    if not 0 < low < high or steps < 3:
+    if not 0 < low < high < math.inf or steps < 3:
         raise ConfigError(
             f"Rates must rise from above 0 in at least 3 steps, got {low:g} to {high:g} in {steps}."
         )
+    if not cfg.TRAIN.LR:
+        raise ConfigError("TRAIN.LR must be above 0: rates of parts are told by their share of it.")
     state, step, stream = _begin(cfg, task, initialise)
-    base = state.optimizer.defaults["lr"] or 1.0
+    base = state.optimizer.defaults["lr"]
     rates, losses, smoothed, average = np.geomspace(low, high, steps), [], [], 0.0
     for number, fetched in zip(range(steps), _groups(stream, cfg.TRAIN.ACCUMULATE), strict=False):
         for group in state.optimizer.param_groups:

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from lib.utils.errors import UserError
@@ -44,6 +45,17 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
         sys.stderr.write(f"error: {sentence}\n")
         sys.exit(2)
     sys.exit(0)
+
+
+def drawing(text: str) -> Path:
+    """Return the path of a chart to draw, a type of ``argparse``: found wrong before the work.
+
+    Raises:
+        argparse.ArgumentTypeError: it has another ending than charts have.
+    """
+    if Path(text).suffix.lower() not in (".png", ".svg", ".pdf", ".jpg"):
+        raise argparse.ArgumentTypeError(f"must end in .png, .svg, .pdf or .jpg, got {text}")
+    return Path(text)
 
 
 def count(text: str) -> int:

@@ -40,7 +40,14 @@ def test_parts_keep_their_factors_and_what_is_frozen_stays():
     assert all(torch.equal(one, seen[0]) for one in seen)
 
 
-@pytest.mark.parametrize("keys", [{"low": 0.0}, {"low": 1.0, "high": 1.0}, {"steps": 2}])
+def test_parts_of_no_rate_are_refused():
+    with pytest.raises(ConfigError, match=r"TRAIN\.LR must be above 0"):
+        scan_rates(toy_config(LR=0.0), ToyTask(), steps=3)
+
+
+@pytest.mark.parametrize(
+    "keys", [{"low": 0.0}, {"low": 1.0, "high": 1.0}, {"steps": 2}, {"high": float("inf")}]
+)
 def test_rates_that_do_not_rise_are_refused(keys):
     with pytest.raises(ConfigError, match="Rates must rise"):
         scan_rates(toy_config(), ToyTask(), **keys)

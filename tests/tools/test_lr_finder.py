@@ -1,3 +1,4 @@
+import pytest
 from tool_loader import load_script
 
 
@@ -24,3 +25,11 @@ def test_a_loss_that_never_falls_is_said():
     rates = np.geomspace(1e-3, 1, 9)
     assert "did not fall at any rate" in tool.rate_table(RateScan(rates, rates, rates))
     assert tool.batch_table([]) == "not even one sample fits"
+
+
+@pytest.mark.parametrize("name", ["rates", "rates.xyz", "rates.png.txt"])
+def test_a_drawing_of_no_kind_is_refused_before_the_scan(tiny_config, capsys, name):
+    with pytest.raises(SystemExit) as stop:
+        load_script("tools/analyse/lr_finder.py").main(["--cfg", str(tiny_config), "--plot", name])
+    assert stop.value.code == 2
+    assert f"must end in .png, .svg, .pdf or .jpg, got {name}" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.config.cli import config_parser, parse_config
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import count, drawing, run_tool
 
 if TYPE_CHECKING:
     from lib.engine.finder import BatchTrial, RateScan
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", action="store_true", help="find a batch size instead")
     add("--most", type=count, default=1024, help="largest batch to try (default: 1024)")
     add("--memory", type=float, default=math.inf, metavar="GIB", help="stop at so much of it")
-    add("--plot", type=Path, metavar="FILE", help="draw the curve: .png, .svg or .pdf")
+    add("--plot", type=drawing, metavar="FILE", help="draw the curve: .png, .svg, .pdf or .jpg")
     return made
 
 
