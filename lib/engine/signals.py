@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from lib.utils.slurm import REQUEUE_ON
@@ -68,12 +68,7 @@ class StopRequest:
                 self.number = self.number or (outer.number if outer is not None else 0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

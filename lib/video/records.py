@@ -19,7 +19,6 @@ scores, or what a one-stage or bottom-up model says; ``box_score`` stands there 
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -56,12 +55,7 @@ class ListFile:
     def __enter__(self) -> ListFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.write("\n" + self._tail + "\n")
         self._file.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
-from types import TracebackType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -103,12 +102,7 @@ class PeopleStream:
     def __enter__(self) -> PeopleStream:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run(self) -> Generator[FramePeople, None, None]:

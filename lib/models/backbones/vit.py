@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lib.models.encoder_keys import EncoderKeys
 from lib.models.layers.drop_path import DropPath
+from lib.models.layers.mlp import Mlp
 from lib.models.layers.position import Grid
 from lib.models.registry import BACKBONES
 
@@ -54,20 +55,6 @@ class Attention(nn.Module):
         """Return the products of queries with keys and of weights with values."""
         batch, count, channels = tokens.shape
         return 2 * batch * count * count * channels
-
-
-class Mlp(nn.Module):
-    """Two linear layers with a GELU (of the error function) between."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(channels, hidden)
-        self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map (B, N, C) to the same shape."""
-        return self.fc2(self.act(self.fc1(tokens)))
 
 
 class Block(nn.Module):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.models.layers.drop_path import DropPath
+from lib.models.layers.mlp import Mlp
 
 Size = tuple[int, int]  # (height, width) of a token grid
 
@@ -108,20 +109,6 @@ class ChannelAttention(nn.Module):
     def attention_macs(self, x: Tensor) -> int:
         """Return the products of keys with values and of queries with attention."""
         return 2 * x.numel() * (x.shape[-1] // self.heads)
-
-
-class Mlp(nn.Module):
-    """Two linear layers with an exact GELU between them."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(channels, hidden)
-        self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, N, C) to the same shape."""
-        return self.fc2(self.act(self.fc1(x)))
 
 
 class DualBlock(nn.Module):
