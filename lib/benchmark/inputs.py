@@ -12,9 +12,9 @@ from lib.annotations.tables import PersonTable
 BOXES_PER_IMAGE = 10
 
 
-def blob_maps(count: int, joints: int, size: tuple[int, int], seed: int = 0) -> np.ndarray:
+def blob_maps(count: int, joints: int, size: tuple[int, int]) -> np.ndarray:
     """Return (count, joints, H, W) float32 maps, a peak of random place and height in each."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     width, height = size
     centre = rng.uniform(0, 1, (count, joints, 2)) * size
     columns = np.exp(-((np.arange(width) - centre[..., :1]) ** 2) / 8)
@@ -23,17 +23,17 @@ def blob_maps(count: int, joints: int, size: tuple[int, int], seed: int = 0) -> 
     return (peaks + rng.normal(0, 0.01, peaks.shape)).astype(np.float32)
 
 
-def random_crops(count: int, seed: int = 0) -> np.ndarray:
+def random_crops(count: int) -> np.ndarray:
     """Return (count, 4) float32 ``centre x, centre y, width, height``."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     height = rng.uniform(80, 400, (count, 1))
     centre = rng.uniform(100, 500, (count, 2))
     return np.concatenate([centre, 0.75 * height, height], axis=1).astype(np.float32)
 
 
-def crowd(people: PersonTable, images: int, seed: int = 0) -> PersonTable:
+def crowd(people: PersonTable, images: int) -> PersonTable:
     """Return ten shaken boxes on each of the first ``images`` images that have people."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     chosen = np.unique(people.image_index)[:images]
     rows = np.concatenate(
         [
@@ -46,14 +46,12 @@ def crowd(people: PersonTable, images: int, seed: int = 0) -> PersonTable:
     return replace(table, boxes=(table.boxes + shake).astype(np.float32))
 
 
-def many_poses(
-    images: int, joints: int, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def many_poses(images: int, joints: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return image ids (N,), joints (N, K, 2), scores (N,) and areas (N,): many duplicates.
 
     Each image has 5 to 25 poses of six people.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     counts = rng.integers(5, 26, images)
     ids = np.repeat(np.arange(images), counts)
     person = rng.integers(0, 6, len(ids))  # which of six people of its image a pose shows

@@ -22,7 +22,7 @@ from lib.utils.files import read_json
 _OF_A_RUN = ("OUTPUT_DIR", "LOG_DIR", "GPUS", "WORKERS", "AUTO_RESUME", "DATA_DIR", "TEST")
 
 
-def doubt_of_images(evidence: Evidence, resamples: int, seed: int = 0) -> dict[str, Any]:
+def doubt_of_images(evidence: Evidence, resamples: int) -> dict[str, Any]:
     """Return the 95 % interval of AP over images drawn with replacement."""
     matches = evidence.matches
     found = bootstrap_difference(
@@ -30,7 +30,6 @@ def doubt_of_images(evidence: Evidence, resamples: int, seed: int = 0) -> dict[s
         lambda weights: average_precision(matches, weights),
         matches.images,
         resamples=resamples,
-        seed=seed,
     )
     return {"AP": found.ap, "low": found.low, "high": found.high, "resamples": resamples}
 

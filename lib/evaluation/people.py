@@ -55,17 +55,16 @@ class FoundPeople:
         return normalised_distances(self.found, self.truth, self.labelled, lengths)
 
 
-def found_people(table: PoseTable, sigmas: np.ndarray, least: float = LEAST) -> FoundPeople:
+def found_people(table: PoseTable, sigmas: np.ndarray) -> FoundPeople:
     """Return the people that count and the poses found for them.
 
     Args:
         table: poses of a split.
         sigmas: (K,) spreads.
-        least: similarity from which a pose may be a person's.
     """
-    pairs = pose_pairs(table, sigmas, least)
+    pairs = pose_pairs(table, sigmas, LEAST)
     place = ranks(table.found_cell)
-    (owner,) = match_pairs(pairs, place, table.ignored, table.crowd, np.array([least]))
+    (owner,) = match_pairs(pairs, place, table.ignored, table.crowd, np.array([LEAST]))
     pose_of = np.full(len(table.truth), -1)
     pose_of[owner[owner >= 0]] = np.flatnonzero(owner >= 0)
     rows = np.flatnonzero(~table.ignored)

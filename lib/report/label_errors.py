@@ -23,12 +23,12 @@ MEANINGS = {
 }
 
 
-def label_error_sheet(
-    truth: Annotations, doubts: Sequence[Doubt], most: int, title: str = "Doubtful annotations"
-) -> str:
+def label_error_sheet(truth: Annotations, doubts: Sequence[Doubt], most: int) -> str:
     """Return an HTML page of the surest ``most`` doubts of each kind, annotated and proposed."""
     counts = Counter(doubt.kind for doubt in doubts)
-    head = section(title, tiles({kind: str(counts[kind]) for kind in KINDS}), note=_NOTE)
+    head = section(
+        "Doubtful annotations", tiles({kind: str(counts[kind]) for kind in KINDS}), note=_NOTE
+    )
     parts = [head]
     for kind in KINDS:
         chosen = [doubt for doubt in doubts if doubt.kind == kind][:most]
@@ -36,9 +36,10 @@ def label_error_sheet(
         if pictures:
             cards = f'<div class="cases">{"".join(pictures)}</div>'
             parts.append(section(f"{kind}: {counts[kind]}", cards, note=MEANINGS[kind]))
-    return render_page(title, parts)
+    return render_page(TITLE, parts)
 
 
+TITLE = "Doubtful annotations"
 _NOTE = (
     "Left as annotated, right as proposed, the surest first. Nothing is changed yet: entries of "
     "the JSON file whose 'apply' is true are, by tools/data/convert.py --corrections."

@@ -32,7 +32,7 @@ def joint_name(name: str) -> str:
     return f"{side}_{joined}" if side else SYNONYMS.get(joined, joined)
 
 
-def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]], name: str = "mix") -> Skeleton:
+def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]]) -> Skeleton:
     """Return the joints of several skeletons: those of the first, then what each other one adds.
 
     Sigma, loss weight and half of the body are as in the first skeleton that has the joint; mirror
@@ -62,7 +62,7 @@ def union_skeleton(parts: Sequence[tuple[Skeleton, Renames]], name: str = "mix")
         limbs |= dict.fromkeys(_pair(new[a], new[b]) for a, b in skeleton.limbs)
         order |= dict.fromkeys(new[k] for k in skeleton.grouping_order)
     return Skeleton(
-        name=name,
+        name="mix",
         joints=tuple(place),
         flip_pairs=_mirrored(list(place), list(flips), parts),
         limbs=tuple(limbs),
