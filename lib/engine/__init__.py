@@ -1,6 +1,7 @@
 """Training and inference of any task: devices, processes, precision, schedules, checkpoints.
 
 ``fit``            configuration -> run: resume or start, and train
+``parts``          configuration -> network, state, step and stream of a run
 ``start``          pretrained weights of a fresh run
 ``trainer``        the loop
 ``step``           forward, backward, accumulation, scaling, clipping

@@ -14,9 +14,9 @@ from torch import nn
 from yacs.config import CfgNode
 
 from lib.engine.device import setup_device
-from lib.engine.fit import build_parts
 from lib.engine.memory import peak_of_device, peak_of_process
 from lib.engine.parallel import check_layout
+from lib.engine.parts import build_parts
 from lib.engine.state import TrainState
 from lib.engine.step import TrainStep
 from lib.engine.stream import Fetched, TrainStream

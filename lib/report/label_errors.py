@@ -14,6 +14,7 @@ from lib.report.page import picture, render_page, section, tiles
 from lib.structures.drawing import draw_poses, join_panels
 from lib.utils.errors import UnreadableImageError
 
+TITLE = "Doubtful annotations"
 MEANINGS = {
     "shifted": "joints lie away from where the network is sure to see them",
     "mirrored": "left and right fit when they are swapped",
@@ -26,10 +27,8 @@ MEANINGS = {
 def label_error_sheet(truth: Annotations, doubts: Sequence[Doubt], most: int) -> str:
     """Return an HTML page of the surest ``most`` doubts of each kind, annotated and proposed."""
     counts = Counter(doubt.kind for doubt in doubts)
-    head = section(
-        "Doubtful annotations", tiles({kind: str(counts[kind]) for kind in KINDS}), note=_NOTE
-    )
-    parts = [head]
+    overview = tiles({kind: str(counts[kind]) for kind in KINDS})
+    parts = [section(TITLE, overview, note=_NOTE)]
     for kind in KINDS:
         chosen = [doubt for doubt in doubts if doubt.kind == kind][:most]
         pictures = [picture(image, text) for image, text in _painted(truth, chosen)]
@@ -39,7 +38,6 @@ def label_error_sheet(truth: Annotations, doubts: Sequence[Doubt], most: int) ->
     return render_page(TITLE, parts)
 
 
-TITLE = "Doubtful annotations"
 _NOTE = (
     "Left as annotated, right as proposed, the surest first. Nothing is changed yet: entries of "
     "the JSON file whose 'apply' is true are, by tools/data/convert.py --corrections."
