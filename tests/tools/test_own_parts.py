@@ -64,6 +64,30 @@ def test_train_test_and_export(words, tmp_path):
     assert "own_parts.py" in payload["meta"]["config"]
 
 
+def test_an_answer_of_another_kind_from_a_folder_with_blanks(words, tmp_path):
+    """Nothing of the package knows points; strides of 3, and a file beside its YAML."""
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path / "my parts é"
+    folder.mkdir()
+    shutil.copy(Path(__file__).parents[1] / "toys/own_points.py", folder)
+    own = folder / "points.yaml"
+    own.write_text(
+        f"_BASE_: {Path('experiments/_base_/synthpose_easy.yaml').resolve()}\n"
+        "IMPORTS: [own_points.py]\nMODEL: {NAME: posenet, BACKBONE: thirds, HEAD: points, "
+        "TARGET_TYPE: points, IMAGE_SIZE: [66, 96], EXTRA: {BACKBONE: {WIDTH: 6}}}\n"
+    )
+    words[1] = str(own)
+    assert train.main(words).finished
+    wanted = score.main(words)
+    export.main(words)
+    file = tmp_path / "output/coco/posenet/points/model.onnx"
+    assert OnnxNetwork(file).card["outputs"] == {"points": [17, 2], "sure": [17]}
+    assert score.main([*words, "TEST.MODEL_FILE", str(file)]) == pytest.approx(wanted, nan_ok=True)
+    heatmaps = r"'gaussian' reads heatmaps, but the head of posenet .PointsHead. gives points: set"
+    with pytest.raises(ConfigError, match=f"{heatmaps} MODEL.TARGET_TYPE to points"):
+        train.main([*words, "MODEL.TARGET_TYPE=gaussian", "MODEL.HEATMAP_SIZE=[22,32]"])
+
+
 def write_table(coco, root, split):
     """Write the people of a COCO file as the table that ``own_data.py`` reads, with pictures."""
     content = json.loads((coco / f"annotations/person_keypoints_{split}2017.json").read_text())
