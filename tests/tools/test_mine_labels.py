@@ -6,6 +6,7 @@ from labelled import write_labelled
 from tool_loader import load_script
 
 from lib.datasets.formats import read_labels
+from lib.evaluation import label_errors
 from lib.utils.errors import ConfigError, DataError
 
 
@@ -117,3 +118,21 @@ def test_nothing_is_written_over(scored):
             "--out",
             folder,
         )
+
+
+def test_what_is_applied_without_a_word_of_the_user(scored, monkeypatch):
+    folder = scored[0]
+    flat, found = np.ones((7, 3)), np.ones((7, 2))
+    doubts = [
+        label_errors.Doubt(kind, doubt, 400, 71, [0], "replace", flat, found)
+        for kind, doubt in (("shifted", 0.9), ("missing", 0.8), ("mirrored", 0.27))
+    ]
+    monkeypatch.setattr(label_errors, "find_label_errors", lambda truth, rows: doubts)
+    words = (folder / "labels.json", folder / "results.json", "--out", folder / "doubts")
+    run("tools/data/mine_labels.py", *words)
+    entries = json.loads((folder / "doubts/corrections.json").read_text())
+    assert {e["kind"]: e["apply"] for e in entries} == {
+        "shifted": False,
+        "missing": False,
+        "mirrored": True,
+    }

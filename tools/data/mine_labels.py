@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from lib.evaluation.label_errors import Doubt
 
 
+LEAST = 0.25  # as sure as any swapped sides or wrong people are that are named at all
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description="Find annotations that are probably wrong.")
@@ -30,7 +33,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--out", default="label_errors", metavar="DIR", help="new folder for both (label_errors)")
     add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")
     add("--skeleton", default="", metavar="S", help="joints, where GT does not name them")
-    add("--least", type=float, default=0.5, metavar="D", help="doubt from which to apply (0.5)")
+    add(
+        "--least",
+        type=float,
+        default=LEAST,
+        metavar="D",
+        help=f"doubt from which to apply ({LEAST}; swapped sides and wrong people are all beyond)",
+    )
     add(
         "--apply",
         default="mirrored,wrong person",
