@@ -79,6 +79,7 @@ def build_report(run: Run, cases: int = 6, others: Sequence[Run] = (), *, seed: 
         timing_section,
         training_section,
     )  # torch
+    from lib.report.worst import worst_section
 
     analysis, mpii = analyse_poses(run), analyse_mpii(run)
     parts = [head_section(run), score_section(run, analysis)]
@@ -97,7 +98,8 @@ def build_report(run: Run, cases: int = 6, others: Sequence[Run] = (), *, seed: 
     histories = [one.history for one in (run, *others)]
     curves = dict(zip(names, histories, strict=True))
     parts.append(training_section(curves, primary_metric(run)))
-    parts += [film_section(run.history, run.folder), resource_section(run.history)]
+    parts += [film_section(run.history, run.folder), worst_section(run.history, run.folder)]
+    parts.append(resource_section(run.history))
     parts.append(timing_section(run.report))
     return render_page(f"{run.name} report", [*parts, settings_section(run)])
 

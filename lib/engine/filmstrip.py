@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,12 +13,14 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from lib.annotations.form import Annotations
-from lib.config.variants import member_configs
-from lib.datasets.sources import read_source
+from lib.annotations.tables import PersonTable
+from lib.datasets.sources import read_people, source_skeleton
 from lib.engine.inference import evaluating
 from lib.structures.drawing import draw_poses, join_panels, overlay_heatmaps, save_picture
+from lib.structures.geometry import CROP_PADDING, xywh_to_xyxy
+from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Task
+from lib.tasks.sets import test_members
 from lib.tasks.splits import build_source
 from lib.utils.errors import UserError
 
@@ -27,22 +31,37 @@ _HEIGHT = 240  # of a row
 _MOST_PEOPLE = 8  # whose boxes a top-down network gets
 
 
+@dataclass(frozen=True)
+class Scene:
+    """Images of a test split, with what is annotated there.
+
+    Attributes:
+        task: predicts.
+        people: of the test split.
+        skeleton: of their joints.
+        images: numbers of the images to show.
+        name: of the split's data set in a mix.
+    """
+
+    task: Task
+    people: PersonTable
+    skeleton: Skeleton
+    images: list[int]
+    name: str = ""
+
+
 class FilmStrip:
-    """Chosen images of the test split, with what is annotated there.
+    """The same images after every evaluation.
 
     Args:
-        task: predicts.
-        truth: of the test split.
-        count: images; those with most people, spread over the split.
+        scenes: what to show.
         folder: run folder.
     """
 
-    def __init__(self, task: Task, truth: Annotations, count: int, folder: Path) -> None:
-        self.task = task
-        self.truth = truth
+    def __init__(self, scenes: Sequence[Scene], folder: Path) -> None:
+        self.scenes = scenes
         self.folder = folder
-        self.images = choose_images(truth, count)
-        self._broken = False
+        self._broken = not any(scene.images for scene in scenes)
 
     def paint(self, network: nn.Module, step: int) -> dict[str, str]:
         """Paint what ``network`` finds, and return the file in the run folder by its name.
@@ -50,72 +69,81 @@ class FilmStrip:
         Each row has the truth, what was found, and the maps where the task has some. What cannot be
         painted costs a warning, once.
         """
-        if self._broken or not self.images:
+        if self._broken:
             return {}
         file = f"{FOLDER}/step_{step:08d}.jpg"
         try:
             with evaluating(network), torch.no_grad():
-                rows = [self._row(network, number) for number in self.images]
+                rows = [paint_row(s, network, number) for s in self.scenes for number in s.images]
             save_picture(self.folder / file, stacked(rows))
-        except (UserError, OSError) as error:
+        except Exception as error:  # a task of one's own, or a full device, must not end a training
             self._broken = True
             logger.warning("No samples are painted any more (%s); training goes on.", error)
             return {}
         return {FOLDER: file}
 
-    def _row(self, network: nn.Module, number: int) -> np.ndarray:
-        pixels = self.truth.images.read(number)
-        rows = people_of(self.truth, number)
-        corners = self.truth.boxes[rows].astype(np.float32)
-        corners[:, 2:] += corners[:, :2]
-        boxes = corners[:_MOST_PEOPLE] if self.task.takes_boxes else None
-        found = self.task.predict_image(network, pixels, boxes)
-        skeleton, known = self.task.skeleton, self.truth.triples[rows]
-        panels = {
-            "truth": draw_poses(
-                pixels, known[..., :2], known[..., 2], self.truth.skeleton, threshold=1
-            ),
-            "found": draw_poses(pixels, found.keypoints, found.keypoint_scores, skeleton),
-        }
-        if self.task.gives_heat:
-            heat = self.task.heat(network, pixels, boxes)
-            panels["maps"] = overlay_heatmaps(pixels, heat[None])
-        size = (max(1, round(_HEIGHT * pixels.shape[1] / pixels.shape[0])), _HEIGHT)
-        shrunk = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in panels.values()]
-        return join_panels(shrunk, list(panels))
+
+def paint_row(scene: Scene, network: nn.Module, number: int) -> np.ndarray:
+    """Return an image of a scene as truth, what was found, and maps, side by side."""
+    task, people = scene.task, scene.people
+    pixels = people.images.read(number)
+    rows = people_of(people, number)
+    boxes = told_boxes(people, rows[:_MOST_PEOPLE]) if task.takes_boxes else None
+    found = task.predict_image(network, pixels, boxes)
+    joints, seen = people.keypoints[rows], people.visibility[rows]
+    panels = {
+        "truth": draw_poses(pixels, joints, seen, scene.skeleton, threshold=1),
+        "found": draw_poses(pixels, found.keypoints, found.keypoint_scores, task.skeleton),
+    }
+    if task.gives_heat:
+        heat = task.heat(network, pixels, boxes)
+        panels["maps"] = overlay_heatmaps(pixels, heat[None])
+    size = (max(1, round(_HEIGHT * pixels.shape[1] / pixels.shape[0])), _HEIGHT)
+    shrunk = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in panels.values()]
+    return join_panels(shrunk, [f"{scene.name} {title}".strip() for title in panels])
 
 
 def build_filmstrip(cfg: CfgNode, task: Task, folder: Path) -> FilmStrip | None:
-    """Return what ``TEST.SAMPLES`` asks for; None for nothing, or a split without COCO's form.
-
-    Of a mix the first set that is tested on is shown.
-    """
+    """Return what ``TEST.SAMPLES`` asks for, of each set that is tested on; None for nothing."""
     if not cfg.TEST.SAMPLES:
         return None
-    tested = next(iter(task.test_sets.values()))
-    members = [one for one in member_configs(cfg) if one.DATASET.TEST_SET]
+    members = test_members(cfg) if cfg.DATASET.MIX else {"": cfg}
+    scenes = []
     try:
-        source = build_source(members[0], train=False)
-        truth = read_source(source, tested.skeleton)
+        for name, tested in task.test_sets.items():
+            own = members[name]
+            source = build_source(own, train=False)
+            people, skeleton = read_people(source, source_skeleton(source, own.DATASET.SKELETON))
+            images = choose_images(people, cfg.TEST.SAMPLES)
+            scenes.append(Scene(tested, people, skeleton, images, name))
     except UserError as error:
         logger.warning("TEST.SAMPLES: no samples are painted (%s)", error)
         return None
-    return FilmStrip(tested, truth, cfg.TEST.SAMPLES, folder)
+    return FilmStrip(scenes, folder)
 
 
-def choose_images(truth: Annotations, count: int) -> list[int]:
+def choose_images(people: PersonTable, count: int) -> list[int]:
     """Return numbers of images: of each of ``count`` equal parts the one with most people."""
-    people = truth.people.image_index[truth.num_keypoints > 0]
-    crowds = np.bincount(people, minlength=len(truth.images))
-    parts = np.array_split(np.arange(len(truth.images)), min(count, len(truth.images)) or 1)
+    labelled = people.image_index[(people.visibility > 0).any(axis=1)]
+    crowds = np.bincount(labelled, minlength=len(people.images))
+    parts = np.array_split(np.arange(len(crowds)), min(count, len(crowds)) or 1)
     chosen = [int(part[np.argmax(crowds[part])]) for part in parts if len(part)]
     return [number for number in chosen if crowds[number]]
 
 
-def people_of(truth: Annotations, number: int) -> np.ndarray:
+def people_of(people: PersonTable, number: int) -> np.ndarray:
     """Return the rows of the people with joints in an image, the largest first."""
-    rows = np.flatnonzero((truth.people.image_index == number) & (truth.num_keypoints > 0))
-    return rows[np.argsort(-truth.areas[rows], kind="stable")]
+    labelled = (people.visibility > 0).any(axis=1)
+    rows = np.flatnonzero((people.image_index == number) & labelled)
+    return rows[np.argsort(-people.areas[rows], kind="stable")]
+
+
+def told_boxes(people: PersonTable, rows: np.ndarray) -> np.ndarray:
+    """Return (N, 4) ``x1, y1, x2, y2`` that lead to the crops of people, where a set has some."""
+    boxes, crops = people.boxes[rows], people.crops[rows]
+    sides = crops[:, 2:] / CROP_PADDING
+    shown = np.concatenate([crops[:, :2] - sides / 2, sides], axis=1)
+    return xywh_to_xyxy(np.where(np.isnan(crops), boxes, shown).astype(np.float32))
 
 
 def stacked(rows: list[np.ndarray]) -> np.ndarray:

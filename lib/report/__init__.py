@@ -9,6 +9,7 @@
 ``stress``    response curves
 ``scores``    result files against one ground truth
 ``comparison``  the parts of the page about two runs
+``worst``     training samples that lost most
 ``history``   training curves and timing; ``live`` those of runs that are going on
 ``ledger``    cost, published score and weights of every experiment; ``costs`` of one
 """

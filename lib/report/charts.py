@@ -12,6 +12,7 @@ import numpy as np
 WIDTH, HEIGHT = 370, 230  # small, so that text stays readable on a phone
 LEFT, RIGHT, TOP, BOTTOM = 62, 20, 12, 42
 COLORS = ("accent", "second", "third", "fourth")
+DASHES = ((), (7, 3), (2, 3), (9, 3, 2, 3))  # of lines beyond so many: each colour again
 MAX_POINTS = 300
 
 
@@ -51,12 +52,12 @@ def line_chart(
     parts = [_grid(x_ends, y_ends, x_label)]
     order = np.maximum(np.cumsum([not one.bound for one in lines]) - 1, 0).tolist()
     for one, place in zip(lines, order, strict=True):
-        color, width = COLORS[place % len(COLORS)], "1" if one.bound else "2"
+        color, width = _color(place), "1" if one.bound else "2"
         points = _place(one, x_ends, y_ends)
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="var(--{color})" stroke-width="{width}" '
-            f'stroke-linejoin="round"><title>{escape(one.name)}</title></polyline>'
+            f'stroke-linejoin="round"{_dashes(place)}><title>{escape(one.name)}</title></polyline>'
         )
         if len(points) == 1:
             x, y = points[0]
@@ -108,10 +109,37 @@ def _figure(title: str, spoken: str, content: str, height: int) -> str:
 
 def _key(names: Sequence[str]) -> str:
     items = "".join(
-        f'<li><i style="background:var(--{color})"></i>{escape(name)}</li>'
-        for name, color in zip(names, COLORS * len(names), strict=False)
+        f'<li><i style="background:{_swatch(place)}"></i>{escape(name)}</li>'
+        for place, name in enumerate(names)
     )
     return f'<ul class="legend">{items}</ul>'
+
+
+def _color(place: int) -> str:
+    return COLORS[place % len(COLORS)]
+
+
+def _pattern(place: int) -> tuple[int, ...]:
+    return DASHES[place // len(COLORS) % len(DASHES)]
+
+
+def _dashes(place: int) -> str:
+    """Return the attribute that tells a line from an earlier one of its colour, with a space."""
+    pattern = " ".join(map(str, _pattern(place)))
+    return f' stroke-dasharray="{pattern}"' if pattern else ""
+
+
+def _swatch(place: int) -> str:
+    """Return the CSS background that looks like a line."""
+    color, pattern = f"var(--{_color(place)})", _pattern(place)
+    if not pattern:
+        return color
+    ends = np.cumsum(pattern).tolist()
+    stops = [
+        f"{'transparent' if n % 2 else color} {start}px {end}px"
+        for n, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+    ]
+    return f"repeating-linear-gradient(90deg,{','.join(stops)})"
 
 
 def _grid(x_ends: tuple[float, float], y_ends: tuple[float, float], x_label: str) -> str:

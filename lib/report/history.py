@@ -79,18 +79,38 @@ def resource_section(history: History, name: str = "") -> str:
     )
 
 
-def film_section(history: History, folder: Path) -> str:
-    """Return the painted samples of the evaluations, at most `_FRAMES` of them, oldest first."""
+def film_section(history: History, folder: Path, name: str = "", count: int = _FRAMES) -> str:
+    """Return the painted samples of the evaluations, oldest first.
+
+    Args:
+        history: what was recorded.
+        folder: run folder, for the pictures.
+        name: of the run, where there are several.
+        count: at most so many, spread over the run, the last among them.
+    """
     painted = lines_of(history, "pictures")
-    places = np.linspace(0, len(painted) - 1, min(_FRAMES, len(painted))).round().astype(int)
+    places = np.linspace(len(painted) - 1, 0, min(count, len(painted))).round().astype(int)[::-1]
     frames = []
     for line in (painted[place] for place in places):
-        pixels = cv2.imread(str(folder / line["pictures"].get("samples", "")))
-        if pixels is not None:  # somebody may have removed it
+        pixels = recorded_picture(folder, line, "samples")
+        if pixels is not None:
             frames.append(picture(pixels, f"after {line['step']} steps"))
     if not frames:
         return ""
-    return section("What it saw", f'<div class="cases">{"".join(frames)}</div>')
+    title = f"What {name} saw" if name else "What it saw"
+    return section(title, f'<div class="cases">{"".join(frames)}</div>')
+
+
+def recorded_picture(folder: Path, line: dict[str, Any], name: str) -> np.ndarray | None:
+    """Return a picture (H, W, 3) that a line names; None if it is gone, or not in the folder."""
+    named = line.get("pictures")
+    file = named.get(name) if isinstance(named, dict) else None
+    if not isinstance(file, str):
+        return None
+    path = (folder / file).resolve()
+    if not (path.is_relative_to(folder.resolve()) and path.is_file()):
+        return None
+    return cv2.imread(str(path))
 
 
 def timing_section(report: dict[str, Any]) -> str:

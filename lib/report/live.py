@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from lib.report.history import History, lines_of, resource_section, training_section
+from lib.report.history import (
+    History,
+    film_section,
+    lines_of,
+    resource_section,
+    training_section,
+)
 from lib.report.page import chips, render_page, section, table
 from lib.report.run import read_history, shortest_names
+from lib.report.worst import worst_section
 from lib.utils.errors import ConfigError, DataError
 from lib.utils.lock import RUNNING, STALE
 from lib.utils.numbers import number
@@ -49,9 +56,17 @@ class LiveRuns:
             f"{chips({'seen': time.strftime('%H:%M:%S'), 'again every': f'{EVERY} s'})}</header>",
             self._state_section(runs),
             training_section(runs if several else {"": next(iter(runs.values()))}, _primary(runs)),
-            *(resource_section(runs[name], name if several else "") for name in runs),
+            *self._sections(runs),
         ]
         return render_page(title, parts)
+
+    def _sections(self, runs: dict[str, History]) -> Iterator[str]:
+        """Yield what is about each run alone: its last samples, its worst ones, time and memory."""
+        for name, folder in self._names().items():
+            shown = name if len(runs) > 1 else ""
+            yield film_section(runs[name], folder, shown, count=1)
+            yield worst_section(runs[name], folder, shown)
+            yield resource_section(runs[name], shown)
 
     def _names(self) -> dict[str, Path]:
         """Return the folders by the shortest names that tell them apart."""

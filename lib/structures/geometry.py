@@ -16,6 +16,8 @@ import math
 
 import numpy as np
 
+CROP_PADDING = 1.25  # of a box, in every published recipe
+
 Size = tuple[int, int]
 Turn = tuple[float, float, float]  # cosine, sine, -1 if mirrored else 1
 Linear = tuple[float, float, float, float]  # row-major 2 x 2
@@ -31,13 +33,15 @@ def xyxy_to_xywh(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], axis=-1)
 
 
-def box_to_crop(boxes: np.ndarray, aspect_ratio: float, padding: float = 1.25) -> np.ndarray:
+def box_to_crop(
+    boxes: np.ndarray, aspect_ratio: float, padding: float = CROP_PADDING
+) -> np.ndarray:
     """Grow boxes about their centre to ``aspect_ratio`` and then by ``padding``.
 
     Args:
         boxes: (N, 4) ``x, y, width, height`` in image pixels.
         aspect_ratio: width / height of the network input.
-        padding: factor on both lengths; 1.25 in every published recipe, 1.5 for half bodies.
+        padding: factor on both lengths; 1.5 for half bodies.
 
     Returns:
         (N, 4) float32 crops ``centre x, centre y, width, height`` in image pixels.

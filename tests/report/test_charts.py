@@ -73,3 +73,14 @@ def test_names_are_escaped():
         "<b>", [Series("<i>", [1, 2], [1, 2])], x_label="<u>"
     )
     assert not re.search(r"<(b|i|u)>", chart)
+
+
+def test_every_one_of_many_lines_looks_different():
+    series = [Series(f"run {n}", [0, 1], [0, n]) for n in range(13)]
+    chart = line_chart("many", series, x_label="x")
+    lines = re.findall(r'<polyline .*?stroke="(.*?)".*?round"(.*?)><title>', chart)
+    assert len(set(lines)) == 13
+    swatches = re.findall(r'<i style="background:(.*?)"></i>', chart)
+    assert len(set(swatches)) == 13
+    assert lines[0][1] == ""
+    assert "dasharray" in lines[4][1]

@@ -62,3 +62,25 @@ def test_film_shows_the_frames_that_are_there_oldest_first(tmp_path):
     (tmp_path / "30.jpg").unlink()
     assert film_section(history, tmp_path).count("<img") == 11
     assert film_section(lines(), tmp_path) == ""
+
+
+def test_film_has_the_last_frame_and_nothing_from_outside_the_run(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for file in (run / "one.jpg", run / "two.jpg", tmp_path / "secret.jpg"):
+        cv2.imwrite(str(file), np.full((8, 6, 3), 90, np.uint8))
+    files = ["one.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "gone.jpg", 7, "two.jpg"]
+    history = [
+        {"kind": "pictures", "step": step, "pictures": {"samples": file}}
+        for step, file in enumerate(files)
+    ]
+    html = film_section(history, run)
+    assert html.count("<img") == 2
+    assert "after 0 steps" in html
+    assert "after 5 steps" in html
+    assert "What it saw" in html
+    last = film_section(history, run, "other", count=1)
+    assert last.count("<img") == 1
+    assert "after 5 steps" in last
+    assert "What other saw" in last
+    assert film_section([{"kind": "pictures", "step": 1, "pictures": ["x"]}], run) == ""

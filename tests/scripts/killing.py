@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from lib.engine import checkpointing, records, step, trainer
+from lib.report.divergence import compare_runs
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -285,7 +286,9 @@ def differences(left, right):
     for name in ("checkpoint.pth", "model_best.pth", "final_state.pth"):
         pair = [torch.load(run_folder(c) / name, weights_only=True) for c in (left, right)]
         found += unequal(*pair, name)
-    return found + ["metrics.jsonl"] * (scores(left) != scores(right))
+    found += ["metrics.jsonl"] * (records_of(left) != records_of(right))
+    parted = compare_runs(run_folder(left), run_folder(right))
+    return found + [f"flight.bin: {parted}"] * (parted is not None)
 
 
 def unequal(left, right, path):
@@ -304,7 +307,8 @@ def unequal(left, right, path):
     return [] if left == right or absent else [path]
 
 
-def scores(config):
+def records_of(config):
+    """Evaluations, worst samples and pictures; means of losses depend on where a run stopped."""
     lines = (run_folder(config) / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    return [{**row, "seconds": None} for row in rows if row["kind"] == "val"]
+    return [{**row, "seconds": None} for row in rows if row["kind"] != "train"]

@@ -194,6 +194,7 @@ def toy_config(**train):
     cfg.WORKERS, cfg.PRINT_FREQ = 0, 2
     cfg.TRAIN.BATCH_SIZE_PER_GPU, cfg.TRAIN.END_EPOCH, cfg.TRAIN.LR = 3, 4, 0.01
     cfg.TRAIN.LR_STEP = [2]
+    cfg.TEST.SAMPLES = 0  # there are no images
     for key, value in train.items():
         node, _, name = key.rpartition("__")
         target = cfg.TRAIN if not node else cfg if node == "ROOT" else cfg[node]

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def runs(tmp_path):
 
 def test_screen_and_page(runs, capsys):
     folder, call = runs
-    found = call("--out", str(folder / "page/compare.html"), "--cases", "2")
+    (found,) = call("--out", str(folder / "page/compare.html"), "--cases", "2")
     scores = [
         json.loads((folder / name / "metrics.json").read_text())["metrics"]["AP"] for name in "ab"
     ]
@@ -44,10 +45,41 @@ def test_screen_and_page(runs, capsys):
     page = (folder / "page/compare.html").read_text()
     assert re.findall(r"<h2>(.*?)</h2>", page) == [
         "Scores", "What each kind of error costs, in AP", "By joint",
-        "Where they differ most",
+        "Where they differ most", "Training",
     ]  # fmt: skip
     assert "data:image/jpeg" in page
     assert "Not the same conditions" in page
+
+
+def test_any_number_of_runs_stand_side_by_side(runs, capsys):
+    folder, call = runs
+    metrics = json.loads((folder / "b/metrics.json").read_text())
+    others = []
+    for place in range(5):
+        other = folder / f"more/{place}"
+        shutil.copytree(folder / "b", other)
+        metrics["metrics"]["AP"] = 0.125 * place
+        (other / "metrics.json").write_text(json.dumps(metrics))
+        lines = [{"kind": "val", "epoch": n, "step": n, "AP": 0.1 * place * n} for n in (1, 2)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (other / "metrics.jsonl").write_text(text)
+        others.append(str(other))
+    found = call(*others, "--out", str(folder / "page.html"), "--cases", "1")
+    assert len(found) == 6
+    assert len({one.ap for one in found}) == 1  # B to G have the same predictions
+    shown = capsys.readouterr().out
+    assert [line[:2] for line in shown.splitlines()[:7]] == [f"{n}:" for n in "ABCDEFG"]
+    heads, first = (shown.splitlines()[row].split() for row in (8, 9))
+    assert " ".join(heads) == "A B C D E F G B - A C - A D - A E - A F - A G - A"
+    assert first[0] == "AP"
+    assert first[3:8] == [f"{0.125 * place:.4f}" for place in range(5)]
+    assert "AP of G minus A" in shown
+    page = (folder / "page.html").read_text()
+    assert "G is better" in page
+    assert "<th>PCK % of G</th>" in page
+    (curves,) = re.findall("AP on the test split</figcaption>.*?</figure>", page)
+    assert curves.count("<polyline") == 5
+    assert "G more/4</li>" in curves or "G 4</li>" in curves
 
 
 def test_what_cannot_be_compared(runs, tmp_path):

@@ -7,6 +7,8 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
+import cv2
+import numpy as np
 import pytest
 from tool_loader import load_script
 
@@ -59,6 +61,29 @@ def test_page_shows_what_was_recorded_until_now_and_looks_again(tmp_path):
         assert "<td>5</td>" in page
         assert "running" in page
         assert get(url, method="HEAD")[0] == ""
+
+
+def test_page_shows_the_last_samples_and_the_worst_ones(tmp_path):
+    run = record(tmp_path / "model" / "small", 3)
+    for name in ("first", "second", "worst"):
+        cv2.imwrite(str(run / f"{name}.jpg"), np.full((8, 6, 3), 90, np.uint8))
+    lines = [
+        {"kind": "pictures", "epoch": 0, "step": 2, "pictures": {"samples": "first.jpg"}},
+        {"kind": "worst", "epoch": 0, "step": 2, "loss": [0.5], "key": ["0:3"], "name": ["<b>.jpg"],
+         "pictures": {"worst": "worst.jpg"}},
+        {"kind": "pictures", "epoch": 1, "step": 3, "pictures": {"samples": "second.jpg"}},
+    ]  # fmt: skip
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    whole = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text(text + whole)
+    with served(run) as url:
+        page, _ = get(url)
+    assert "What it saw" in page
+    assert "after 3 steps" in page
+    assert "after 2 steps" not in page
+    assert "Worst training samples" in page
+    assert "&lt;b&gt;.jpg" in page
+    assert page.count("<img") == page.count('src="data:image/jpeg;base64,') == 2
 
 
 def test_several_runs_stand_side_by_side_under_names_that_differ(tmp_path):
