@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
     add("--resamples", type=count, default=1000, help="draws of the bootstrap (default: 1000)")
     add("--cases", type=int, default=6, help="pictures of each sort (default: 6)")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)  # folders may stand behind options
 
 
 def main(argv: list[str] | None = None) -> list[Difference]:

@@ -18,6 +18,7 @@ from lib.datasets.sources import read_people, source_skeleton
 from lib.engine.inference import evaluating
 from lib.structures.drawing import draw_poses, join_panels, overlay_heatmaps, save_picture
 from lib.structures.geometry import CROP_PADDING, xywh_to_xyxy
+from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.base import Task
 from lib.tasks.sets import test_members
@@ -74,7 +75,7 @@ class FilmStrip:
         file = f"{FOLDER}/step_{step:08d}.jpg"
         try:
             with evaluating(network), torch.no_grad():
-                rows = [paint_row(s, network, number) for s in self.scenes for number in s.images]
+                rows = [row for scene in self.scenes for row in paint_rows(scene, network)]
             save_picture(self.folder / file, stacked(rows))
         except Exception as error:  # a task of one's own, or a full device, must not end a training
             self._broken = True
@@ -83,20 +84,36 @@ class FilmStrip:
         return {FOLDER: file}
 
 
-def paint_row(scene: Scene, network: nn.Module, number: int) -> np.ndarray:
-    """Return an image of a scene as truth, what was found, and maps, side by side."""
+def paint_rows(scene: Scene, network: nn.Module) -> list[np.ndarray]:
+    """Return each image of a scene as truth, what was found, and maps, side by side."""
     task, people = scene.task, scene.people
-    pixels = people.images.read(number)
-    rows = people_of(people, number)
-    boxes = told_boxes(people, rows[:_MOST_PEOPLE]) if task.takes_boxes else None
-    found = task.predict_image(network, pixels, boxes)
+    images = [people.images.read(number) for number in scene.images]
+    boxes = [_boxes_for(task, people, number) for number in scene.images]
+    found = task.predict_images(network, images, boxes)  # everybody in common batches
+    rows = []
+    for place, (number, pixels) in enumerate(zip(scene.images, images, strict=True)):
+        heat = task.heat(network, pixels, boxes[place]) if task.gives_heat else None
+        own = found.select(found.image_ids == place)
+        rows.append(_paint_row(scene, people_of(people, number), pixels, own, heat))
+    return rows
+
+
+def _boxes_for(task: Task, people: PersonTable, number: int) -> np.ndarray | None:
+    if not task.takes_boxes:
+        return None
+    return told_boxes(people, people_of(people, number)[:_MOST_PEOPLE])
+
+
+def _paint_row(
+    scene: Scene, rows: np.ndarray, pixels: np.ndarray, found: Poses, heat: np.ndarray | None
+) -> np.ndarray:
+    people, skeleton = scene.people, scene.task.skeleton
     joints, seen = people.keypoints[rows], people.visibility[rows]
     panels = {
         "truth": draw_poses(pixels, joints, seen, scene.skeleton, threshold=1),
-        "found": draw_poses(pixels, found.keypoints, found.keypoint_scores, task.skeleton),
+        "found": draw_poses(pixels, found.keypoints, found.keypoint_scores, skeleton),
     }
-    if task.gives_heat:
-        heat = task.heat(network, pixels, boxes)
+    if heat is not None:
         panels["maps"] = overlay_heatmaps(pixels, heat[None])
     size = (max(1, round(_HEIGHT * pixels.shape[1] / pixels.shape[0])), _HEIGHT)
     shrunk = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in panels.values()]

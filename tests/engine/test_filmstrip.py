@@ -20,7 +20,7 @@ from lib.engine.filmstrip import (
     Scene,
     build_filmstrip,
     choose_images,
-    paint_row,
+    paint_rows,
     people_of,
     stacked,
     told_boxes,
@@ -171,7 +171,7 @@ def test_every_kind_of_task_and_data_set_is_painted_by_default(kind, tmp_path, s
     assert picture.shape[0] == 244 * sum(len(scene.images) for scene in strip.scenes)
     scene = strip.scenes[-1]
     with torch.no_grad():
-        row = paint_row(scene, network.eval(), scene.images[0])
+        row, *_ = paint_rows(scene, network.eval())
     pixels = scene.people.images.read(scene.images[0])
     width = round(240 * pixels.shape[1] / pixels.shape[0])
     assert row.shape == (240, (2 + task.gives_heat) * (width + 4) - 4, 3)

@@ -78,8 +78,8 @@ def test_any_number_of_runs_stand_side_by_side(runs, capsys):
     assert "G is better" in page
     assert "<th>PCK % of G</th>" in page
     (curves,) = re.findall("AP on the test split</figcaption>.*?</figure>", page)
-    assert curves.count("<polyline") == 5
-    assert "G more/4</li>" in curves or "G 4</li>" in curves
+    assert curves.count("<polyline") == 7
+    assert "G 4</li>" in curves
 
 
 def test_what_cannot_be_compared(runs, tmp_path):
