@@ -26,7 +26,7 @@ def start(argv: list[str] | None = None) -> ThreadingHTTPServer:
     """Return the server, listening, and print its address.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: something else has the name of a folder.
         ConfigError: the port is taken.
     """
     parser = argparse.ArgumentParser(description="Serve a page about runs that are going on.")
@@ -38,7 +38,10 @@ def start(argv: list[str] | None = None) -> ThreadingHTTPServer:
 
     from lib.report.live import LiveRuns, build_server
 
-    server = build_server(LiveRuns(args.run), args.host, args.port)
+    runs = LiveRuns(args.run)
+    server = build_server(runs, args.host, args.port)
+    for folder in runs.absent:
+        print(f"{folder} is not there yet; the page shows it as soon as its training begins")
     print(f"http://{args.host}:{server.server_address[1]}/  (Ctrl-C ends it)", flush=True)
     return server
 

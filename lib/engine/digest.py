@@ -45,22 +45,28 @@ def sample_digests(samples: Sequence[int], batch: dict[str, Any]) -> np.ndarray:
 
 
 def weights_digest(network: nn.Module) -> int:
-    """Return a number below 2^64 of every bit of a network's parameters and buffers.
+    """Return a number below 2^64 of every bit of a network's parameters and buffers."""
+    words = np.array(list(tensor_digests(network).values()), np.uint64)
+    return int.from_bytes(blake2b(words.tobytes(), digest_size=8).digest(), "little")
+
+
+def tensor_digests(network: nn.Module) -> dict[str, int]:
+    """Return a number below 2^64 of every bit of each parameter and buffer, by name.
 
     It is summed on their device; only the sums come to the host.
     """
-    sums = []
-    for tensor in network.state_dict().values():
+    sums = {}
+    for name, tensor in network.state_dict().items():
         if isinstance(tensor, Tensor) and tensor.numel():
             whole = tensor.detach()
             if whole.is_complex() or whole.element_size() not in _INTEGERS:
                 continue
             bits = whole.flatten().view(_INTEGERS[whole.element_size()])
-            sums.append(bits.sum(dtype=torch.int64))
+            sums[name] = bits.sum(dtype=torch.int64)
     if not sums:
-        return 0
-    words = torch.stack(sums).cpu().numpy().view(np.uint64)
-    return int.from_bytes(blake2b(words.tobytes(), digest_size=8).digest(), "little")
+        return {}
+    words = torch.stack(list(sums.values())).cpu().numpy().view(np.uint64)
+    return dict(zip(sums, words.tolist(), strict=True))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

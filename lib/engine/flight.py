@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import platform
+import re
 import zlib
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.engine.digest import SAMPLE, weights_digest
+from lib.engine.digest import SAMPLE, tensor_digests, weights_digest
 from lib.engine.distributed import current_world
 from lib.engine.state import TrainState
 from lib.engine.stream import Fetched
@@ -49,19 +52,25 @@ class Flight:
     Attributes:
         steps: (S,) `STEP`, by step; step 0 is the start, before any.
         samples: of each, its `lib.engine.digest.SAMPLE` rows.
-        sessions: ``(first step, facts)`` of the processes that took part.
+        sessions: ``(first step, what it says)`` of the processes that took part.
     """
 
     steps: np.ndarray
     samples: list[np.ndarray]
     sessions: list[tuple[int, dict[str, Any]]]
 
-    def facts(self, step: int) -> dict[str, Any]:
-        """Return what the process that did ``step`` ran on."""
+    def facts(self, step: int, kind: str = "facts") -> dict[str, Any]:
+        """Return what is known of the process that did ``step``.
+
+        Args:
+            step: optimiser step.
+            kind: ``facts``: what it ran on; ``files``: digests of what it read; ``start``: of the
+                tensors of the network at the start of the run.
+        """
         found: dict[str, Any] = {}
-        for first, facts in self.sessions:
-            if first <= max(step, 1):
-                found = facts
+        for first, told in self.sessions:
+            if first <= max(step, 1) and isinstance(told.get(kind), dict):
+                found = told[kind]
         return found
 
 
@@ -84,7 +93,9 @@ class FlightRecorder:
         self._broken = False
         folder.mkdir(parents=True, exist_ok=True)
         trim_flight(folder, state.step)
-        session = {"step": state.step + 1, "facts": facts(state.device)}
+        session = {"step": state.step + 1, "facts": facts(state.device), "files": files(state)}
+        if not state.step:
+            session["start"] = tensor_digests(state.network)
         with (folder / SESSIONS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(session) + "\n")
         if not state.step:
@@ -152,28 +163,77 @@ def facts(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "CUDA": torch.version.cuda,
         "cuDNN": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "kernels of the CPU": torch.backends.cpu.get_cpu_capability(),
+        "oneDNN": torch.backends.mkldnn.enabled,
+        "precision of float32 products": torch.get_float32_matmul_precision(),
         "NumPy": np.__version__,
         "OpenCV": cv2.__version__,
+        "JPEG decoder": _jpeg_decoder(),
         "Python": platform.python_version(),
     }
+
+
+def files(state: TrainState) -> dict[str, Any]:
+    """Return digests of what a run reads beside its pictures, and of the code itself."""
+    found = {f"annotations {one['file']}": one["sha256"][:12] for one in state.meta.get("data", [])}
+    skeleton = json.dumps(state.meta.get("skeleton"), sort_keys=True)
+    return {**found, "skeleton": _short(skeleton.encode()), "code of lib": _code_digest()}
+
+
+@functools.cache
+def _code_digest() -> str:
+    root = Path(__file__).parents[1]
+    return _short(b"".join(file.read_bytes() for file in sorted(root.rglob("*.py"))))
+
+
+def _short(data: bytes) -> str:
+    return blake2b(data, digest_size=6).hexdigest()
+
+
+@functools.cache
+def _jpeg_decoder() -> str:
+    """Return what OpenCV was built with."""
+    found = re.search(r"^\s*JPEG:\s*(.*?)\s*$", cv2.getBuildInformation(), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def read_flight(folder: Path) -> Flight:
     """Read the flight of a run; a last step that a kill cut off is left out.
 
+    Where steps do not follow each other the file is damaged: a warning says where.
+
     Raises:
-        FileNotFoundError: the run has none.
+        OSError: the run has none, or it cannot be read.
     """
-    rows, samples, _ = _parse((folder / STEPS).read_bytes())
-    sessions = []
-    path = folder / SESSIONS
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    data = (folder / STEPS).read_bytes()
+    rows, samples, ends = _parse(data)
+    end = max(ends, default=0)
+    if len(data) - end >= STEP.itemsize and _is_damage(data[end:], rows):
+        behind = f"step {rows[-1]['step']}" if rows else "its start"
+        logger.warning(
+            "%s is damaged behind %s; only what is before counts.", folder / STEPS, behind
+        )
+    return Flight(np.array(rows, STEP), samples, _sessions(folder / SESSIONS))
+
+
+def _sessions(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the sound lines of a file; a kill may have cut one off."""
+    found = []
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    for part in text.splitlines():
         try:
-            line = json.loads(text)
-        except json.JSONDecodeError:  # cut off by a kill
+            line = json.loads(part)
+        except json.JSONDecodeError:
             continue
-        sessions.append((int(line["step"]), dict(line["facts"])))
-    return Flight(np.array(rows, STEP), samples, sessions)
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            found.append((line["step"], line))
+    return found
+
+
+def _is_damage(rest: bytes, rows: list[Any]) -> bool:
+    """Return whether what follows the last sound step is no step that was cut off."""
+    step = int(np.frombuffer(rest, STEP, 1)[0]["step"])
+    return step != (int(rows[-1]["step"]) + 1 if rows else 0)
 
 
 def trim_flight(folder: Path, step: int) -> None:
@@ -195,6 +255,8 @@ def _parse(data: bytes) -> tuple[list[Any], list[np.ndarray], list[int]]:
     rows, samples, ends, place = [], [], [], 0
     while place + STEP.itemsize <= len(data):
         row = np.frombuffer(data, STEP, 1, place)[0]
+        if rows and row["step"] != rows[-1]["step"] + 1:
+            break
         end = place + STEP.itemsize + int(row["count"]) * SAMPLE.itemsize
         if end > len(data):
             break

@@ -48,7 +48,7 @@ class Divergence:
     Attributes:
         step: optimiser step; 0 is the start.
         cause: ``weights at the start``, ``sample order``, ``augmentation``, ``pixels``, ``loss``,
-            ``gradient``, ``learning rate``, ``weights`` or ``length``.
+            ``gradient``, ``learning rate`` or ``weights``.
         sentence: what differs there.
         reasons: what may have made it: configuration keys, facts about the machines, advice.
     """
@@ -90,13 +90,34 @@ def compare_runs(first: Path, second: Path, name: Name | None = None) -> Diverge
     return None
 
 
-def config_differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
-    """Return the keys of two resolved YAML files that differ and decide numbers, with values."""
+def steps_done(*folders: Path) -> list[int]:
+    """Return the last step that each run recorded.
+
+    Raises:
+        DataError: a folder has no flight.
+    """
+    return [int(_read(folder).steps["step"].max(initial=0)) for folder in folders]
+
+
+def config_differences(
+    first: Path, second: Path, *, scores: bool = False
+) -> dict[str, tuple[Any, Any]]:
+    """Return the keys of two resolved YAML files that differ and decide numbers, with values.
+
+    Args:
+        first: file of a run.
+        second: file of the other.
+        scores: count what decides scores, too: rates may follow them (``TRAIN.SCHEDULER plateau``).
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     trees = [flatten(_load(path)) for path in (first, second)]
+    idle = tuple(one for one in _IDLE_PREFIXES if not (scores and one == "TEST."))
     return {
         key: values
         for key, values in differences(*trees).items()
-        if key not in _IDLE and not key.startswith(_IDLE_PREFIXES)
+        if key not in _IDLE and not key.startswith(idle)
     }
 
 
@@ -106,8 +127,10 @@ def _compare_step(
     """Return cause and sentence of the difference of one step, in the order of its events."""
     a, b = (flight.steps[place] for flight, place in zip(flights, places, strict=True))
     if not a["step"]:
-        differ = a["weights"] != b["weights"]
-        return ("weights at the start", "the networks began with other weights") if differ else None
+        if a["weights"] == b["weights"]:
+            return None
+        starts = flights[0].facts(0, "start"), flights[1].facts(0, "start")
+        return "weights at the start", f"the networks began with other weights{_where(*starts)}"
     one, two = (flight.samples[place] for flight, place in zip(flights, places, strict=True))
     if found := _compare_samples(one, two, a["epoch"] != b["epoch"], name):
         return found
@@ -120,6 +143,16 @@ def _compare_step(
     if a["weights"] and b["weights"] and a["weights"] != b["weights"]:
         return "weights", "all that was recorded is equal, but the weights after it are not"
     return None
+
+
+def _where(one: dict[str, Any], two: dict[str, Any]) -> str:
+    """Return which tensors differ, as far as both runs tell."""
+    names = [*one, *(name for name in two if name not in one)]
+    differ = [name for name in names if one.get(name) != two.get(name)]
+    if not (one and two and differ):
+        return ""
+    more = ", ..." if len(differ) > _SHOWN else ""
+    return f", in {len(differ)} of {len(names)} tensors: {', '.join(differ[:_SHOWN])}{more}"
 
 
 def _compare_samples(
@@ -146,11 +179,14 @@ def _compare_samples(
 def _reasons(
     cause: str, flights: tuple[Flight, Flight], step: int, first: Path, second: Path
 ) -> list[str]:
-    keys = config_differences(first / "config.yaml", second / "config.yaml")
+    files = first / "config.yaml", second / "config.yaml"
+    keys = config_differences(*files, scores=cause == "learning rate")
     reasons = [f"configuration: {key} is {a!r} and {b!r}" for key, (a, b) in keys.items()]
-    a, b = (flight.facts(step) for flight in flights)
-    changed = {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
-    reasons += [f"machine: {key} is {x} and {y}" for key, (x, y) in changed.items()]
+    for kind, word in (("files", "read"), ("facts", "machine")):
+        a, b = (flight.facts(step, kind) for flight in flights)
+        # What only one run tells is from another version of the recorder: that is no reason.
+        changed = {key: (a[key], b[key]) for key in a if key in b and a[key] != b[key]}
+        reasons += [f"{word}: {key} is {x} and {y}" for key, (x, y) in changed.items()]
     return reasons or [_ADVICE.get(cause, "configuration and machine are the same")]
 
 
@@ -174,11 +210,25 @@ _ADVICE = {
 def _read(folder: Path) -> Flight:
     try:
         return read_flight(folder)
-    except FileNotFoundError:
+    except OSError as error:
         raise DataError(
-            f"{folder} has no {STEPS}: give the folder of a run that was trained with FLIGHT > 0."
+            f"{folder} has no {STEPS} that can be read ({error.strerror}): give the folder of a "
+            "run that was trained with FLIGHT > 0."
         ) from None
 
 
 def _load(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Return the content of a configuration file; nothing if there is none.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{path} is damaged: it holds no keys.")
+    return tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -16,7 +17,7 @@ from lib.report.history import (
     resource_section,
     training_section,
 )
-from lib.report.page import chips, render_page, section, table
+from lib.report.page import chips, render_page, section, table, warning
 from lib.report.run import read_history, shortest_names
 from lib.report.worst import worst_section
 from lib.utils.errors import ConfigError, DataError
@@ -34,17 +35,30 @@ class LiveRuns:
     """What run folders say now.
 
     Args:
-        folders: run folders; they may be empty still.
+        folders: run folders; they may be empty still, or not be there yet.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: something else has the name of a folder.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
         for folder in folders:
-            if not folder.is_dir():
-                raise DataError(f"There is no run folder {folder}; start tools/train.py first.")
-        self.folders = list(folders)
+            if folder.exists() and not folder.is_dir():
+                raise DataError(f"{folder} is a file; give run folders (OUTPUT_DIR/...).")
+        self.folders = list(dict.fromkeys(folders))
+
+    @property
+    def absent(self) -> list[Path]:
+        """The folders that are not there yet."""
+        return [folder for folder in self.folders if not folder.is_dir()]
+
+    def answer(self) -> bytes:
+        """Return the page, or why there is none just now, in UTF-8."""
+        try:
+            page = self.page()
+        except OSError as error:  # a file that somebody moves just now
+            page = render_page("Live", [warning(f"{error}. This page looks again.")])
+        return page.encode(errors="replace")  # names of folders may be no UTF-8
 
     def page(self) -> str:
         """Return the page as HTML."""
@@ -108,21 +122,27 @@ def build_server(runs: LiveRuns, host: str, port: int) -> ThreadingHTTPServer:
         port: of it; 0 takes a free one.
 
     Raises:
-        ConfigError: somebody else listens there.
+        ConfigError: somebody else listens there, or nobody can.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            name = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+            asked = self.headers.get("Host", "").lower()
+            name = asked if asked in LOOPBACK else asked.rpartition(":")[0]
             if host in LOOPBACK and name not in LOOPBACK:
                 # A page of somebody else's, whose name leads here, must not read this one.
                 self.send_error(403)
             elif self.path.partition("?")[0] != "/":
                 self.send_error(404)
             else:
-                self._answer(runs.page().encode())
+                self._answer(runs.answer())
 
         do_HEAD = do_GET  # noqa: N815
+
+        def handle(self) -> None:
+            """Answer; a browser that has gone away meanwhile is no matter."""
+            with contextlib.suppress(ConnectionError):
+                super().handle()
 
         def _answer(self, body: bytes) -> None:
             self.send_response(200)
@@ -139,9 +159,10 @@ def build_server(runs: LiveRuns, host: str, port: int) -> ThreadingHTTPServer:
 
     try:
         return ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"Cannot listen on {host}:{port} ({error.strerror}); choose another --port."
+            f"Cannot listen on {host}:{port} ({reason}); choose another --port."
         ) from None
 
 

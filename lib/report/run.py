@@ -106,10 +106,11 @@ def read_run(folder: str | Path, *, annotation: str = "", images: str = "") -> R
     source, skeleton = None, None
     if settings.is_file():
         cfg = load_config(settings)
-        source = build_source(cfg, train=False)
-        if annotation:
-            source = _given_source(annotation, images or source.images)
-        skeleton = _skeleton(cfg, source)
+        if not cfg.DATASET.MIX:  # several splits have no errors in common
+            source = build_source(cfg, train=False)
+            if annotation:
+                source = _given_source(annotation, images or source.images)
+            skeleton = _skeleton(cfg, source)
     if source is None and annotation:
         source = _given_source(annotation, images)
     elif source is not None and images:
@@ -190,11 +191,15 @@ def _newest_results(folder: Path) -> Path | None:
 
 
 def read_history(file: Path) -> list[dict[str, Any]]:
-    """Return the lines of ``metrics.jsonl``; one that a kill cut off is left out."""
+    """Return the lines of ``metrics.jsonl``; one that a kill cut off, or a damaged one, is not."""
     lines = []
-    for text in file.read_text(encoding="utf-8").splitlines():
+    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             lines.append(json.loads(text))
         except json.JSONDecodeError:
             continue
-    return [line for line in lines if isinstance(line, dict) and "kind" in line]
+    return [line for line in lines if isinstance(line, dict) and _is_record(line)]
+
+
+def _is_record(line: dict[str, Any]) -> bool:
+    return "kind" in line and isinstance(line.get("step"), int) and "epoch" in line

@@ -55,5 +55,10 @@ def short_name(sample: str) -> str:
 
 def _samples(line: dict[str, Any]) -> list[tuple[Any, str, str]]:
     """Return loss, key and name of the samples of a line."""
-    columns = (line.get(part, []) for part in ("loss", "key", "name"))
-    return [(loss, str(key), str(name)) for loss, key, name in zip(*columns, strict=False)]
+    columns = [line.get(part) for part in ("loss", "key", "name")]
+    if not all(isinstance(column, list) for column in columns):
+        return []  # damaged
+    return [
+        (loss if isinstance(loss, int | float) else None, str(key), str(name))
+        for loss, key, name in zip(*columns, strict=False)
+    ]

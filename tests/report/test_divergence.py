@@ -8,7 +8,10 @@ from tool_loader import load_script
 from toys.toy_task import ToyData, ToyTask, toy_config
 
 from lib.engine import fit
+from lib.engine.digest import SAMPLE
+from lib.engine.flight import STEP, read_flight
 from lib.report.divergence import compare_runs
+from lib.structures.skeleton import skeleton_from_dict
 from lib.utils.errors import DataError
 
 
@@ -150,6 +153,125 @@ def test_stopped_and_resumed_twin_has_no_difference(plain, tmp_path):
         file.write(b"cut off by a kill")
     assert fit(config(RESUME=True), ToyTask(), tmp_path).finished
     assert compare_runs(plain, tmp_path) is None
+
+
+def swapped(index, sample):
+    return sample | {"target": sample["target"].flip(0) if index % 2 else sample["target"]}
+
+
+def test_changed_flip_pairs_are_named(tmp_path):
+    for name, pairs, sample in (("a", (), None), ("b", [["left", "right"]], swapped)):
+        task = twisted(**({"sample": sample} if sample else {}))
+        kind = type("Task", (Twisted,), {"skeleton": property(lambda _, p=pairs: skeleton(p))})
+        task.__class__ = kind
+        fit(config(), task, tmp_path / name)
+    found = compare_runs(tmp_path / "a", tmp_path / "b")
+    assert found.cause == "augmentation"
+    assert any("read: skeleton is" in reason for reason in found.reasons)
+
+
+def skeleton(pairs):
+    return skeleton_from_dict(
+        {"name": "toy", "joints": ["left", "right"], "flip_pairs": list(pairs)}, "toy"
+    )
+
+
+def test_layer_that_started_otherwise_is_named(plain, tmp_path):
+    fit(config(), ToyTask(), tmp_path, initialise=other_start)
+    found = compare_runs(plain, tmp_path)
+    assert found.sentence.endswith(", in 1 of 10 tensors: conv.weight")
+
+
+def test_changed_annotation_file_is_named(tmp_path, monkeypatch):
+    for name, digest in (("a", "1" * 64), ("b", "2" * 64)):
+        content = [{"file": "train.json", "sha256": digest}]
+        monkeypatch.setattr("lib.engine.fit.training_data", lambda _, content=content: content)
+        task = twisted(**({} if name == "a" else {"sample": moved}))
+        fit(config(), task, tmp_path / name)
+    found = compare_runs(tmp_path / "a", tmp_path / "b")
+    assert found.reasons == ("read: annotations train.json is 111111111111 and 222222222222",)
+
+
+def test_number_format_is_named(plain, tmp_path):
+    fit(config(FP16__ENABLED=True, FP16__DTYPE="bfloat16"), ToyTask(), tmp_path)
+    found = compare_runs(plain, tmp_path)
+    assert (found.step, found.cause) == (1, "loss")
+    assert "configuration: FP16.ENABLED is False and True" in found.reasons
+
+
+def test_kernels_of_the_processor_are_named(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NO AVX")
+    fit(config(), twisted(loss=lambda _: 1e-6), tmp_path)
+    (reason,) = compare_runs(plain, tmp_path).reasons
+    assert reason.startswith("machine: kernels of the CPU is")
+    assert reason.endswith("and NO AVX")
+
+
+def test_rate_that_followed_another_score_names_what_changed_the_score(tmp_path):
+    class Worse(ToyTask):
+        def predict_step(self, model, batch):
+            poses = super().predict_step(model, batch)
+            poses.keypoints[:] = -1
+            return poses
+
+    keys = {"SCHEDULER": "plateau", "PATIENCE": 0, "END_EPOCH": 4}
+    fit(config(**keys), ToyTask(), tmp_path / "a")
+    fit(config(TEST__FLIP_TEST=True, **keys), Worse(), tmp_path / "b")
+    found = compare_runs(tmp_path / "a", tmp_path / "b")
+    assert found.cause == "learning rate"
+    assert "configuration: TEST.FLIP_TEST is False and True" in found.reasons
+
+
+def test_longer_run_is_the_same_as_far_as_the_shorter_went(plain, tmp_path, capsys):
+    fit(config(END_EPOCH=3), ToyTask(), tmp_path)
+    assert load_script("tools/analyse/diverge.py").main([str(plain), str(tmp_path)]) is None
+    said = capsys.readouterr().out
+    assert "in the 10 steps that both runs did; the first did 10, the second 15" in said
+
+
+@pytest.mark.parametrize("damage", ["zeros", "noise", "tail"])
+def test_damaged_flight_is_compared_as_far_as_it_is_sound(damage, plain, tmp_path, caplog):
+    fit(config(), ToyTask(), tmp_path)
+    file = tmp_path / "flight.bin"
+    data = bytearray(file.read_bytes())
+    start = STEP.itemsize + 3 * (STEP.itemsize + 3 * SAMPLE.itemsize)  # of step 4
+    if damage == "tail":
+        file.write_bytes(data[: start + 7])
+    else:
+        part = data[start : start + 60]
+        data[start : start + 60] = bytes(60) if damage == "zeros" else bytes(b ^ 90 for b in part)
+        file.write_bytes(data)
+    assert len(read_flight(tmp_path).steps) == 4
+    assert ("is damaged behind step 3" in caplog.text) == (damage != "tail")
+    assert compare_runs(plain, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("flight.bin", b"", "no step in common"),
+        ("flight.bin", None, "no flight.bin that can be read"),
+        ("config.yaml", b"a: [", "config.yaml is damaged"),
+        ("config.yaml", b"\xff\xfe", "config.yaml is damaged"),
+        ("config.yaml", b"7", "it holds no keys"),
+    ],
+)
+def test_files_that_cannot_be_read_are_sentences(name, content, match, plain, tmp_path):
+    fit(config(ROOT__SEED=5), ToyTask(), tmp_path)
+    (tmp_path / name).unlink()
+    if content is None:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=match):
+        compare_runs(plain, tmp_path)
+
+
+def test_sessions_that_say_nothing_are_passed_over(plain, tmp_path):
+    fit(config(ROOT__SEED=5), ToyTask(), tmp_path)
+    lines = ["[]", '{"step": 1}', '{"facts": {}}', '{"step": 1, "facts": 3}', '{"st']
+    (tmp_path / "flight.jsonl").write_bytes("\n".join(lines).encode() + b"\xff")
+    assert compare_runs(plain, tmp_path).cause == "weights at the start"
 
 
 def test_run_without_a_flight_is_a_sentence(plain, tmp_path):

@@ -72,3 +72,19 @@ def test_a_test_split_has_nothing_to_analyse(tmp_path, data):
     del dataset["annotations"]
     annotation.write_text(json.dumps(dataset))
     assert analyse_poses(read_run(folder, annotation=str(annotation))) is None
+
+
+def test_run_of_a_mix_is_read_for_its_curves(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    save_config(load_config("experiments/synthpose/mix/mix.yaml"), folder / "config.yaml")
+    (folder / "metrics.jsonl").write_text(
+        '{"kind": "val", "epoch": 0, "step": 3, "coco/AP": 0.25, "seconds": {}}\n'
+        '{"kind": "val", "epoch": 1}\n\xff{"kind": "train", "step": "3", "epoch": 1}\n{"ki',
+        encoding="latin-1",
+    )
+    run = read_run(folder)
+    assert run.source is None
+    assert analyse_poses(run) is None
+    assert run.metrics == {"coco/AP": 0.25}
+    assert len(run.history) == 1

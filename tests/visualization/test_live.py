@@ -111,9 +111,12 @@ def test_lock_that_a_kill_left_behind_is_no_running_run(tmp_path):
     [
         ("/metrics.jsonl", {}, 404),
         ("/../config.yaml", {}, 404),
+        ("/%2e%2e/config.yaml", {}, 404),
+        ("//etc/passwd", {}, 404),
         ("/", {"method": "POST", "data": b"x"}, 501),
         ("/", {"method": "DELETE"}, 501),
         ("/", {"headers": {"Host": "somebody.example"}}, 403),
+        ("/", {"headers": {"Host": "127.0.0.1.somebody.example:80"}}, 403),
     ],
 )
 def test_nothing_else_can_be_read_or_done(path, options, code, tmp_path):
@@ -131,10 +134,40 @@ def test_page_asks_for_nothing_from_elsewhere(tmp_path):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_missing_folder_and_taken_port_are_sentences(tmp_path):
+def test_run_that_is_not_there_yet_is_waited_for(tmp_path, capsys):
+    run = tmp_path / "later" / "run"
+    with served(run) as url:
+        assert f"{run} is not there yet" in capsys.readouterr().out
+        assert "not started" in get(url)[0]
+        record(run, 4)
+        assert "<td>4</td>" in get(url)[0]
+
+
+def test_names_and_lines_of_any_kind_are_shown_or_left_out(tmp_path):
+    run = record(tmp_path / "a <b> & 'c' \"d\" ü" / "<script>alert(1)</script>", 3)
+    odd = tmp_path / os.fsdecode(b"no utf-8 \xff")
+    odd.mkdir()
+    lines = ['{"kind": "train"}', '{"kind": "val", "step": "x", "epoch": 0}', "[1]", "7", "null"]
+    lines += ['{"kind": "pictures", "epoch": 0, "step": 2, "pictures": {"samples": "/etc/x.jpg"}}']
+    lines += ['{"kind": "worst", "epoch": 0, "step": 2, "loss": 3, "name": null}']
+    with (run / "metrics.jsonl").open("ab") as file:
+        file.write(b"\n" + "\n".join(lines).encode() + b'\n{"kind": "train", "name": "\xc3')
+    with served(run, odd) as url:
+        page, _ = get(url)
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<td>3</td>" in page
+    assert "no utf-8 ?" in page
+
+
+def test_file_as_folder_and_impossible_port_are_sentences(tmp_path):
     start = load_script("visualization/live.py").start
-    with pytest.raises(DataError, match="There is no run folder"):
-        start(["--run", str(tmp_path / "none")])
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(DataError, match="is a file; give run folders"):
+        start(["--run", str(file)])
+    with pytest.raises(ConfigError, match=r"Cannot listen on .*99999"):
+        start(["--run", str(tmp_path), "--port", "99999"])
     with served(tmp_path) as url, pytest.raises(ConfigError, match="choose another --port"):
         start(["--run", str(tmp_path), "--port", url.rpartition(":")[2]])
 

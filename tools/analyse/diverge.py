@@ -21,11 +21,17 @@ def main(argv: list[str] | None = None) -> object:
     parser.add_argument("second", type=Path, help="run folder")
     args = parser.parse_args(argv)
 
-    from lib.report.divergence import compare_runs
+    from lib.report.divergence import compare_runs, steps_done
 
     found = compare_runs(args.first, args.second, _names(args.first))
-    print(found or "no difference in the steps that both runs did")
+    print(found or _equal(*steps_done(args.first, args.second)))
     return found
+
+
+def _equal(first: int, second: int) -> str:
+    """Return what to say of runs that never part, given the last step of each."""
+    text = f"no difference in the {min(first, second)} steps that both runs did"
+    return text if first == second else f"{text}; the first did {first}, the second {second}"
 
 
 def _names(folder: Path):
