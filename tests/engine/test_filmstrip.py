@@ -159,8 +159,8 @@ def config_of(kind, folder, synthpose):
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_every_kind_of_task_and_data_set_is_painted_by_default(kind, tmp_path, synthpose):
-    cfg = load_config(config_of(kind, tmp_path, synthpose))
+def test_every_kind_of_task_and_data_set_is_painted(kind, tmp_path, synthpose):
+    cfg = load_config(config_of(kind, tmp_path, synthpose), ["TEST.SAMPLES=4"])
     task = build_task(cfg)
     strip = build_filmstrip(cfg, task, tmp_path)
     network = task.build_model()
@@ -180,7 +180,7 @@ def test_every_kind_of_task_and_data_set_is_painted_by_default(kind, tmp_path, s
 def test_boxes_lead_to_the_crops_that_mpii_is_tested_with(synthpose, tmp_path):
     cfg = load_config(
         config_of("mpii", tmp_path, synthpose),
-        ["MODEL.IMAGE_SIZE=[96,96]", "MODEL.HEATMAP_SIZE=[24,24]"],
+        ["MODEL.IMAGE_SIZE=[96,96]", "MODEL.HEATMAP_SIZE=[24,24]", "TEST.SAMPLES=4"],
     )
     task = build_task(cfg)
     (scene,) = build_filmstrip(cfg, task, tmp_path).scenes
