@@ -255,7 +255,7 @@ def _test() -> CfgNode:
             "FLIP_TEST": False,  # mean with the answer to the mirror image
             "SHIFT_HEATMAP": False,  # lineage: mirrored heatmaps move one column right
             "FLIP_ALIGN": "",  # none | integer | exact; '' = as SHIFT_HEATMAP says
-            "POST_PROCESS": False,  # quarter-cell step toward the higher neighbour
+            "POST_PROCESS": False,  # refine peaks: a quarter cell; a Newton step (dark, udp)
             "SOFT_ARGMAX": False,  # decode by spatial soft-argmax
             "SOFT_ARGMAX_BETA": 160.0,  # sharpness of the softmax over the cells
             "BIAS": 0.0,  # taken off both image coordinates
