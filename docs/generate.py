@@ -46,14 +46,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def keys_page() -> str:
     """Return the page of every key: meaning, what it takes, default, source."""
-    from lib.config.meaning import all_keys
+    from lib.config.meaning import all_keys, part_names
 
     sections: dict[str, list[str]] = defaultdict(list)
-    for key in all_keys():
+    for key in map(part_names, all_keys()):
         section = key.path.partition(".")[0] if "." in key.path else "The run"
         owner = f" *({key.owner})*" if key.owner else ""
         takes = "; ".join(filter(None, [key.kind, key.bounds, ", ".join(key.choices)]))
-        source = f" From {key.paper}." if key.paper else ""
+        stop = "" if key.meaning.endswith(".") else "."
+        source = f"{stop} From {key.paper}." if key.paper else ""
         cells = (f"`{key.path}`{owner}", key.meaning + source, takes, f"`{key.default!r}`")
         sections[section].append(" | ".join(_cell(text) for text in cells))
     text = ["# Every key", "", "Written from the defaults, their comments and their bounds by"]

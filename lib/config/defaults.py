@@ -89,7 +89,7 @@ def _model() -> CfgNode:
             "SKELETON": "",  # joints it predicts: name or YAML file; '' = all of the data set(s)
             "TAG_PER_JOINT": True,  # bottom-up: one tag map per joint, else one for all
             "SYNC_BN": False,  # batch statistics over all GPUs (torchrun on CUDA only)
-            "TARGET_TYPE": "gaussian",  # softargmax, dark, udp, simcc, integral, presence
+            "TARGET_TYPE": "gaussian",  # the codec: joints to maps, or bins, and back
             "IMAGE_SIZE": [256, 256],  # network input in pixels
             "HEATMAP_SIZE": [64, 64],  # network output in cells
             "SIGMA": 2.0,  # of the target, in heatmap cells

@@ -16,6 +16,7 @@ from lib.config.defaults import default_config
 from lib.config.document import BAD_YAML, plain, read_document, read_word
 from lib.config.effect import value_of
 from lib.config.imports import KEY, place_imports, refuse_imports
+from lib.config.inherited import OPEN_NODES, Layer, OpenNodes
 from lib.config.legacy import modernise, unflatten, unmet_wish
 from lib.config.merge import merge
 from lib.config.stretch import stretch
@@ -28,14 +29,7 @@ from lib.zoo.resolve import is_reference
 
 logger = logging.getLogger(__name__)
 
-Layer = tuple[str, dict[str, Any]]  # where it comes from, nested keys as read
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
-# What is in these nodes depends on the key behind, see `_schemas`.
-OPEN_NODES = {
-    "MODEL.EXTRA": "MODEL.NAME",
-    "MODEL.CODEC": "MODEL.TARGET_TYPE",
-    "LOSS.OPTIONS": "LOSS.NAME",
-}
 _PATHS = ("DATASET.ROOT", "MODEL.PRETRAINED", "TRAIN.TEACHER", "TEST.MODEL_FILE")
 
 
@@ -88,25 +82,23 @@ def load_config_text(text: str, source: str, overrides: Sequence[str] = ()) -> C
 def _complete(layers: list[Layer], path: str) -> CfgNode:
     """Return the checked, frozen tree that the layers make."""
     cfg = default_config()
-    parts: dict[str, list[Layer]] = {node: [] for node in OPEN_NODES}
+    nodes = OpenNodes()
     lists = NodeLists()
     dropped: dict[str, Any] = {}
     for source, raw in layers:
         tree, old = modernise(raw)
         dropped.update(old)
-        for open_node, part in parts.items():
-            section, _, name = open_node.partition(".")
-            node = tree.get(section)
-            if isinstance(node, dict) and name in node:
-                part.append((source, node.pop(name) or {}))
+        nodes.take(tree, source)
         lists.take(tree, source)
         merge(cfg, tree, source, "")
     import_parts(cfg.IMPORTS, path)
     for open_node, schema in _schemas(cfg, path).items():
         section, _, name = open_node.partition(".")
+        chosen = value_of(cfg, OPEN_NODES[open_node])
+        given = nodes.layers(open_node, chosen, schema)
         if not schema and not schema.is_new_allowed():
-            _refuse_settings(cfg, open_node, parts[open_node])
-        cfg[section][name] = _completed(schema, open_node, parts[open_node])
+            _refuse_settings(cfg, open_node, given)
+        cfg[section][name] = _completed(schema, open_node, given)
     lists.put(cfg)
     if complaint := unmet_wish(dropped):
         raise ConfigError(f"{path}: {complaint}")
@@ -140,7 +132,7 @@ def _file_layers(path: Path, children: tuple[Path, ...]) -> list[Layer]:
     """Return the layers of a file: those of its bases, left to right, then its own."""
     if path.resolve() in children:
         raise ConfigError(f"{path}: _BASE_ leads back to the file itself; remove the cycle.")
-    tree = _read_yaml(path)
+    tree = _read_yaml(path, children)
     place_imports(tree, path.parent, str(path))
     bases = plain(tree.pop("_BASE_", []))
     if isinstance(bases, str):
@@ -153,12 +145,12 @@ def _file_layers(path: Path, children: tuple[Path, ...]) -> list[Layer]:
     return [*layers, (str(path), tree)]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
     if not path.is_file():
         siblings = [str(file) for file in path.parent.glob("*.yaml")] if path.parent else []
-        raise ConfigError(
-            f"No configuration file {path}{fault_in(path)}.{did_you_mean(str(path), siblings)}"
-        )
+        advice = f" _BASE_ counts from the folder of {children[-1].name}." if children else ""
+        advice += did_you_mean(str(path), siblings)
+        raise ConfigError(f"No configuration file {path}{fault_in(path)}.{advice}")
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors of Windows put a mark in front
     except UnicodeDecodeError as error:

@@ -7,7 +7,7 @@ import inspect
 import io
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -25,6 +25,12 @@ from lib.config.validate import CHOICES
 from lib.utils.errors import ConfigError, did_you_mean
 
 _PHOTOMETRIC = "DATASET.PHOTOMETRIC."
+MODELS = "lib.models.registry"
+PARTS = {
+    "MODEL.BACKBONE": ("lib.models.backbones", "BACKBONES"),
+    "MODEL.NECK": ("lib.models.necks", "NECKS"),
+    "MODEL.HEAD": ("lib.models.heads", "HEADS"),
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def find_keys(path: str) -> list[Key]:
     path = path.upper().rstrip(".")
     path = ALIASES.get(path, path)
     known = all_keys()
-    found = [key for key in known if key.path.upper() == path]
+    found = [part_names(key) for key in known if key.path.upper() == path]
     found = found or [key for key in known if key.path.upper().startswith(f"{path}.")]
     if not found:
         if is_dropped(path) or is_dropped(f"{path}."):
@@ -79,6 +85,18 @@ def find_keys(path: str) -> list[Key]:
         names = sorted({key.path for key in known})
         raise ConfigError(f"There is no key {path}.{did_you_mean(path, names)}")
     return found
+
+
+def part_names(key: Key) -> Key:
+    """Return a key with the names of registered parts as its choices, if it names such parts.
+
+    Parts are imported for that, with PyTorch: not what every question about keys should wait for.
+    """
+    if key.path not in PARTS:
+        return key
+    package, registry = PARTS[key.path]
+    import_module(package)  # fills the registry
+    return replace(key, choices=tuple(getattr(import_module(MODELS), registry)))
 
 
 @cache
@@ -189,13 +207,18 @@ def _key(path: str, default: Any, meaning: str, owner: str = "") -> Key:
         list(default) if isinstance(default, tuple) else default,
         owner=owner,
         meaning=meaning,
-        bounds="" if isinstance(default, bool) else str(bounds_of(path)),
+        bounds=str(bounds_of(path)) if _may_hold_numbers(default) else "",
         choices=_choices(path),
         tasks=() if len(readers) == len(NAMES) else readers,
         idle=tuple(reason for reason, keys, _ in CONDITIONS if path in keys),
         spellings=tuple(old for old, new in ALIASES.items() if new == path),
         paper=paper_of(path),
     )
+
+
+def _may_hold_numbers(default: Any) -> bool:
+    items = default if isinstance(default, list | tuple) else [default]
+    return not any(isinstance(item, bool | str) for item in items)
 
 
 def _choices(path: str) -> tuple[str, ...]:

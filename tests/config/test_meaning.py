@@ -29,6 +29,16 @@ def test_a_key_is_told_with_all_that_is_known_of_it():
     assert choice.choices == ("''", "none", "integer", "exact")
     assert choice.tasks == ("top-down",)
     assert "simcc" in find_keys("MODEL.TARGET_TYPE")[0].choices
+    for path, name in (("BACKBONE", "timm"), ("NECK", "bifpn"), ("HEAD", "heatmap")):
+        assert name in find_keys(f"MODEL.{path}")[0].choices
+
+
+def test_only_numbers_have_bounds():
+    bounded = [key for key in all_keys() if key.bounds]
+    assert len(bounded) > 100
+    assert [key.path for key in bounded if "text" in key.kind or "true" in key.kind] == []
+    (every,) = find_keys("MODEL.EXTRA.KEYPOINT.GCM.EVERY")
+    assert (every.meaning, every.bounds) == ("convolutions between two modules", "at least 1")
 
 
 def test_older_spelling_leads_to_the_key_that_it_means():

@@ -63,7 +63,11 @@ EXTRA = CfgNode(
             "ZERO_PAD": True,  # zeros outside the batch tensor; the baseline's boxes stay inside
             "CONVS": 8,
             "DIM": 512,
-            "GCM": {"EVERY": 4, "HEADS": 4, "BN_INIT": "uniform"},  # uniform | one
+            "GCM": {
+                "EVERY": 4,  # convolutions between two modules
+                "HEADS": 4,  # of a module
+                "BN_INIT": "uniform",  # uniform | one: scales of its batch-norms at the start
+            },
             "LOSS_NORM": "visible",  # visible | static (with LOSS_WEIGHT 4)
             "LOSS_WEIGHT": 1.0,
             "FILTER_NO_VISIBLE": True,  # train on boxes with a labelled joint inside only
