@@ -49,7 +49,11 @@ class DataTask(Task):
     @cached_property
     def test_source(self) -> Source:
         """The files of the test split."""
-        return build_source(self.cfg, train=False)
+        return self._source(train=False)
+
+    def _source(self, *, train: bool) -> Source:
+        """Return the files of a split; scripts outside find them by this name."""
+        return build_source(self.cfg, train=train)
 
     @abstractmethod
     def labelled_skeleton(self) -> Skeleton:
