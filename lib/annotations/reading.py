@@ -158,6 +158,8 @@ def _read(
         category, rows, skeleton = COCO_PERSON, [], skeleton or load_skeleton("coco")
     if options.for_scores and skeleton is None and not category.joints:
         skeleton = unnamed_skeleton(rows, path, options.num_joints)
+    if options.images_only and not rows and not category.joints:  # a list of pictures
+        skeleton = skeleton or load_skeleton("coco")
     skeleton = file_skeleton(category, skeleton, decisions)
     found = read_people(
         rows,

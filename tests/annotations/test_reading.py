@@ -247,6 +247,18 @@ def test_detections_of_the_family(shared, tmp_path):
     np.testing.assert_allclose(people.scores[mine], golden["score"][order], rtol=1e-6)
 
 
+def test_a_list_of_pictures_may_have_a_category_without_joints(write):
+    listed = {**content(), "categories": [{"id": 1, "name": "person"}]}
+    options = ReadOptions(images_only=True)
+    result = read_annotations(write(listed), "x/", None, options)
+    assert (len(result.people.images), len(result.people)) == (2, 0)
+    with pytest.raises(DataError, match="no category lists 'keypoints'"):
+        read_annotations(write(listed), "x/", None, ReadOptions())
+    labelled = {**listed, "annotations": [annotation()]}
+    with pytest.raises(DataError, match="no category lists 'keypoints'"):
+        read_annotations(write(labelled), "x/", None, options)
+
+
 def test_test_sets_list_images_only(write):
     data = content()
     del data["annotations"], data["categories"]
