@@ -54,7 +54,7 @@ class OpenNodes:
                 gone = sorted(flatten(tree).keys() - flatten(kept).keys())
                 if gone:
                     of = f"{chosen} has not" if chosen else "nothing has now"
-                    logger.info(
+                    logger.warning(
                         "%s: left out of %s, as %s: %s", source, open_node, of, ", ".join(gone)
                     )
                 tree = kept

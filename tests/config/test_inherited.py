@@ -25,7 +25,6 @@ def load(tmp_path):
 
 
 def test_what_a_base_wrote_for_its_own_model_is_left_out_and_said(load, caplog):
-    caplog.set_level("INFO")
     model = "MODEL: {NAME: pose_resnet, EXTRA: {NUM_LAYERS: 34}}"
     cfg = load(model)
     assert cfg.MODEL.EXTRA.NUM_LAYERS == 34
