@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 from yacs.config import CfgNode
 
 from lib.losses.registry import LOSSES, own_loss
-from lib.utils.errors import ConfigError
-from lib.utils.plugins import is_foreign
+from lib.utils.errors import ConfigError, UserError
+from lib.utils.plugins import failure, is_foreign
 from lib.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -192,16 +192,23 @@ def build_codec(cfg: CfgNode) -> Codec:
             )
         kind = CODECS[kind.soft_form]
     try:
-        return kind.build(cfg)
+        codec = kind.build(cfg)
     except ValueError as error:
         raise ConfigError(f"MODEL.TARGET_TYPE '{name}': {error}") from error
-    except TypeError as error:
-        if not is_foreign(kind):
+    except Exception as error:
+        if isinstance(error, UserError) or not is_foreign(kind):  # faults of ours keep tracebacks
             raise
+        if not isinstance(error, TypeError):
+            raise ConfigError(
+                f"MODEL.TARGET_TYPE '{name}': {failure(error, kind.build)}."
+            ) from error
         raise ConfigError(
             f"MODEL.TARGET_TYPE '{name}': {error}; a codec is a @dataclass(frozen=True) with a "
             "field for each of its settings, and defines what is abstract in Codec."
         ) from error
+    if not isinstance(codec, Codec):
+        raise ConfigError(f"MODEL.TARGET_TYPE '{name}': build must return a codec, got {codec!r}.")
+    return codec
 
 
 def build_loss(cfg: CfgNode, codec: Codec) -> Callable[[Output, Any, Tensor], dict[str, Tensor]]:

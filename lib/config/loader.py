@@ -95,6 +95,11 @@ def _complete(layers: list[Layer], path: str) -> CfgNode:
     for open_node, schema in _schemas(cfg, path).items():
         section, _, name = open_node.partition(".")
         chosen = value_of(cfg, OPEN_NODES[open_node])
+        if not isinstance(schema, CfgNode):
+            raise ConfigError(
+                f"{path}: {OPEN_NODES[open_node]} '{chosen}' must declare its settings as a "
+                f"CfgNode, has {schema!r}."
+            )
         given = nodes.layers(open_node, chosen, schema)
         if not schema and not schema.is_new_allowed():
             _refuse_settings(cfg, open_node, given)

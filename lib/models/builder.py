@@ -64,7 +64,13 @@ def _check_sizes(network: PoseNet, model: CfgNode) -> None:
         raise ConfigError(f"MODEL.IMAGE_SIZE {size} must be multiples of {multiple} here.")
     network.input_size = (size[0], size[1])
     for name, wanted in CODECS[model.TARGET_TYPE].head_arguments(model).items():
-        found = getattr(network.head, name)
+        found = getattr(network.head, name, None)
+        if found is None:
+            raise ConfigError(
+                f"The head of {model.NAME} ({type(network.head).__name__}) must take {name} and "
+                f"keep it: MODEL.TARGET_TYPE '{model.TARGET_TYPE}' tells its heads (Codec."
+                "head_arguments)."
+            )
         if list(found) != list(wanted):
             raise ConfigError(
                 f"The head has {name} {list(found)}, MODEL.TARGET_TYPE '{model.TARGET_TYPE}' reads "

@@ -77,6 +77,30 @@ def test_settings_of_a_codec_are_checked_when_they_are_read(write, foreign, sett
         load_config(write(MODEL=settings))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("options", {"WEIGHT": 1}, "'foreign' must declare its settings as a CfgNode, has {'WEIG"),
+        ("build", lambda cfg: cfg.MODEL.SIZE, r"'foreign': <lambda> of .*test_base.py fails in li"),
+        ("build", lambda cfg: None, "'foreign': build must return a codec, got None"),
+    ],
+)
+def test_mistakes_in_a_foreign_codec_are_sentences(
+    write, foreign, monkeypatch, name, value, message
+):
+    monkeypatch.setattr(foreign, name, value)
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(MODEL={"TARGET_TYPE": "foreign"}))
+
+
+def test_a_head_must_take_what_a_foreign_codec_tells(foreign, monkeypatch):
+    monkeypatch.setattr(foreign, "reads", "heatmaps")
+    monkeypatch.setattr(foreign, "head_arguments", lambda model: {"frame": (1, 2)})
+    message = r"pose_hrnet .HeatmapHead. must take frame and keep it: MODEL.TARGET_TYPE 'foreign'"
+    with torch.device("meta"), pytest.raises(ConfigError, match=message):
+        build_model(model_cfg("pose_hrnet", TARGET_TYPE="foreign"))
+
+
 def test_the_builder_says_which_codec_and_which_head_do_not_fit(foreign):
     message = (
         "'foreign' reads clouds, but the head of pose_hrnet .HeatmapHead. gives heatmaps.* udp"
