@@ -142,6 +142,8 @@ def main(argv: list[str] | None = None) -> Path:
 def summary(writer: FrameWriter, stream: PeopleStream) -> str:
     """Return what was found, what is missing, and where everything lies, in one line."""
     text = f"{writer.people} people on {stream.count} frames"
+    if writer.unsure:
+        text += f" ({writer.unsure} more below --min-score {writer.min_score:g})"
     if unreadable := stream.source.unreadable:
         text += f", {unreadable} unreadable files left out"
     if stream.dropped:

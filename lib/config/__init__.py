@@ -2,6 +2,7 @@
 
 ``defaults``  every key with its unit and meaning
 ``loader``    ``_BASE_``, overrides, EXTRA schemas, the resolved file
+``inherited`` nodes whose keys depend on another: what a base wrote for another model
 ``variants``  lists of nodes: several data sets, stages of augmentation
 ``photometric``  changes of colour and sharpness
 ``merge``     nested keys as read -> keys with types

@@ -57,6 +57,7 @@ class FrameWriter:
         min_score: least score of a person.
         heat: gives what a frame is tinted with, see ``PoseEstimator.heat``; None for nothing.
         people: how many were written so far.
+        unsure: how many were not, since they score less than ``min_score``.
     """
 
     file: ListFile
@@ -68,6 +69,7 @@ class FrameWriter:
     min_score: float = 0.1
     heat: Callable[[FramePeople], np.ndarray] | None = None
     people: int = 0
+    unsure: int = 0
 
     def add(self, found: FramePeople) -> None:
         """Write a frame."""
@@ -84,6 +86,7 @@ class FrameWriter:
     def _entries(self, found: FramePeople) -> list[Person]:
         """Return the people who score enough, with all their joints."""
         kept = [n for n, person in enumerate(found.people) if person.score >= self.min_score]
+        self.unsure += len(found.people) - len(kept)
         people = [found.people[n] for n in kept]
         joints = self.painter.skeleton.num_joints
         points = np.array([person.keypoints for person in people]).reshape(-1, joints, 2)

@@ -55,6 +55,13 @@ def test_folder_with_a_box_file(run, synthpose, tmp_path):
     assert len(list((tmp_path / "out/pictures").iterdir())) == len(found["frames"]) == 4
 
 
+def test_people_too_unsure_to_be_kept_are_counted(run, synthpose, capsys):
+    images = synthpose / "coco/images/val2017"
+    found = run(images, "--limit", "2", "--min-score", "99", "--no-pictures")
+    assert [frame["people"] for frame in found["frames"]] == [[], []]
+    assert "0 people on 2 frames (2 more below --min-score 99): " in capsys.readouterr().out
+
+
 def test_batches_of_frames_change_nothing(run, synthpose):
     images = synthpose / "coco/images/val2017"
     boxes = str(next((synthpose / "coco/person_detection_results").iterdir()))

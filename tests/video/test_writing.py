@@ -38,6 +38,7 @@ def test_who_scores_too_little_is_left_out_with_their_box(tmp_path):
         writer.add(FramePeople(frame, people, [0.1, 0.2, 0.3, 0.4]))
     (written,) = json.loads((tmp_path / "p.json").read_text())
     assert writer.people == len(written["people"]) == 2
+    assert writer.unsure == 2
     assert [person["box_score"] for person in written["people"]] == [0.2, 0.4]
     assert [person["box"][0] for person in written["people"]] == [1, 3]
     assert [person["track"] for person in written["people"]] == [1, 2]
