@@ -88,7 +88,7 @@ def test_a_result_without_a_key_and_an_annotation_with_too_few_joints():
         (lambda d: d["annotations"].append(3), "'annotations' must be a list of entries"),
         (lambda d: d["images"].append({}), "'id'"),
         (lambda d: d["categories"].append({}), "'id'"),
-        (lambda d: d.pop("categories"), "needs a list 'categories'"),
+        (lambda d: d.pop("categories"), "has no list 'categories'"),
     ],
 )
 def test_the_ground_truth_of_boxes_is_checked_as_that_of_poses(change, message, iou_type):
