@@ -90,7 +90,7 @@ def test_files_that_are_wrong_are_named(files):
         score_file(folder / "gt.json", folder / "good.json", metric="pckh")
     with pytest.raises(DataError, match=r"none\.json"):
         score_file(folder / "gt.json", folder / "none.json")
-    with pytest.raises(DataError, match=r"good\.json.*no object"):
+    with pytest.raises(DataError, match=r"good\.json.*does not hold an object"):
         score_file(folder / "good.json", folder / "gt.json")
     with pytest.raises(DataError, match=r"list of objects"):
         score_file(folder / "gt.json", folder / "gt.json")

@@ -139,7 +139,7 @@ def test_three_doubts(run, tiny_config, synthpose, tmp_path, capsys):
     assert set(doubt["seeds"]["values"]) == {"1337", "5"}
     assert "minus first" in doubt["annotators"]
     assert "unknown" not in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="seeds of their own"):
+    with pytest.raises(ConfigError, match="name runs with different ones"):
         certify.main([str(run), "--beside", str(run)])
 
 
