@@ -274,7 +274,7 @@ def _test() -> CfgNode:
             # errors and losses the lowest is best); '' = the main score
             "BEST": "",
             # Test images that every evaluation of a training paints: truth, found, maps. 0 = none.
-            "SAMPLES": 0,
+            "SAMPLES": 4,
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
             # bottom-up
             "SCALE_FACTOR": [1.0],  # sizes that are predicted and merged, of INPUT_SIZE

@@ -159,8 +159,8 @@ def config_of(kind, folder, synthpose):
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_every_kind_of_task_and_data_set_is_painted(kind, tmp_path, synthpose):
-    cfg = load_config(config_of(kind, tmp_path, synthpose), ["TEST.SAMPLES=4"])
+def test_every_kind_of_task_and_data_set_is_painted_by_default(kind, tmp_path, synthpose):
+    cfg = load_config(config_of(kind, tmp_path, synthpose))
     task = build_task(cfg)
     strip = build_filmstrip(cfg, task, tmp_path)
     network = task.build_model()
