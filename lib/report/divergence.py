@@ -41,6 +41,12 @@ _IDLE_PREFIXES = (
 )
 
 
+_PLACES = tuple(
+    f"DATASET.{name}" for name in ("ROOT", "ANNOTATION", "ANNOTATION_TEST", "IMAGES", "IMAGES_TEST")
+)
+_OF_DATA = ("sample order", "augmentation", "pixels")  # causes that lie in what was read
+
+
 @dataclass(frozen=True)
 class Divergence:
     """The first difference of two runs.
@@ -181,13 +187,18 @@ def _reasons(
 ) -> list[str]:
     files = first / "config.yaml", second / "config.yaml"
     keys = config_differences(*files, scores=cause == "learning rate")
+    # Where files lie matters only to what is read from them, and need not be why that differs.
+    places = {key: keys.pop(key) for key in [*keys] if key in _PLACES}
     reasons = [f"configuration: {key} is {a!r} and {b!r}" for key, (a, b) in keys.items()]
     for kind, word in (("files", "read"), ("facts", "machine")):
         a, b = (flight.facts(step, kind) for flight in flights)
         # What only one run tells is from another version of the recorder: that is no reason.
         changed = {key: (a[key], b[key]) for key in a if key in b and a[key] != b[key]}
         reasons += [f"{word}: {key} is {x} and {y}" for key, (x, y) in changed.items()]
-    return reasons or [_ADVICE.get(cause, "configuration and machine are the same")]
+    reasons = reasons or [_ADVICE.get(cause, "configuration and machine are the same")]
+    if cause in _OF_DATA:
+        reasons += [f"places: {key} is {a!r} and {b!r}" for key, (a, b) in places.items()]
+    return reasons
 
 
 _ADVICE = {

@@ -98,7 +98,9 @@ def film_section(history: History, folder: Path, name: str = "", count: int = _F
     if not frames:
         return ""
     title = f"What {name} saw" if name else "What it saw"
-    return section(title, f'<div class="cases">{"".join(frames)}</div>')
+    return section(
+        title, f'<div class="cases">{"".join(frames)}</div>' if frames[1:] else frames[0]
+    )
 
 
 def recorded_picture(folder: Path, line: dict[str, Any], name: str) -> np.ndarray | None:

@@ -44,6 +44,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .charts { display: grid; gap: 1.25rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); }
 figure { margin: 0; }
+figure img { display: block; max-width: 100%; height: auto; }
 svg { display: block; width: 100%; height: auto; max-width: 470px; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--soft); }
 svg .name { fill: var(--ink); }

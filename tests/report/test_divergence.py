@@ -194,6 +194,17 @@ def test_changed_annotation_file_is_named(tmp_path, monkeypatch):
     assert found.reasons == ("read: annotations train.json is 111111111111 and 222222222222",)
 
 
+def test_place_of_the_data_hides_no_reason(plain, tmp_path):
+    fit(config(DATASET__ROOT="elsewhere"), twisted(sample=repainted), tmp_path / "a")
+    reasons = compare_runs(plain, tmp_path / "a").reasons
+    assert "image files have changed" in reasons[0]
+    assert reasons[1:] == ("places: DATASET.ROOT is '' and 'elsewhere'",)
+    fit(config(DATASET__ROOT="elsewhere", LR=0.02), ToyTask(), tmp_path / "b")
+    assert compare_runs(plain, tmp_path / "b").reasons == (
+        "configuration: TRAIN.LR is 0.01 and 0.02",
+    )
+
+
 def test_number_format_is_named(plain, tmp_path):
     fit(config(FP16__ENABLED=True, FP16__DTYPE="bfloat16"), ToyTask(), tmp_path)
     found = compare_runs(plain, tmp_path)

@@ -27,7 +27,7 @@ def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys):
     for name in ("checkpoint.pth", "model_best.pth", "final_state.pth", "config.yaml", "train.log"):
         assert (folder / name).is_file(), name
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert {record["kind"] for record in records} == {"train", "val"}
+    assert {record["kind"] for record in records} == {"train", "worst", "val", "pictures"}
     assert list((tmp_path / "log").rglob("events*"))
 
     metrics = score.main(["--cfg", str(tiny_config), "--per-joint"])
