@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lib.config import load_config
+from lib.config.variants import member_configs
 from lib.evaluation.bootstrap import bootstrap_difference
 from lib.evaluation.scoring import score_file
 from lib.tasks.splits import build_source
@@ -127,12 +126,14 @@ def _read(folder: Path, metric: str) -> dict[str, Any]:
     if not scored or not isinstance(scored[-1].get(metric), float):
         raise DataError(f"{history} has no score {metric}.")
     card = read_card(weights[0])
-    cfg = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    cfg = load_config(folder / "config.yaml")  # with the keys that came after the run was made
     places = {"SEED": 0, "OUTPUT_DIR": "", "LOG_DIR": "", "AUTO_RESUME": False}
     return {
-        "seed": cfg["SEED"],
+        "seed": cfg.SEED,
         "value": scored[-1][metric],
-        "dataset": f"{cfg['DATASET']['ROOT']} {cfg['DATASET']['TEST_SET']}",
+        "dataset": " + ".join(
+            f"{one.DATASET.ROOT} {one.DATASET.TEST_SET}" for one in member_configs(cfg)
+        ),
         "boxes": card.get("boxes", ""),
         "data": [one["sha256"] for one in card.get("data", ())],
         "weights": file_hash(weights[0]),

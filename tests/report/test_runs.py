@@ -35,6 +35,8 @@ def write(tmp_path):
         ]
         (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
         settings = {"SEED": seed, "OUTPUT_DIR": f"out{seed}", "TRAIN": {"LR": rate}}
+        if seed:  # a key that came between the runs
+            settings["TRAIN"]["WORST"] = 8
         settings["DATASET"] = {"ROOT": "data/toys", "TEST_SET": "val"}
         (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         return folder
