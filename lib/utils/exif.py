@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-_JPEG_START, _HEAD = b"\xff\xd8", 1 << 16  # a JPEG's EXIF stands before its pixels
-_MARKS = (b"Exif\0\0", b"eXIf", b"EXIF")  # of JPEG, PNG and WebP
+_JPEG_START, _JPEG_MARK, _HEAD = b"\xff\xd8", b"Exif\0\0", 1 << 12  # a JPEG's comes first
+_MARKS = (_JPEG_MARK, b"eXIf", b"EXIF")  # the others' may stand behind the pixels
 _STARTS = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION = 0x0112
 UPSIDE_DOWN_OR_MIRRORED, FIRST_SIDEWAYS = (2, 3, 4), 5
@@ -13,8 +13,10 @@ UPSIDE_DOWN_OR_MIRRORED, FIRST_SIDEWAYS = (2, 3, 4), 5
 
 def orientation(data: bytes) -> int:
     """Return the EXIF orientation of a picture's bytes, 1 (upright) to 8; 1 where it says none."""
-    end = _HEAD if data[:2] == _JPEG_START else len(data)
-    mark = max(data.find(name, 0, end) for name in _MARKS)
+    if data[:2] == _JPEG_START:
+        mark = data.find(_JPEG_MARK, 0, _HEAD)
+    else:
+        mark = max(data.find(name) for name in _MARKS)
     if mark < 0:
         return 1
     for letters, order in _STARTS.items():
