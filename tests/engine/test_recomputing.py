@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,10 +7,14 @@ from torch import nn
 from toys.ranks import launch, train
 from toys.toy_task import ToyTask, toy_config
 
+from lib.config import load_config
 from lib.engine import fit
 from lib.engine.recomputing import describe_recomputed, recompute_stages
-from lib.models.recompute import Recomputed
+from lib.models import build_model
+from lib.models.recompute import Recomputed, stages
 from lib.utils.errors import ConfigError
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 class Stages(nn.Module):
@@ -109,3 +114,13 @@ def test_ranks_end_with_the_same_weights_too(tmp_path):
         for name in ("plain", "twice")
     )
     assert_equal(plain, twice)
+
+
+@pytest.mark.parametrize("name", ["eeffposep0_256x192_adam_lr1e-3", "ablation/[[]000]*"])
+def test_eeffpose_trains_so_by_its_own_recipe(name):
+    cfg = load_config(next((EXPERIMENTS / "coco" / "eeffpose").glob(f"{name}.yaml")))
+    with torch.device("meta"):
+        network = build_model(cfg)
+    recompute_stages(cfg, network)
+    assert recomputed(network) == list(stages(network))
+    assert len(recomputed(network)) > 10
