@@ -25,6 +25,15 @@ def dark_kernel(sigma: float) -> int:
     return max(3, 2 * round((sigma - 0.8) / 0.3 + 1) + 1)
 
 
+def smoothing_weights(kernel: int, device: torch.device) -> Tensor:
+    """Return the (kernel,) Gaussian that OpenCV takes for a width alone (above 9 cells)."""
+    reach = kernel // 2
+    deviation = 0.3 * (reach - 1) + 0.8
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32, device=device)
+    weights = torch.exp(-offsets.square() / (2 * deviation**2))
+    return weights / weights.sum()
+
+
 def refine_dark(heatmaps: Tensor, cells: Tensor, scores: Tensor, kernel: int) -> Tensor:
     """Move whole-cell peaks to the maximum of the Gaussian that fits around them.
 
@@ -111,11 +120,7 @@ def _patches(heatmaps: Tensor, x: Tensor, y: Tensor, reach: int, reflect: bool) 
 
 def _blur(patches: Tensor, kernel: int) -> Tensor:
     """Smooth (N, K, P, P) windows to (N, K, Q, Q), Q = P - kernel + 1, by a separable Gaussian."""
-    reach = kernel // 2
-    deviation = 0.3 * (reach - 1) + 0.8
-    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32, device=patches.device)
-    weights = torch.exp(-offsets.square() / (2 * deviation**2))
-    weights = weights / weights.sum()
+    weights = smoothing_weights(kernel, patches.device)
     # Products and sums, not a matrix product: autocast or TF32 would cost digits that count here.
     for axis in (3, 2):
         patches = (patches.unfold(axis, kernel, 1) * weights).sum(-1)

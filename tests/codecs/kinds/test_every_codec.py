@@ -22,6 +22,7 @@ BOUNDS = {
     "udp": EXACT,
     "integral": EXACT,
     "simcc": ROUNDED,
+    "megvii": ROUNDED,
 }
 RATIOS, STRIDES = (1, 2, 3), (4, 2, 1)
 
