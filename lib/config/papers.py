@@ -14,7 +14,8 @@ PAPERS = {
     "MODEL.TARGET_TYPE": (
         f"gaussian: {_BASELINES}; dark: Zhang et al. 2020, DARK; udp: Huang et al. 2020, UDP; "
         f"simcc: Li et al. 2022, SimCC, and {_RTMPOSE}; integral: Sun et al. 2018, Integral, and "
-        "Nibali et al. 2018, DSNT; softargmax: Sun et al. 2018"
+        "Nibali et al. 2018, DSNT; softargmax: Sun et al. 2018; "
+        "megvii: Chen et al. 2018, Cascaded Pyramid Network"
     ),
     "MODEL.SIGMA": _BASELINES,
     "MODEL.SYNC_BN": "Peng et al. 2018, MegDet",
