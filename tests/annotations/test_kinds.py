@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from toys.cats import JOINTS, dataset, said
 
 from lib.annotations.detections import read_detections
 from lib.annotations.matching import PictureKeys, match_pictures
@@ -13,27 +14,6 @@ from lib.annotations.reading import ReadOptions, read_annotations
 from lib.evaluation import CocoEvaluator, evaluate_coco
 from lib.structures.skeleton import skeleton_from_dict
 from lib.utils.errors import DataError
-
-JOINTS = ["head", "left_paw", "right_paw", "tail"]
-
-
-def dataset(people=6, category=4):
-    """Images of 90 x 70 with one animal each."""
-    rng = np.random.default_rng(3)
-    images, rows = [], []
-    for n in range(people):
-        images.append({"id": n + 11, "file_name": f"cat_{n}.png", "width": 90, "height": 70})
-        points = rng.uniform([22, 12], [68, 48], (4, 2)).round(1)
-        flat = [float(v) for point in points for v in (*point, 2)]
-        row = {"id": n + 31, "image_id": n + 11, "category_id": category, "keypoints": flat}
-        row |= {"bbox": [20.0, 10.0, 50.0, 40.0], "area": 1200.0, "iscrowd": 0, "num_keypoints": 4}
-        rows.append(row)
-    entry = {"id": category, "name": "cat", "keypoints": list(JOINTS), "skeleton": []}
-    return {"images": images, "annotations": rows, "categories": [entry]}
-
-
-def said(found, words):
-    return any(words in str(decision) for decision in found.decisions)
 
 
 def every(content, **changes):
@@ -307,53 +287,3 @@ def test_missing_sizes_are_those_of_the_pictures(tmp_path):
     (tmp_path / "cat_4.png").unlink()
     with pytest.raises(DataError, match=r"image 15 has no 'width' and 'height'.*cat_4"):
         read_annotations(content, f"{tmp_path}/")
-
-
-def test_people_near_the_corner_of_their_picture_prove_no_corners():
-    content = dataset()
-    for n, row in enumerate(content["annotations"]):  # joints fit both readings
-        row["bbox"] = [2.0 + n % 3, 3.0, 52.0 + n, 44.0]
-        row["keypoints"] = [9.0, 8.0, 2, 40.0 + n, 9.0, 2, 12.0, 40.0, 2, 44.0, 39.0 - n, 2]
-    found = read_annotations(content)
-    assert found.boxes[1].tolist() == [3.0, 3.0, 53.0, 44.0]
-    assert not said(found, "corners")
-
-
-@pytest.mark.parametrize("sides", [(90, 70), (1, 1)])
-def test_joints_as_shares_of_the_picture_are_refused(sides):
-    content = dataset()
-    for row in content["annotations"]:
-        flat = np.reshape(row["keypoints"], (-1, 3)) / [90, 70, 1]
-        row["keypoints"] = flat.ravel().tolist()
-        row["bbox"] = [2 / sides[0], 3 / sides[1], 50 / sides[0], 40 / sides[1]]
-    for options in (ReadOptions(), ReadOptions(for_scores=True)):
-        with pytest.raises(DataError, match=r"between 0 and 1.*multiply x by its width"):
-            read_annotations(content, options=options)
-    content["annotations"][0]["keypoints"][0] = 1.5  # a pixel is there
-    assert len(read_annotations(content).people) == 6
-
-
-def test_crowds_with_joints_are_named():
-    content = dataset()
-    for row in content["annotations"][1:3]:
-        row["iscrowd"] = 1
-    found = read_annotations(content)
-    assert found.is_crowd.tolist() == [False, True, True, False, False, False]
-    assert said(found, "2 crowds ('iscrowd') have joints: they are neither trained on nor scored")
-    content["annotations"][1]["keypoints"] = content["annotations"][2]["keypoints"] = [0] * 12
-    assert not said(read_annotations(content), "crowds")
-
-
-def test_detections_as_corners_are_refused(tmp_path):
-    found = read_annotations(dataset())
-    rows = [
-        {"image_id": n + 11, "category_id": 4, "bbox": [40 + n, 30, 80, 69], "score": 0.9}
-        for n in range(5)
-    ]
-    file = tmp_path / "boxes.json"
-    file.write_text(json.dumps(rows))
-    with pytest.raises(DataError, match="as corners x1, y1, x2, y2 all lie inside"):
-        read_detections(file, found.images, 4, 0.0, found.category)
-    rows[0]["bbox"] = [40, 30, 30, 20]  # no corners: the others only leave their images
-    file.write_text(json.dumps(rows))
-    assert len(read_detections(file, found.images, 4, 0.0, found.category)) == 5
