@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,6 +37,20 @@ if TYPE_CHECKING:
     from lib.datasets.topdown import TrainCrops
 
 
+class Inspected(NamedTuple):
+    """The people of a split.
+
+    Attributes:
+        people: all who are annotated.
+        skeleton: their joints.
+        kinds: what is suspicious, by row of ``people``.
+    """
+
+    people: PersonTable
+    skeleton: Skeleton
+    kinds: dict[int, list[str]]
+
+
 def main(argv: list[str] | None = None) -> dict[str, int]:
     """Write the sheet and flags.json; return the number of annotations of each suspicious kind."""
     parser = config_parser("Look at the training data and at what augmentation makes of it.")
@@ -60,7 +74,7 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     flags = inspect_people(people, skeleton)
     report(people, flags, out / "flags.json")
     draw = sheet_of_people if task_kind(cfg) == "topdown" else sheet_of_images
-    sheet, shown = draw(cfg, args, people, skeleton, kinds_by_row(flags))
+    sheet, shown = draw(cfg, args, Inspected(people, skeleton, kinds_by_row(flags)))
     save_picture(out / "sheet.png", sheet)
     print(f"{shown}: {out / 'sheet.png'}")
     return {kind: len(rows) for kind, rows in flags.items()}
@@ -80,22 +94,17 @@ def choose(cfg: CfgNode, args: argparse.Namespace, candidates: np.ndarray) -> li
 
 
 def sheet_of_images(
-    cfg: CfgNode,
-    args: argparse.Namespace,
-    people: PersonTable,
-    skeleton: Skeleton,
-    kinds: dict[int, list[str]],
+    cfg: CfgNode, args: argparse.Namespace, found: Inspected
 ) -> tuple[np.ndarray, str]:
     """Return the sheet of a model of whole images, and how many images are on it."""
     from lib.tasks import build_task
     from lib.tasks.pictures import image_rows, sample_pictures, sheet_row, stack_rows
 
-    del skeleton
     task: Any = build_task(cfg if args.split == "train" else trained_on_its_test_split(cfg))
     rows = image_rows(task)
     candidates = np.arange(len(rows))
     if args.flagged:
-        candidates = candidates[np.isin(rows, people.image_index[sorted(kinds)])]
+        candidates = candidates[np.isin(rows, found.people.image_index[sorted(found.kinds)])]
     sheet = []
     for index in choose(cfg, args, candidates):
         views = [sample_pictures(task, (n, index), args.style) for n in range(max(1, args.views))]
@@ -116,21 +125,18 @@ def trained_on_its_test_split(cfg: CfgNode) -> CfgNode:
 
 
 def sheet_of_people(
-    cfg: CfgNode,
-    args: argparse.Namespace,
-    people: PersonTable,
-    skeleton: Skeleton,
-    kinds: dict[int, list[str]],
+    cfg: CfgNode, args: argparse.Namespace, found: Inspected
 ) -> tuple[np.ndarray, str]:
     """Return the sheet of a top-down model, and how many people are on it."""
     from lib.datasets.topdown import TrainCrops
     from lib.tasks.topdown_options import build_augmentation
 
+    people, kinds = found.people, found.kinds
     chosen = choose(cfg, args, np.array(sorted(kinds)) if args.flagged else shown_people(people))
     codec = build_codec(cfg)
     data = TrainCrops(
         people,
-        build_augmentation(cfg, skeleton),
+        build_augmentation(cfg, found.skeleton),
         input_size=codec.input_size,
         seed=cfg.SEED,
         unbiased=codec.unbiased,

@@ -3,7 +3,7 @@
 ``fit``            configuration -> run: resume or start, and train
 ``parts``          configuration -> network, state, step and stream of a run
 ``start``          pretrained weights of a fresh run
-``trainer``        the loop
+``trainer``        the loop               ``watchers``  what records it
 ``step``           forward, backward, accumulation, scaling, clipping
 ``state``          what a checkpoint holds
 ``plan``           when to evaluate, save and end, in optimiser steps

@@ -39,8 +39,9 @@ from lib.engine.step import TrainStep
 from lib.engine.summary import describe_run
 from lib.engine.tracing import StepTracer
 from lib.engine.trackers.build import build_trackers, check_trackers
-from lib.engine.trainer import FitResult, Trainer, Watchers
+from lib.engine.trainer import FitResult, Trainer
 from lib.engine.validation import build_validation_loss
+from lib.engine.watchers import Watchers
 from lib.tasks.base import Task
 from lib.utils.errors import ConfigError
 from lib.utils.lock import FolderLock

@@ -159,16 +159,12 @@ def evaluate(
         Interrupted: some rank's ``should_stop`` said so; on every rank.
         ConfigError: no score has the name that ``task.best`` gives.
     """
+
+    def people(part: Task, watch: Stopwatch) -> Poses:
+        return predict(part, network, device, precision, watch=watch, should_stop=should_stop)
+
     parts = {
-        name: evaluate_split(
-            part,
-            network,
-            device,
-            precision,
-            folder=folder,
-            keep_going=keep_going,
-            should_stop=should_stop,
-        )
+        name: _evaluate_split(part, people, folder, keep_going=keep_going, should_stop=should_stop)
         for name, part in task.test_sets.items()
     }
     return _together(parts, task.best, losses(network) if losses is not None else {})
@@ -220,23 +216,21 @@ def _together(parts: dict[str, Evaluation], best: str, losses: Metrics) -> Evalu
     )
 
 
-def evaluate_split(
+def _evaluate_split(
     task: Task,
-    network: nn.Module,
-    device: torch.device,
-    precision: Precision,
+    people: Callable[[Task, Stopwatch], Poses],
+    folder: Path | None,
     *,
-    folder: Path | None = None,
-    keep_going: bool = False,
-    should_stop: Callable[[], bool] = lambda: False,
+    keep_going: bool,
+    should_stop: Callable[[], bool],
 ) -> Evaluation:
-    """Predict and score one split; see `evaluate`."""
+    """Predict by ``people`` and score one split; the rest as in `evaluate`."""
     watch = Stopwatch()
     evaluator = None
     if current_world().is_main:  # first: a wrong ground truth is found before all the work
         with watch("evaluate"):
             evaluator = task.build_evaluator()
-    poses = predict(task, network, device, precision, watch=watch, should_stop=should_stop)
+    poses = people(task, watch)
     if any(gather_objects_everywhere(should_stop())):
         raise Interrupted
     with watch("gather"):

@@ -24,18 +24,15 @@ from lib.engine.distributed import (
     gather_objects_everywhere,
     mean_over_ranks,
 )
-from lib.engine.filmstrip import FilmStrip
-from lib.engine.flight import FlightRecorder
 from lib.engine.guard import StepGuard
 from lib.engine.inference import Evaluation, Interrupted, evaluate
 from lib.engine.memory import peak_memory
-from lib.engine.records import RunRecords
 from lib.engine.signals import StopRequest
 from lib.engine.state import TrainState
 from lib.engine.step import Losses, TrainStep
 from lib.engine.stream import Fetched, TrainStream
-from lib.engine.tracing import StepTracer
 from lib.engine.validation import ValidationLoss
+from lib.engine.watchers import Watchers
 from lib.engine.worst_record import WorstRecorder
 from lib.tasks.base import Task
 from lib.utils.errors import TrainingError
@@ -64,23 +61,6 @@ class FitResult:
     best: float | None
     evaluation: Evaluation | None = None
     signal: int = 0
-
-
-@dataclass(frozen=True)
-class Watchers:
-    """What looks on while a run goes.
-
-    Attributes:
-        records: of losses and scores.
-        flight: recorder of every step, or None.
-        tracer: of some steps, or None.
-        strip: painter of test images after evaluations, or None.
-    """
-
-    records: RunRecords
-    flight: FlightRecorder | None = None
-    tracer: StepTracer | None = None
-    strip: FilmStrip | None = None
 
 
 class Trainer:

@@ -34,26 +34,23 @@ FOUND = ("found", "joint_scores", "scores", "found_areas")
 TRUTH = ("truth", "visible", "areas", "boxes", "crowd", "ignored")
 
 
-@dataclass
-class ImagePoses:
-    """Annotated and found people of one cell.
+@dataclass(frozen=True, kw_only=True)
+class PoseColumns:
+    """What is known of annotated and of found people.
 
     Attributes:
-        image_id: id of the image.
         truth: (G, K, 2) ``(x, y)`` in pixels.
         visible: (G, K) bool, labelled joints.
         areas: (G,) square pixels.
         boxes: (G, 4) ``x, y, width, height``.
         crowd: (G,) bool, regions of many people.
         ignored: (G,) bool, crowd regions and people without a labelled joint.
-        found: (D, K, 2) ``(x, y)`` in pixels, best score first, at most 20.
+        found: (D, K, 2) ``(x, y)`` in pixels, best score first, at most 20 of a cell.
         joint_scores: (D, K).
         scores: (D,).
         found_areas: (D,) square pixels of the found boxes.
-        category: position of the category.
     """
 
-    image_id: Any
     truth: np.ndarray
     visible: np.ndarray
     areas: np.ndarray
@@ -64,12 +61,24 @@ class ImagePoses:
     joint_scores: np.ndarray
     scores: np.ndarray
     found_areas: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePoses(PoseColumns):
+    """Annotated and found people of one cell.
+
+    Attributes:
+        image_id: id of the image.
+        category: position of the category.
+    """
+
+    image_id: Any
     category: int = 0
 
 
-@dataclass(frozen=True)
-class PoseTable:
-    """All poses of a split; the columns are those of ``ImagePoses``, one cell after the other.
+@dataclass(frozen=True, kw_only=True)
+class PoseTable(PoseColumns):
+    """All poses of a split, one cell after the other.
 
     Attributes:
         image_ids: I ids, ascending.
@@ -82,18 +91,8 @@ class PoseTable:
 
     image_ids: list[Any]
     category_ids: list[Any]
-    truth: np.ndarray
-    visible: np.ndarray
-    areas: np.ndarray
-    boxes: np.ndarray
-    crowd: np.ndarray
-    ignored: np.ndarray
     truth_cell: np.ndarray
     truth_rows: np.ndarray
-    found: np.ndarray
-    joint_scores: np.ndarray
-    scores: np.ndarray
-    found_areas: np.ndarray
     found_cell: np.ndarray
     found_rows: np.ndarray
 

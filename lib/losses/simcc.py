@@ -10,29 +10,6 @@ from torch import Tensor
 LABEL_BETA = 10.0  # published sharpness of the softmax over labels
 
 
-def simcc_loss(
-    logits: Sequence[Tensor],
-    labels: Sequence[Tensor],
-    weights: Tensor,
-    *,
-    beta: float = 1.0,
-    label_softmax: bool = False,
-) -> Tensor:
-    """Return the scalar loss, exactly as mmpose has it: summed over people, divided by K.
-
-    A row's loss is the *mean* over its bins, so the axis with fewer bins weighs more. In float32.
-
-    Args:
-        logits: (N, K, Wx) and (N, K, Wy).
-        labels: the same shapes; rows need not sum to 1.
-        weights: (N, K) of the rows.
-        beta: sharpness of the softmax over logits; 10 in RTMPose.
-        label_softmax: make labels a distribution by a softmax of sharpness 10.
-    """
-    rows = simcc_errors(logits, labels, weights, beta=beta, label_softmax=label_softmax)
-    return rows.sum() / weights.shape[1]
-
-
 def simcc_errors(
     logits: Sequence[Tensor],
     labels: Sequence[Tensor],
@@ -41,7 +18,17 @@ def simcc_errors(
     beta: float = 1.0,
     label_softmax: bool = False,
 ) -> Tensor:
-    """Return (N, K) what each joint adds to the sum of `simcc_loss`; arguments as there."""
+    """Return (N, K) losses of joints, in float32; mmpose's loss is their sum, divided by K.
+
+    A row's loss is the *mean* over its bins, so the axis with fewer bins weighs more.
+
+    Args:
+        logits: (N, K, Wx) and (N, K, Wy).
+        labels: the same shapes; rows need not sum to 1.
+        weights: (N, K) of the rows.
+        beta: sharpness of the softmax over logits; 10 in RTMPose.
+        label_softmax: make labels a distribution by a softmax of sharpness 10.
+    """
     axes = [
         _axis(logit.float() * beta, label.float(), label_softmax)
         for logit, label in zip(logits, labels, strict=True)

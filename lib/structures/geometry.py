@@ -87,22 +87,6 @@ def image_to_crop_affine(
     return np.array(matrices).reshape(-1, 2, 3)
 
 
-def crop_to_image_affine(
-    crops: np.ndarray,
-    output_size: Size,
-    rotation: np.ndarray | float = 0.0,
-    *,
-    flip: np.ndarray | bool = False,
-    shift: tuple[float, float] = (0.0, 0.0),
-    unbiased: bool = False,
-) -> np.ndarray:
-    """Return the (N, 2, 3) inverses of `image_to_crop_affine` of the same arguments."""
-    forward = image_to_crop_affine(
-        crops, output_size, rotation, flip=flip, shift=shift, unbiased=unbiased
-    )
-    return invert_affine(forward)
-
-
 def invert_affine(matrices: np.ndarray) -> np.ndarray:
     """Return the (..., 2, 3) inverses of (..., 2, 3) affine maps."""
     a, b, c, d = (matrices[..., i, j] for i in (0, 1) for j in (0, 1))

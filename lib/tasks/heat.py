@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lib.structures.geometry import crop_to_image_affine
+from lib.structures.geometry import image_to_crop_affine, invert_affine
 
 
 def paste_maps(picture: np.ndarray, maps: np.ndarray, crops: np.ndarray, *, unbiased: bool) -> None:
@@ -18,8 +18,8 @@ def paste_maps(picture: np.ndarray, maps: np.ndarray, crops: np.ndarray, *, unbi
         unbiased: whether lengths are measured between pixel centres.
     """
     height, width = maps.shape[1:]
-    to_picture = crop_to_image_affine(crops, (width, height), unbiased=unbiased)
-    for heat, matrix in zip(maps, to_picture, strict=True):
+    to_maps = image_to_crop_affine(crops, (width, height), unbiased=unbiased)
+    for heat, matrix in zip(maps, invert_affine(to_maps), strict=True):
         paste(picture, heat, matrix)
 
 

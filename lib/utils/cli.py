@@ -47,6 +47,13 @@ def run_tool(main: Callable[[], object]) -> NoReturn:
     sys.exit(0)
 
 
+def write_file(file: str, text: str) -> None:
+    """Write what a flag asked for, its folder if it is not there, and say so."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{file}\n")
+
+
 def drawing(text: str) -> Path:
     """Return the path of a chart to draw, a type of ``argparse``: found wrong before the work.
 

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import run_tool, write_file
 from lib.utils.errors import ConfigError
 from lib.utils.numbers import number
 
@@ -64,12 +64,12 @@ def main(argv: list[str] | None = None) -> Judgement:
         print(f"{name:>20}  {number(errors[0], 4)}  {number(errors[1], 4)}")
     content = fitted.as_dict()
     if args.out:
-        write(args.out, json.dumps(content) + "\n")
+        write_file(args.out, json.dumps(content) + "\n")
     if args.apply:
         join = METRICS[scored.metric].join_rows
         results = read_results(args.results)
         mapped = calibrated_rows(fitted, join(results) if join else results)
-        write(args.apply, json.dumps(mapped, allow_nan=False))
+        write_file(args.apply, json.dumps(mapped, allow_nan=False))
     if args.weights:
         keep_with_weights(Path(args.weights), Path(args.weights_out), content)
     return judgement
@@ -112,13 +112,6 @@ def keep_with_weights(weights: Path, target: Path, calibration: dict) -> None:
     draft.write_bytes(safetensors_bytes(state, {**card, "calibration": calibration}))
     draft.replace(target)
     print(target)
-
-
-def write(file: str, text: str) -> None:
-    """Write a file, its folder if it is not there, and say so."""
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(text, encoding="utf-8")
-    print(file)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import count, run_tool, write_file
 from lib.utils.numbers import number
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
         entry["minus first"] = vars(difference)
     if args.json:
         text = json.dumps(content, indent=2, allow_nan=False)
-        print(text) if args.json == "-" else write(args.json, text + "\n")
+        print(text) if args.json == "-" else write_file(args.json, text + "\n")
     if args.out:
-        write(args.out, score_page(args.truth, files, outcomes))
+        write_file(args.out, score_page(args.truth, files, outcomes))
     return content
 
 
@@ -97,13 +97,6 @@ def joint_line(row: dict[str, Any]) -> str:
     """Return a row of the table by joint as text."""
     numbers = [f"{k} {number(v, 4)}" for k, v in row.items() if k not in ("joint", "labelled")]
     return f"{row['joint']:>20} {row['labelled']:7d}  {'  '.join(numbers)}"
-
-
-def write(file: str, text: str) -> None:
-    """Write a file, its folder if it is not there, and say so."""
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(text, encoding="utf-8")
-    print(file)
 
 
 if __name__ == "__main__":

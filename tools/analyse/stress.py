@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import count, run_tool, write_file
 from lib.utils.errors import ConfigError
 from lib.utils.numbers import number
 
@@ -72,13 +72,13 @@ def main(argv: list[str] | None = None) -> dict[str, list[Curve]]:
         print(as_text(name, own))
     if args.json:
         content = {name: [asdict(curve) for curve in own] for name, own in curves.items()}
-        write(args.json, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+        write_file(args.json, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
     if args.out:
         from lib.report.stress import stress_page
 
         pictures = len({view.group for view in views})
         facts = {"people": str(len(views)), "pictures": str(pictures), "seed": str(args.seed)}
-        write(args.out, stress_page(curves, {"data": args.gt or "drawn", **facts}, left_out))
+        write_file(args.out, stress_page(curves, {"data": args.gt or "drawn", **facts}, left_out))
     failed = [f for name, own in curves.items() for f in failures(name, own, demands)]
     if failed:
         print("\n".join(failed))
@@ -255,13 +255,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return None if value != value else value
-
-
-def write(file: str, text: str) -> None:
-    """Write a file, its folder if it is not there, and say so."""
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(text, encoding="utf-8")
-    print(file)
 
 
 if __name__ == "__main__":

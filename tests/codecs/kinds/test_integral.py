@@ -6,7 +6,7 @@ from toys.same import total
 from lib.codecs.integral import share_around
 from lib.codecs.kinds.integral import IntegralCodec
 from lib.structures import load_skeleton
-from lib.structures.geometry import apply_affine, crop_to_image_affine
+from lib.structures.geometry import apply_affine, image_to_crop_affine, invert_affine
 
 
 def build(**settings):
@@ -84,7 +84,8 @@ def test_the_way_back_is_that_of_the_crop():
     points = random_points(2, 5)
     answer = codec.ideal(codec.encode(points, torch.ones(2, 5))[0])
     found, _ = codec.decode_to_image(answer, crops)
-    expected = apply_affine(crop_to_image_affine(crops.numpy(), (48, 64)), points.numpy()) - 1.5
+    matrices = invert_affine(image_to_crop_affine(crops.numpy(), (48, 64)))
+    expected = apply_affine(matrices, points.numpy()) - 1.5
     np.testing.assert_allclose(found, expected, atol=0.3)
 
 

@@ -5,7 +5,7 @@ import torch
 from lib.codecs import CODECS
 from lib.codecs.flip import flip_back
 from lib.structures import load_skeleton
-from lib.structures.geometry import apply_affine, crop_to_image_affine
+from lib.structures.geometry import apply_affine, image_to_crop_affine, invert_affine
 from lib.utils.errors import ConfigError
 
 NAMES = ("gaussian", "dark", "udp", "softargmax")
@@ -85,8 +85,8 @@ def test_joints_come_back_to_the_image(name):
     heatmaps, weights = codec.encode(points, torch.ones(2, 5))
     assert weights.all()
     found, scores = codec.decode_to_image(heatmaps, crops)
-    matrices = crop_to_image_affine(crops.numpy(), (192, 256), unbiased=codec.unbiased)
-    expected = apply_affine(matrices, points.numpy()) - 1.5
+    matrices = image_to_crop_affine(crops.numpy(), (192, 256), unbiased=codec.unbiased)
+    expected = apply_affine(invert_affine(matrices), points.numpy()) - 1.5
     bound = crops[:, 2] / 48 * (0.1 if name in ("dark", "udp") else 0.5) + 1e-3
     assert (np.abs(found.numpy() - expected).max(axis=(1, 2)) <= bound.numpy()).all()
     assert scores.min() > 0.8
