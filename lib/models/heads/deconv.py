@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
-from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lib.models.joints import Channels, channels_of
+from lib.models.heads.base import HeatmapsHead
 from lib.models.layers.blocks import conv_bn
 from lib.models.registry import HEADS
 
@@ -21,7 +20,7 @@ PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}  # kernel -> (padding, output paddin
 
 
 @HEADS.register("deconv")
-class DeconvHead(nn.Module):
+class DeconvHead(HeatmapsHead):
     """Doubles the coarsest map some times, then predicts one heatmap per joint.
 
     Args:
@@ -42,7 +41,6 @@ class DeconvHead(nn.Module):
             map would become finer than the image.
     """
 
-    gives: ClassVar[str] = "heatmaps"
     recomputable = ("deconv_layers",)
 
     def __init__(
@@ -71,10 +69,6 @@ class DeconvHead(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of (B, C, H, W), of which the last is read, to heatmaps (B, K, h, w)."""
         return self.final_layer(self.deconv_layers(maps[-1]))
-
-    def joint_channels(self, joints: Sequence[str]) -> Channels:
-        """Return which outputs of the last convolution belong to which joint."""
-        return channels_of(self.final_layer, "final_layer", joints)
 
 
 def _check(filters: Sequence[int], kernels: Sequence[int], stride: int) -> None:

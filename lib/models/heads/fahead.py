@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.heads.base import HeatmapsHead
 from lib.models.joints import Channels, channels_of
 from lib.models.registry import HEADS
 
 
-class _LevelHead(nn.Module):
+class _LevelHead(HeatmapsHead):
     """One map per joint from every level; how levels are joined is what subclasses say.
 
     Args:
@@ -26,8 +26,6 @@ class _LevelHead(nn.Module):
     Attributes:
         out_stride: stride of the heatmaps in input pixels.
     """
-
-    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lib.models.joints import Channels, channels_of
+from lib.models.heads.base import HeatmapsHead
 from lib.models.registry import HEADS
 
 
 @HEADS.register("heatmap")
-class HeatmapHead(nn.Module):
+class HeatmapHead(HeatmapsHead):
     """Predicts one heatmap per joint from one of the maps.
 
     Args:
@@ -28,8 +27,6 @@ class HeatmapHead(nn.Module):
     Raises:
         ValueError: there is no such map.
     """
-
-    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,
@@ -50,7 +47,3 @@ class HeatmapHead(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of (B, C, H, W) to heatmaps (B, K, h, w)."""
         return self.final_layer(maps[self.level])
-
-    def joint_channels(self, joints: Sequence[str]) -> Channels:
-        """Return which outputs of the last convolution belong to which joint."""
-        return channels_of(self.final_layer, "final_layer", joints)

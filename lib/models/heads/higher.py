@@ -7,11 +7,11 @@ CVPR 2020, Section 3.2. Attribute names are those of the published checkpoints.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from lib.models.heads.base import HeatmapsHead
 from lib.models.heads.deconv import PADDING, doubling
 from lib.models.joints import Channels, channels_of
 from lib.models.layers.blocks import BasicBlock
@@ -19,7 +19,7 @@ from lib.models.registry import HEADS
 
 
 @HEADS.register("higher")
-class HigherHead(nn.Module):
+class HigherHead(HeatmapsHead):
     """Predicts at the finest map, then doubles it some times and predicts again each time.
 
     Stage 0 reads the finest map of the backbone, stage ``i + 1`` what doubling ``i`` made of it.
@@ -43,7 +43,6 @@ class HigherHead(nn.Module):
         ValueError: the lists do not fit together, or a map would become finer than the image.
     """
 
-    gives: ClassVar[str] = "heatmaps"
     recomputable = ("deconv_layers.*",)
 
     def __init__(

@@ -15,13 +15,8 @@ from lib.models.registry import HEADS
 class PresenceHead(HeatmapHead):
     """A ``heatmap`` head with a linear layer on channel means beside it.
 
-    Args:
-        in_channels: channels of the maps, fine to coarse.
-        in_strides: their strides in input pixels.
-        num_joints: heatmaps and logits to predict.
-        kernel: size of the convolution, 1 or 3.
-        level: which map heatmaps are read from; 0 is the finest.
-        presence_level: which map presence is read from; -1 is the coarsest.
+    Arguments as for `HeatmapHead`, and ``presence_level``: which map presence is read from; -1 is
+    the coarsest.
 
     Raises:
         ValueError: there is no such map.

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lib.models.heads.base import HeatmapsHead
 from lib.models.joints import Channels, channels_of
 from lib.models.layers.subpixel import Upsampling, icnr, shuffle_factor, upsampling_conv
 from lib.models.registry import HEADS
 
 
 @HEADS.register("subpixel")
-class SubPixelHead(nn.Module):
+class SubPixelHead(HeatmapsHead):
     """Predicts the cells of finer heatmaps as channels and shuffles them into place.
 
     Args:
@@ -27,8 +27,6 @@ class SubPixelHead(nn.Module):
     Raises:
         ValueError: ``out_stride`` does not divide the stride of the finest map.
     """
-
-    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,

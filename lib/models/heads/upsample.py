@@ -7,17 +7,16 @@ ReLU comes before the enlargement, as in the released code.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib.models.joints import Channels, channels_of
+from lib.models.heads.base import HeatmapsHead
 from lib.models.registry import HEADS
 
 
 @HEADS.register("upsample")
-class UpsampleHead(nn.Module):
+class UpsampleHead(HeatmapsHead):
     """ReLU, bilinear enlargement and a convolution to one heatmap per joint.
 
     Args:
@@ -33,8 +32,6 @@ class UpsampleHead(nn.Module):
     Raises:
         ValueError: ``factor`` does not divide the stride.
     """
-
-    gives: ClassVar[str] = "heatmaps"
 
     def __init__(
         self,
@@ -56,7 +53,3 @@ class UpsampleHead(nn.Module):
         """Map a list of (B, C, H, W), of which the last is read, to heatmaps (B, K, h, w)."""
         x = F.interpolate(F.relu(maps[-1]), scale_factor=self.factor, mode="bilinear")
         return self.final_layer(x)
-
-    def joint_channels(self, joints: Sequence[str]) -> Channels:
-        """Return which outputs of the last convolution belong to which joint."""
-        return channels_of(self.final_layer, "final_layer", joints)

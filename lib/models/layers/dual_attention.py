@@ -60,8 +60,8 @@ class ConvPosEncoding(nn.Module):
         return x + to_tokens(self.proj(to_map(x, size)))
 
 
-class WindowAttention(nn.Module):
-    """Multi-head attention among the tokens of a window.
+class _Attention(nn.Module):
+    """The linear layers of multi-head attention.
 
     Args:
         channels: C.
@@ -75,6 +75,10 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.proj = nn.Linear(channels, channels)
 
+
+class WindowAttention(_Attention):
+    """Multi-head attention among the tokens of a window."""
+
     def forward(self, x: Tensor) -> Tensor:
         """Map windows of tokens (windows, T, C) to the same shape."""
         q, k, v = _split_heads(self.qkv(x), self.heads)
@@ -87,14 +91,8 @@ class WindowAttention(nn.Module):
         return 2 * windows * tokens**2 * channels
 
 
-class ChannelAttention(nn.Module):
-    """Attention among the channels of a head, over all tokens; arguments as WindowAttention."""
-
-    def __init__(self, channels: int, heads: int, *, qkv_bias: bool = True) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.proj = nn.Linear(channels, channels)
+class ChannelAttention(_Attention):
+    """Attention among the channels of a head, over all tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to the same shape."""

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": [
-            "backbone",
-            "same_head",
-        ],  # what PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": ["backbone", "same_head"],  # what PRETRAINED may fill; '*' is all
         # '' and 0 take what MODEL.BACKBONE stands for:
         "TRUNK": "",  # timm's name of a network of EfficientNet's shape
         "NECK_CHANNELS": 0,

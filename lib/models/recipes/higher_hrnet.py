@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 
 from yacs.config import CfgNode
 
-from lib.models.recipes.stages import (
-    read_blocks,
-    read_stages,
-    read_stem,
-    stage1_schema,
-    stage_schema,
-)
+from lib.models.recipes.stages import hrnet_schema, read_blocks, read_stages, read_stem
 from lib.models.registry import RECIPES, PrefixMap, Recipe
 from lib.utils.errors import ConfigError
 
@@ -30,10 +24,7 @@ EXTRA = CfgNode(
         "PRETRAINED_LAYERS": ["*"],
         "FINAL_CONV_KERNEL": 1,
         "WITH_AE_LOSS": [True, False],  # stages with tag maps; load_config copies LOSS.WITH_AE_LOSS
-        "STAGE1": stage1_schema(4),
-        "STAGE2": stage_schema(1, 4, (32, 64), "BASIC"),
-        "STAGE3": stage_schema(4, 4, (32, 64, 128), "BASIC"),
-        "STAGE4": stage_schema(3, 4, (32, 64, 128, 256), "BASIC"),
+        **hrnet_schema(),
         "DECONV": {
             "NUM_DECONVS": 1,
             "NUM_CHANNELS": [32],

@@ -34,10 +34,7 @@ def _stage(modules: int, branches: int) -> CfgNode:
 
 TRUNK_EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": [
-            *TRUNK_LAYERS,
-            "same_head",
-        ],  # what PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": [*TRUNK_LAYERS, "same_head"],  # what PRETRAINED may fill; '*' is all
         "STAGE1": stage1_schema(2),
         "STAGE2": _stage(1, 2),
         "STAGE3": _stage(4, 3),

@@ -8,11 +8,10 @@ from yacs.config import CfgNode
 
 from lib.models.recipes.stages import (
     TRUNK_LAYERS,
+    hrnet_schema,
     read_blocks,
     read_stages,
     read_stem,
-    stage1_schema,
-    stage_schema,
 )
 from lib.models.registry import RECIPES, PrefixMap, Recipe
 
@@ -21,15 +20,9 @@ if TYPE_CHECKING:
 
 EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": [
-            *TRUNK_LAYERS,
-            "same_head",
-        ],  # what PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": [*TRUNK_LAYERS, "same_head"],  # what PRETRAINED may fill; '*' is all
         "FINAL_CONV_KERNEL": 1,
-        "STAGE1": stage1_schema(4),
-        "STAGE2": stage_schema(1, 4, (32, 64), "BASIC"),
-        "STAGE3": stage_schema(4, 4, (32, 64, 128), "BASIC"),
-        "STAGE4": stage_schema(3, 4, (32, 64, 128, 256), "BASIC"),
+        **hrnet_schema(),
     }
 )
 KEYS = PrefixMap((("final_layer.", "head.final_layer."), ("", "backbone.")))

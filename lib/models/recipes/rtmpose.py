@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": [
-            "backbone",
-            "same_head",
-        ],  # what PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": ["backbone", "same_head"],  # what PRETRAINED may fill; '*' is all
         # Of the trunk: t 0.167 and 0.375, s 0.33 and 0.5, m 0.67 and 0.75, l 1 and 1.
         "DEEPEN_FACTOR": 1.0,
         "WIDEN_FACTOR": 1.0,

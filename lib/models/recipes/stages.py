@@ -51,6 +51,16 @@ def stage_schema(modules: int, blocks: int, channels: Sequence[int], block: str)
     )
 
 
+def hrnet_schema() -> dict[str, CfgNode]:
+    """Return defaults of all four nodes: those of HRNet-W32."""
+    return {
+        "STAGE1": stage1_schema(4),
+        "STAGE2": stage_schema(1, 4, (32, 64), "BASIC"),
+        "STAGE3": stage_schema(4, 4, (32, 64, 128), "BASIC"),
+        "STAGE4": stage_schema(3, 4, (32, 64, 128, 256), "BASIC"),
+    }
+
+
 def read_stem(extra: CfgNode) -> Stem:
     """Return the stem that ``STAGE1`` describes."""
     from lib.models.backbones.multires import Stem

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 EXTRA = CfgNode(
     {
-        "PRETRAINED_LAYERS": [
-            "backbone",
-            "same_head",
-        ],  # what PRETRAINED may fill; '*' is all
+        "PRETRAINED_LAYERS": ["backbone", "same_head"],  # what PRETRAINED may fill; '*' is all
         # ViTPose-S: 384, 12, 12, 0.1; B: 768, 12, 12, 0.3; L: 1024, 24, 16, 0.5;
         # H: 1280, 32, 16, 0.55.
         "EMBED_DIM": 384,
