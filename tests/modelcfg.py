@@ -1,8 +1,10 @@
 """Small complete configurations for network tests."""
 
+import torch
 from yacs.config import CfgNode
 
 from lib.codecs import CODECS
+from lib.models import load_weights
 from lib.models.recipes import RECIPES
 
 
@@ -18,6 +20,21 @@ def model_cfg(name, joints=17, extra=None, codec=None, **model):
     node.CODEC = CODECS[node.TARGET_TYPE].options.clone()
     _merge(node.CODEC, codec or {})
     return CfgNode({"MODEL": node})
+
+
+def same(a, b):
+    """Return whether two networks of one kind have the same weights."""
+    states = a.state_dict(), b.state_dict()
+    return all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def fill(tiny, layouts, layout):
+    """Load one network's weights in a layout into another; fail unless all arrive."""
+    source, target = tiny(seed=1), tiny(seed=2)
+    report = load_weights(target, layouts(source)[layout])
+    assert same(source, target)
+    assert report.filled == 1
+    return report
 
 
 def _merge(node, values):

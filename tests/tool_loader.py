@@ -13,3 +13,18 @@ def load_script(path: str) -> ModuleType:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def draw(kind, prediction, truth, images, folder, *flags):
+    """Let ``visualization/plot_<kind>.py`` paint predictions; return the pictures, by name."""
+    words = ["--prediction", prediction, "--gt-anno", truth, "--image-path", images]
+    plot = load_script(f"visualization/plot_{kind}.py")
+    plot.main([str(word) for word in (*words, "--save-path", folder, *flags)])
+    return sorted(folder.iterdir())
+
+
+def train_and_test(config, settings):
+    """Run both tools on a configuration with some settings changed; return the scores."""
+    words = ["--cfg", str(config), *(f"{key}={value}" for key, value in settings.items())]
+    load_script("tools/train.py").main(words)
+    return load_script("tools/test.py").main(words)

@@ -143,15 +143,8 @@ def nms_by_image(
 ) -> np.ndarray:
     """Suppress the poses of all images at once; images of like head count share numpy calls.
 
-    Args:
-        image_ids: (N,) the image of every pose, in any order.
-        keypoints: (N, K, 2) ``(x, y)`` in pixels.
-        scores: (N,).
-        areas: (N,) square pixels.
-        sigmas: (K,) spreads.
-        threshold: see ``oks_nms`` and ``soft_oks_nms``.
-        visible: (N, K) bool or None.
-        soft: decay scores instead of dropping poses.
+    ``image_ids`` are (N,), the image of every pose, in any order. The others are as ``oks_nms``
+    takes them, or ``soft_oks_nms`` if ``soft``.
 
     Returns:
         Indices of the kept poses: images in the order of their first pose, and within an image

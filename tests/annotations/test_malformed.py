@@ -1,12 +1,10 @@
 """Thousands of damaged files: one sentence or a reading, and training and scoring agree."""
 
-import collections
-import logging
 import time
 
 import numpy as np
 import pytest
-from textbook.malformed import as_bytes, coco_content, damage, mpii_content
+from textbook.malformed import as_bytes, coco_content, damage, mpii_content, tally
 
 from lib.annotations.mpii import read_mpii
 from lib.datasets import detection, image_people
@@ -65,16 +63,8 @@ def score(source, skeleton):
 
 def run(folder, seeds):
     """Return how many files were read and how many refused."""
-    logging.disable(logging.WARNING)
-    outcomes = collections.Counter()
-    try:
-        for seed in seeds:
-            rng = np.random.default_rng(seed)
-            kind = ("coco", "crowdpose", "mpii")[seed % 3]
-            outcomes[one(folder, kind, rng, seed)] += 1
-    finally:
-        logging.disable(logging.NOTSET)
-    return outcomes
+    kinds = ("coco", "crowdpose", "mpii")
+    return tally(lambda n: one(folder, kinds[n % 3], np.random.default_rng(n), n), seeds)
 
 
 def one(folder, kind, rng, seed):

@@ -1,7 +1,9 @@
 """Annotation files damaged as tools, converters and people damage them, drawn by a seed."""
 
+import collections
 import copy
 import json
+import logging
 
 import numpy as np
 
@@ -137,3 +139,12 @@ def _repeat(content, rng):
         if isinstance(again, dict) and rng.random() < 0.7:
             again["id"] = 1000 + len(rows)
         rows.append(again)
+
+
+def tally(one, seeds):
+    """Return how often each outcome of ``one(seed)`` came; what it logs is not shown."""
+    logging.disable(logging.WARNING)
+    try:
+        return collections.Counter(one(seed) for seed in seeds)
+    finally:
+        logging.disable(logging.NOTSET)

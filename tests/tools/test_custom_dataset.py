@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tool_loader import load_script
+from tool_loader import draw, train_and_test
 
 NINE = [0, 5, 6, 9, 10, 11, 12, 15, 16]  # of COCO's seventeen
 NAMES = ["head", "left_s", "right_s", "left_w", "right_w", "left_h", "right_h", "left_a", "right_a"]
@@ -38,18 +38,10 @@ def test_nine_joints(nine_joints, tiny_config, synthpose, tmp_path):
         "TRAIN.END_EPOCH": 1,
         "TRAIN.LR_STEP": [],
     }
-    command = ["--cfg", str(tiny_config), *[f"{key}={value}" for key, value in words.items()]]
-    load_script("tools/train.py").main(command)
-    metrics = load_script("tools/test.py").main(command)
+    metrics = train_and_test(tiny_config, words)
     assert 0 <= metrics["AP"] <= 1
     folder = tmp_path / "output/custom/pose_hrnet/tiny"
     assert json.loads((folder / "metrics.json").read_text())["joints"] == NAMES
-    files = {
-        "--prediction": folder / "results/keypoints_val2017_results_0.json",
-        "--gt-anno": nine_joints / "val2017.json",
-        "--image-path": images / "val2017",
-        "--save-path": tmp_path / "pictures",
-        "--score-threshold": 0,
-    }
-    load_script("visualization/plot_coco.py").main([str(w) for pair in files.items() for w in pair])
-    assert list((tmp_path / "pictures").iterdir())
+    results = folder / "results/keypoints_val2017_results_0.json"
+    truth, images = nine_joints / "val2017.json", images / "val2017"
+    assert draw("coco", results, truth, images, tmp_path / "pictures", "--score-threshold", 0)

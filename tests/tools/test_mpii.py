@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tool_loader import load_script
+from tool_loader import draw, load_script, train_and_test
 
 from lib.tasks.topdown import TopDownTask
 from lib.utils.errors import DataError
@@ -39,22 +39,14 @@ def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys, half_body):
         "TRAIN.END_EPOCH": 1,
         "TRAIN.LR_STEP": [],
     }
-    command = ["--cfg", str(tiny_config), *[f"{key}={value}" for key, value in words.items()]]
-    load_script("tools/train.py").main(command)
-    metrics = load_script("tools/test.py").main(command)
+    metrics = train_and_test(tiny_config, words)
     assert {"Head", "Ankle", "Mean", "Mean@0.1", "Mean@0.10"} <= metrics.keys()
     folder = tmp_path / "output/mpii/pose_hrnet/tiny"
     report = json.loads((folder / "metrics.json").read_text())
     assert report["metrics"]["Mean"] == pytest.approx(metrics["Mean"])
     assert "Mean@0.10" in capsys.readouterr().out
-    files = {
-        "--prediction": next(folder.rglob("pred.mat")),
-        "--gt-anno": tmp_path / "mpii/annot/valid.json",
-        "--image-path": tmp_path / "mpii/images",
-        "--save-path": tmp_path / "pictures",
-    }
-    load_script("visualization/plot_mpii.py").main([str(w) for p in files.items() for w in p])
-    assert list((tmp_path / "pictures").iterdir())
+    truth, images = tmp_path / "mpii/annot/valid.json", tmp_path / "mpii/images"
+    assert draw("mpii", next(folder.rglob("pred.mat")), truth, images, tmp_path / "pictures")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tinyrcnn import write_config
-from tool_loader import load_script
+from tool_loader import draw, load_script
 
 from lib.utils.errors import ConfigError
 
@@ -27,16 +27,10 @@ def test_train_test_plot(synthpose, tmp_path, capsys):
     results = run_folder(tmp_path) / "results/keypoints_val2017_results_0.json"
     rows = json.loads(results.read_text())
     assert {"image_id", "bbox", "keypoints", "score"} <= rows[0].keys()
-    files = {
-        "--prediction": results,
-        "--gt-anno": synthpose / "coco/annotations/person_keypoints_val2017.json",
-        "--image-path": synthpose / "coco/images/val2017",
-        "--save-path": tmp_path / "pictures",
-        "--score-threshold": 0,
-    }
-    load_script("visualization/plot_coco.py").main([str(w) for pair in files.items() for w in pair])
-    assert list((tmp_path / "pictures").iterdir())
-    image = next((synthpose / "coco/images/val2017").iterdir())
+    truth = synthpose / "coco/annotations/person_keypoints_val2017.json"
+    images = synthpose / "coco/images/val2017"
+    assert draw("coco", results, truth, images, tmp_path / "pictures", "--score-threshold", 0)
+    image = next(images.iterdir())
     words = ["--cfg", str(config), "--out", str(tmp_path / "out"), "--min-score", "0", str(image)]
     words += ["MODEL.EXTRA.TEST.SCORE_THRESH", "0"]
     (frame,) = json.loads(predict.main(words).read_text())["frames"]

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tool_loader import ROOT, load_script
+from tool_loader import ROOT, draw, load_script
 
 from lib.utils.cli import run_tool
 from lib.utils.lock import FolderLock
@@ -41,16 +41,10 @@ def test_train_test_plot(tiny_config, synthpose, tmp_path, capsys):
     assert len(rows[0]["keypoints"]) == 51
     assert {"image_id", "category_id", "score", "center", "scale"} <= rows[0].keys()
 
-    plot = load_script("visualization/plot_coco.py")
-    files = {
-        "--prediction": folder / "results/keypoints_val2017_results_0.json",
-        "--gt-anno": synthpose / "coco/annotations/person_keypoints_val2017.json",
-        "--image-path": synthpose / "coco/images/val2017",
-        "--save-path": tmp_path / "pictures",
-        "--score-threshold": 0,
-    }
-    plot.main([str(word) for pair in files.items() for word in pair])
-    assert list((tmp_path / "pictures").iterdir())
+    results = folder / "results/keypoints_val2017_results_0.json"
+    truth = synthpose / "coco/annotations/person_keypoints_val2017.json"
+    images = synthpose / "coco/images/val2017"
+    assert draw("coco", results, truth, images, tmp_path / "pictures", "--score-threshold", 0)
 
 
 def test_an_earlier_test_with_other_settings_is_kept(tiny_config, tmp_path, caplog):

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tool_loader import load_script
+from tool_loader import draw
 
 from lib.utils.errors import DataError
 
@@ -16,7 +16,6 @@ SCRIPT = Path(__file__).parents[2] / "visualization/plot_coco.py"
 @pytest.fixture
 def run(tmp_path):
     """Nine joints, two images of different sizes, one without a confident person."""
-    plot = load_script(SCRIPT)
     joints = [f"j{k}" for k in range(9)]
     skeleton = [[k, k + 1] for k in range(1, 9)]
     dataset = {
@@ -42,13 +41,8 @@ def run(tmp_path):
     (tmp_path / "rows.json").write_text(json.dumps(rows))
 
     def call(*flags):
-        plot.main(
-            [
-                "--prediction", f"{tmp_path}/rows.json", "--gt-anno", f"{tmp_path}/gt.json",
-                "--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags,
-            ]
-        )  # fmt: skip
-        return sorted((tmp_path / "out").iterdir())
+        files = (tmp_path / "rows.json", tmp_path / "gt.json", tmp_path)
+        return draw("coco", *files, tmp_path / "out", *flags)
 
     return tmp_path, call
 

@@ -1,21 +1,17 @@
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
-from tool_loader import load_script
+from tool_loader import draw
 
 from lib.utils.errors import DataError
-
-SCRIPT = Path(__file__).parents[2] / "visualization/plot_mpii.py"
 
 
 @pytest.fixture
 def run(tmp_path):
     """Three people on two images; the second image is not on disk."""
-    plot = load_script(SCRIPT)
     points = np.random.default_rng(0).uniform(20, 60, (3, 16, 2))
     records = [
         {"image": name, "joints": (p + 1).tolist(), "joints_vis": [1] * 16, "scale": 0.5}
@@ -27,13 +23,8 @@ def run(tmp_path):
     savemat(tmp_path / "pred.mat", {"preds": points + 1})
 
     def call(*flags):
-        plot.main(
-            [
-                "--prediction", f"{tmp_path}/pred.mat", "--gt-anno", f"{tmp_path}/valid.json",
-                "--image-path", str(tmp_path), "--save-path", f"{tmp_path}/out", *flags,
-            ]
-        )  # fmt: skip
-        return sorted((tmp_path / "out").iterdir())
+        files = (tmp_path / "pred.mat", tmp_path / "valid.json", tmp_path)
+        return draw("mpii", *files, tmp_path / "out", *flags)
 
     return tmp_path, call, points
 

@@ -1,13 +1,12 @@
 """Thousands of damaged files of other tools: one sentence, or a data set that trains as it is."""
 
-import collections
 import json
-import logging
 import shutil
 import time
 
 import numpy as np
 import pytest
+from textbook.malformed import tally
 from textbook.malformed_forms import cvat_file, labelstudio_file, yolo_folder
 
 from lib.annotations.reading import read_annotations
@@ -20,15 +19,10 @@ LONGEST = 5.0  # seconds a reading may take
 
 def run(folder, seeds):
     """Return how many data sets were read and how many refused."""
-    logging.disable(logging.WARNING)
-    outcomes = collections.Counter()
-    try:
-        for seed in seeds:
-            kind = list(FORMS)[seed % len(FORMS)]
-            outcomes[one(folder / f"{seed}", kind, np.random.default_rng(seed), seed)] += 1
-    finally:
-        logging.disable(logging.NOTSET)
-    return outcomes
+    kinds = list(FORMS)
+    return tally(
+        lambda n: one(folder / f"{n}", kinds[n % len(kinds)], np.random.default_rng(n), n), seeds
+    )
 
 
 def one(folder, kind, rng, seed):

@@ -4,17 +4,20 @@ import torch
 from lib.models.layers.dual_attention import ChannelAttention, DualBlock, WindowAttention
 
 
-def test_channel_attention_by_hand():
-    torch.manual_seed(0)
-    layer = ChannelAttention(6, 2).eval()
-    x = torch.rand(2, 5, 6)
+def by_hand(layer, x, attend):
+    """Let two heads of three channels each attend, and project their answers."""
     q, k, v = layer.qkv(x).split(6, dim=2)
-    parts = []
-    for head in range(2):
-        own = slice(3 * head, 3 * head + 3)
-        weights = ((3**-0.5 * k[..., own]).transpose(1, 2) @ v[..., own]).softmax(dim=-1)
-        parts.append(q[..., own] @ weights.transpose(1, 2))
-    torch.testing.assert_close(layer(x), layer.proj(torch.cat(parts, dim=2)))
+    heads = [slice(0, 3), slice(3, 6)]
+    return layer.proj(torch.cat([attend(q[..., h], k[..., h], v[..., h]) for h in heads], dim=2))
+
+
+def test_channel_attention_by_hand():
+    def attend(q, k, v):
+        return q @ ((3**-0.5 * k).transpose(1, 2) @ v).softmax(dim=-1).transpose(1, 2)
+
+    torch.manual_seed(0)
+    layer, x = ChannelAttention(6, 2).eval(), torch.rand(2, 5, 6)
+    torch.testing.assert_close(layer(x), by_hand(layer, x, attend))
 
 
 def test_channel_attention_sums_in_float32_under_autocast(monkeypatch):
@@ -33,16 +36,12 @@ def test_channel_attention_sums_in_float32_under_autocast(monkeypatch):
 
 
 def test_window_attention_by_hand():
+    def attend(q, k, v):
+        return (3**-0.5 * q @ k.transpose(1, 2)).softmax(dim=-1) @ v
+
     torch.manual_seed(0)
-    layer = WindowAttention(6, 2).eval()
-    x = torch.rand(3, 4, 6)
-    q, k, v = layer.qkv(x).split(6, dim=2)
-    parts = []
-    for head in range(2):
-        own = slice(3 * head, 3 * head + 3)
-        weights = (3**-0.5 * q[..., own] @ k[..., own].transpose(1, 2)).softmax(dim=-1)
-        parts.append(weights @ v[..., own])
-    torch.testing.assert_close(layer(x), layer.proj(torch.cat(parts, dim=2)))
+    layer, x = WindowAttention(6, 2).eval(), torch.rand(3, 4, 6)
+    torch.testing.assert_close(layer(x), by_hand(layer, x, attend))
 
 
 def test_windows_do_not_see_one_another_and_padding_takes_part():
