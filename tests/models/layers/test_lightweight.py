@@ -24,6 +24,7 @@ def test_bottleneck_has_one_width_and_strides_in_the_middle():
     assert [conv.weight.shape[:2] for conv in convs] == [(128, 64), (128, 1), (128, 128)]
     assert [conv.stride[0] for conv in convs] == [1, 2, 1]
     assert all(conv.bias is None for conv in convs)
+    assert LightBottleneck(64, 128, group_width=4).conv2.weight.shape == (128, 4, 3, 3)
     assert block(torch.randn(2, 64, 8, 6)).shape == (2, 128, 4, 3)
 
 
