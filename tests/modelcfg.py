@@ -22,6 +22,12 @@ def model_cfg(name, joints=17, extra=None, codec=None, **model):
     return CfgNode({"MODEL": node})
 
 
+def declared(backbone, batch, height, width):
+    """Return the shapes (B, C, H, W) that a backbone declares for its maps."""
+    sizes = zip(backbone.out_channels, backbone.out_strides, strict=True)
+    return [(batch, channels, height // stride, width // stride) for channels, stride in sizes]
+
+
 def same(a, b):
     """Return whether two networks of one kind have the same weights."""
     states = a.state_dict(), b.state_dict()

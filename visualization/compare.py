@@ -28,7 +28,7 @@ from lib.report.comparison import (
     verdict,
 )
 from lib.report.page import chips, render_page
-from lib.report.run import PoseAnalysis, Run, analyse_poses, read_run, shortest_names
+from lib.report.run import PoseAnalysis, Run, analyse_poses, read_run, run_flags, shortest_names
 from lib.report.sections import primary_metric
 from lib.utils.cli import count, run_tool
 from lib.utils.errors import DataError
@@ -41,10 +41,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("first", metavar="A", help="run folder; the others are compared with it")
     add("others", nargs="+", metavar="B", help="run folders")
     add("--out", metavar="FILE", help="also write an HTML page")
-    add("--gt-anno", default="", metavar="FILE", help="ground truth instead of config.yaml's")
-    add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
+    run_flags(parser)
     add("--resamples", type=count, default=1000, help="draws of the bootstrap (default: 1000)")
-    add("--cases", type=int, default=6, help="pictures of each sort (default: 6)")
     return parser.parse_intermixed_args(argv)  # folders may stand behind options
 
 

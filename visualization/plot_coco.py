@@ -23,7 +23,7 @@ from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import Skeleton
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import count, require_pictures, run_tool
 from lib.utils.errors import DataError, UnreadableImageError
 from lib.utils.images import read_image
 
@@ -62,8 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     args = parse_args(argv)
     truth = read_truth_file(args.gt_anno)
-    if not Path(args.image_path).is_dir():
-        raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
+    require_pictures(args.image_path)
     by_image = group_people(read_results(args.prediction), args.score_threshold)
     people_of = match_images(by_image, truth, args.prediction)
     save_path = Path(args.save_path)

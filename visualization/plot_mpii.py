@@ -17,7 +17,7 @@ from lib.evaluation.mpii import read_mat
 from lib.structures.drawing import draw_poses, join_panels, save_picture
 from lib.structures.palettes import PALETTES
 from lib.structures.skeleton import load_skeleton
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import count, require_pictures, run_tool
 from lib.utils.errors import DataError
 
 SKELETON = load_skeleton("mpii")
@@ -45,8 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         DataError: a file is missing or damaged, or no picture could be drawn.
     """
     args = parse_args(argv)
-    if not Path(args.image_path).is_dir():
-        raise DataError(f"No folder '{args.image_path}': give --image-path, where the images are.")
+    require_pictures(args.image_path)
     people = read_mpii(args.gt_anno, f"{args.image_path}/")
     points, scores = read_predictions(args.prediction, len(people))
     save_path = Path(args.save_path)

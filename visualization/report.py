@@ -13,7 +13,7 @@ from pathlib import Path
 from lib.report.mpii import analyse_mpii, mpii_sections
 from lib.report.page import render_page, section
 from lib.report.reliability import reliability_section
-from lib.report.run import Run, analyse_poses, read_run, shortest_names
+from lib.report.run import Run, analyse_poses, read_run, run_flags, shortest_names
 from lib.report.sections import (
     case_section,
     curve_section,
@@ -40,9 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="run folder: output/<dataset>/<model>/<cfg>; curves of further ones are drawn beside",
     )
     add("--out", metavar="FILE", help="the page (default: report.html in the run folder)")
-    add("--gt-anno", default="", metavar="FILE", help="ground truth instead of config.yaml's")
-    add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
-    add("--cases", type=int, default=6, help="pictures of each sort (default: 6)")
+    run_flags(parser)
     add("--seed", type=int, default=0, help="draws the people that are shown by lot (default: 0)")
     return parser.parse_args(argv)
 

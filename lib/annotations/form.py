@@ -1,4 +1,4 @@
-"""The checked form of an annotation file, which everything that uses annotations shares."""
+"""The checked format of an annotation file, which everything that uses annotations shares."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Annotations:
         people: N annotations ordered by image, crowd regions and people without joints included.
         is_crowd: (N,) bool.
         num_keypoints: (N,) int32, labelled joints (CrowdPose counts twelve of its fourteen).
-        segmentations: N outlines in COCO's own form as JSON bytes, None where there is none; empty
+        segmentations: N outlines in COCO's own format as JSON bytes, None for none; empty
             unless asked for.
         skeleton: from the file's ``categories``, or the one given to the reader.
         category: what people are in the file.

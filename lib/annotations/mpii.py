@@ -1,4 +1,4 @@
-"""MPII Human Pose annotations in the family's JSON form (Andriluka et al. 2014)."""
+"""MPII Human Pose annotations in the family's JSON format (Andriluka et al. 2014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outlines of people (COCO's ``segmentation``) in all the forms in which tools write them.
+"""Outlines of people (COCO's ``segmentation``) in all the formats in which tools write them.
 
 COCO has lists of polygons ``[[x, y, x, y, ...], ...]`` and run lengths ``{"counts", "size"}``.
 Tools also write one polygon flat, a list nested once more, polygons as pairs ``[[x, y], ...]``, and
@@ -21,14 +21,14 @@ Outline = list[list[float]] | dict[str, Any]
 
 
 def plain_outline(value: Any, size: tuple[int, int] | None) -> Outline | None:
-    """Return an outline in COCO's own form, None where there is none.
+    """Return an outline in COCO's own format, None where there is none.
 
     Args:
         value: the entry's ``segmentation``.
         size: ``(width, height)`` of the image, None where it is not known.
 
     Raises:
-        ValueError: it is none of the known forms; the message says what is wrong.
+        ValueError: it is none of the known formats; the message says what is wrong.
     """
     if value is None:
         return None
@@ -78,7 +78,7 @@ def encode_outline(outline: Outline, size: tuple[int, int]) -> Any:
     from pycocotools import mask as coco_mask
 
     width, height = size
-    shape: Any = outline  # the package's stubs know some forms only
+    shape: Any = outline  # the package's stubs know some formats only
     if isinstance(outline, dict):
         if isinstance(outline["counts"], list):
             return coco_mask.frPyObjects(shape, height, width)

@@ -157,10 +157,10 @@ def _crowds(
 def _outlines(
     rows: Rows, labels: Sequence[Any], sizes: np.ndarray, decisions: Decisions
 ) -> list[Outline | None]:
-    """Return outlines in COCO's own form.
+    """Return outlines in COCO's own format.
 
     Raises:
-        DataError: one has another form.
+        DataError: one has another format.
     """
     outlines: list[Outline | None] = []
     for n, row in enumerate(rows):

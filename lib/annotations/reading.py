@@ -44,7 +44,7 @@ class ReadOptions:
         advice: what to do if the file is not there.
         images_key: configuration key that leads to the pictures.
         name: of a content that comes without its file, for messages.
-        read: makes the content of a COCO file of a file in another form; None reads JSON.
+        read: makes the content of a COCO file of a file in another format; None reads JSON.
     """
 
     category: str = ""
@@ -93,7 +93,7 @@ def read_content(
     advice: str = ADVICE,
     read: Callable[[Path], dict[str, Any]] | None = None,
 ) -> Any:
-    """Return what an annotation file says, in the form of COCO's, unchecked.
+    """Return what an annotation file says, in COCO's format, unchecked.
 
     Args:
         file: the annotation file.
@@ -117,10 +117,10 @@ def read_content(
 
 
 def annotation_kind(path: str | Path) -> str:
-    """Return whether a file is in the form of ``coco``, ``crowdpose`` or ``mpii``.
+    """Return whether a file is in the format of ``coco``, ``crowdpose`` or ``mpii``.
 
     Raises:
-        DataError: it is missing, not JSON, or of none of these forms.
+        DataError: it is missing, not JSON, or of none of these formats.
     """
     content = read_json(path, "annotation")
     if isinstance(content, list) and all(
@@ -186,7 +186,7 @@ def _check_content(content: Any, path: str, options: ReadOptions) -> dict[str, A
         DataError: with what it seems to be.
     """
     if isinstance(content, list) and content and isinstance(content[0], dict):
-        kind = "MPII's form" if "joints" in content[0] else "a list of results"
+        kind = "MPII's format" if "joints" in content[0] else "a list of results"
         raise DataError(f"{path} must hold 'images' and 'annotations', and is {kind}.")
     wanted = {"images"} if options.images_only or options.for_scores else {"images", "annotations"}
     if not isinstance(content, dict) or not wanted <= content.keys():

@@ -1,4 +1,4 @@
-"""COCO-WholeBody's own form (Jin et al. 2020): five lists of joints per person, here one of 133.
+"""COCO-WholeBody's own format (Jin et al. 2020): five lists of joints per person, here one of 133.
 
 Body 17, foot 6, face 68, left hand 21, right hand 21.
 """

@@ -1,6 +1,6 @@
 """Where a data set keeps its files, and one way to read the people of any of them.
 
-A data set in a form of its own gets a reader, in a module of the user's (``IMPORTS``)::
+A data set in a format of its own gets a reader, in a module of the user's (``IMPORTS``)::
 
     @LAYOUTS.register("joint_table")
     @reader(annotation="labels/{split}.csv", images="pictures")
@@ -221,7 +221,7 @@ def read_source(
 
 
 def source_content(source: Source, skeleton: Skeleton | None = None) -> Any:
-    """Return what the annotation file of a split says, in the form of COCO's, unchecked.
+    """Return what the annotation file of a split says, in COCO's format, unchecked.
 
     Args:
         source: files of the split.

@@ -88,7 +88,7 @@ class Metric:
         score: the numbers of a subject, NaN where nothing is to be scored.
         primary: the number that ranks result files.
         errors: its numbers that are better the lower they are.
-        join: annotation file as read -> as scored, where a data set has a form of its own.
+        join: annotation file as read -> as scored, where a data set has a format of its own.
         join_rows: the same for result rows.
         adapt: annotated people -> as this metric sees them.
     """

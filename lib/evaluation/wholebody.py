@@ -83,7 +83,7 @@ def join_results(rows: Rows) -> Rows:
     """Return result rows with all 133 joints in ``keypoints``, however they came.
 
     Raises:
-        DataError: a row has neither 133 joints nor the five lists of the data set's own form.
+        DataError: a row has neither 133 joints nor the five lists of the data set's own format.
     """
     return [{**row, "keypoints": joined_joints(row, f"Result {n}")} for n, row in enumerate(rows)]
 

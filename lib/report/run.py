@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,18 @@ from lib.evaluation.diagnosis import Diagnosis, diagnose
 from lib.evaluation.table import read_table
 from lib.structures.skeleton import Skeleton
 from lib.tasks.splits import build_source, task_skeleton
+from lib.utils.cli import amount
 from lib.utils.errors import DataError
 from lib.utils.files import read_json
 from lib.utils.images import read_image
+
+
+def run_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what pages about runs are told beside the folders: ``gt_anno, image_path, cases``."""
+    add = parser.add_argument
+    add("--gt-anno", default="", metavar="FILE", help="ground truth instead of config.yaml's")
+    add("--image-path", default="", metavar="DIR", help="images instead of config.yaml's")
+    add("--cases", type=amount, default=6, help="pictures of each sort (default: 6)")
 
 
 @dataclass

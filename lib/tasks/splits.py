@@ -102,7 +102,7 @@ def check_metrics(cfg: CfgNode) -> None:
         if name not in METRICS:
             raise ConfigError(f"TEST.METRICS: no metric '{name}'.{did_you_mean(name, METRICS)}")
     if any(build_source(one, train=False).kind == "mpii" for one in member_configs(cfg)):
-        raise ConfigError("TEST.METRICS are for files in COCO's form; MPII has PCKh: leave it out.")
+        raise ConfigError("TEST.METRICS are for COCO's format; MPII has PCKh: leave it out.")
 
 
 @functools.cache  # once, not with every evaluation of a training

@@ -293,7 +293,7 @@ class TopDownTask(DataTask):
 
     @cached_property
     def _annotations(self) -> Annotations | None:
-        """Everybody in the test set's file; None for MPII, which has another form."""
+        """Everybody in the test set's file; None for MPII, which has another format."""
         if self.test_source.kind == "mpii":
             return None
         return read_labels(self.cfg, self.test_source)

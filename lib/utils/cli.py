@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from lib.utils.errors import UserError
+from lib.utils.errors import DataError, UserError
 from lib.utils.files import fault_in
 from lib.utils.plugins import blame
 
@@ -70,6 +70,23 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
     return int(text)
+
+
+def amount(text: str) -> int:
+    """Return a whole number from 0, as the ``type`` of an option."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
+    return int(text)
+
+
+def require_pictures(path: str) -> None:
+    """Refuse an ``--image-path`` that is no folder.
+
+    Raises:
+        DataError: it is not there.
+    """
+    if not Path(path).is_dir():
+        raise DataError(f"No folder '{path}': give --image-path, where the images are.")
 
 
 def _sentence(error: Exception) -> str | None:

@@ -104,7 +104,7 @@ class LookAgain:
 
 
 class FileBoxes:
-    """Boxes of a JSON file: a detector's or annotations in COCO's form, or boxes by name.
+    """Boxes of a JSON file: a detector's or annotations in COCO's format, or boxes by name.
 
     The last is ``{name: [[x1, y1, x2, y2, score], ...]}``.
 
@@ -117,7 +117,7 @@ class FileBoxes:
         category: what people are in a COCO detector file.
 
     Raises:
-        DataError: the file is missing or has another form.
+        DataError: the file is missing or has another format.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class TorchvisionDetector:
 
 
 def _rows(content: Any, category: PersonCategory, path: str) -> list[tuple[Any, list[float]]]:
-    """Return ``(picture, [x1, y1, x2, y2, score])`` of people in any of the forms."""
+    """Return ``(picture, [x1, y1, x2, y2, score])`` of people in any of the formats."""
     if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
         return _annotated(content)
     if isinstance(content, dict):

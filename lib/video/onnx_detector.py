@@ -51,7 +51,7 @@ class OnnxDetector:
     """A detector file as a source of boxes.
 
     Raises:
-        WeightsError: the file cannot be run, or has outputs of another form.
+        WeightsError: the file cannot be run, or has outputs of another format.
         ConfigError: onnxruntime is not installed.
     """
 
@@ -118,7 +118,7 @@ def read_outputs(tables: Sequence[np.ndarray], size: tuple[int, ...]) -> np.ndar
         size: ``(width, height)`` of the input.
 
     Returns:
-        None where the outputs have no known form.
+        None where the outputs have no known format.
     """
     labels = [t.reshape(-1) for t in tables if np.issubdtype(t.dtype, np.integer)]
     floats = [t[0] if t.ndim == 3 else t for t in tables if np.issubdtype(t.dtype, np.floating)]

@@ -100,7 +100,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
     import torch
 
-    if not zipfile.is_zipfile(path):  # nothing of ours has another form
+    if not zipfile.is_zipfile(path):  # nothing of ours has another format
         return {}
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

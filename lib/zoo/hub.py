@@ -87,7 +87,7 @@ def push(path: Path, repository: str, *, licence: str = "", private: bool = Fals
 def card_lines(card: dict[str, Any]) -> list[str]:
     """Return a card as lines of text, what matters first; the configuration is left out.
 
-    Files of others may hold anything under these names: other forms are shown as they are.
+    Files of others may hold anything under these names: other formats are shown as they are.
     """
     facts = {
         "model": card.get("model") or card.get("name"),

@@ -1,6 +1,6 @@
 """The index of published weights: ``index.json`` and the user's own beside it.
 
-A file of the user's (``EFEPOSE_ZOO_INDEX``, several joined as in PATH) has the same form::
+A file of the user's (``EFEPOSE_ZOO_INDEX``, several joined as in PATH) has the same format::
 
     {"weights": {"our_model": {"url": "our_model.safetensors", "experiment": "our_model.yaml"}}}
 

@@ -1,4 +1,4 @@
-"""Several data sets in one run: the three forms of synthpose, joined by the names of joints."""
+"""Several data sets in one run: the three formats of synthpose, joined by the names of joints."""
 
 import json
 import re
@@ -28,13 +28,13 @@ COCO = load_skeleton("coco").joints
 
 @pytest.fixture
 def mix(tiny_config, synthpose):
-    """Return a function that loads the tiny configuration with the three forms as a mix."""
+    """Return a function that loads the tiny configuration with the three formats as a mix."""
     write_mix(tiny_config, synthpose)
     return lambda *overrides: load_config(tiny_config, overrides)
 
 
 def labelled(part):
-    """Return the joints of the union that a form labels, as (23,) bool."""
+    """Return the joints of the union that a format labels, as (23,) bool."""
     names = {"coco": COCO, "mpii": load_skeleton("mpii").joints}
     names["crowd"] = load_skeleton("crowdpose").joints
     return np.array([joint in names[part] for joint in (*COCO, *ADDED)])
@@ -219,8 +219,8 @@ def test_the_card_names_the_files_that_are_read_for_trainval(tmp_path):
     assert [row["file"] for row in training_data(cfg)] == ["crowdpose_trainval.json"]
 
 
-def forms(folder):
-    """Return entries of a mix for models of whole images: two forms of synthpose."""
+def formats(folder):
+    """Return entries of a mix for models of whole images: two formats of synthpose."""
     return [
         {"DATASET": "coco", "ROOT": f"{folder}/coco", "TRAIN_SET": "train2017",
          "TEST_SET": "val2017", "WEIGHT": 2},
@@ -234,7 +234,7 @@ def known_to_crowd(task):
 
 
 def test_bottom_up_leaves_alone_what_a_set_does_not_label(make, synthpose):
-    words = [f"DATASET.MIX={yaml.safe_dump(forms(synthpose), default_flow_style=True)}"]
+    words = [f"DATASET.MIX={yaml.safe_dump(formats(synthpose), default_flow_style=True)}"]
     task = make(*words, "DATASET.PHOTOMETRIC.PRESET=strong", joints=19)
     assert task.skeleton.joints == (*COCO, "head", "neck")
     torch.manual_seed(0)
@@ -268,7 +268,7 @@ def test_one_stage_takes_a_mix(synthpose, tmp_path):
     path = write_config(tmp_path, synthpose)
     content = yaml.safe_load(path.read_text())
     content["MODEL"]["NUM_JOINTS"] = 19
-    content["DATASET"]["MIX"] = forms(synthpose)
+    content["DATASET"]["MIX"] = formats(synthpose)
     content["MODEL"]["EXTRA"]["INPUT"]["GROUP_ASPECT"] = False
     path.write_text(yaml.safe_dump(content))
     task = build_task(load_config(path, ["DATASET.PHOTOMETRIC.PRESET=light"]))

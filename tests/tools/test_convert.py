@@ -48,14 +48,14 @@ def test_nothing_is_written_over(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", "[1, 2]", "JSON of no known form"),
-        ("a.json", '{"shapes": []}', "JSON of no known form"),
+        ("a.json", "[1, 2]", "JSON of no known format"),
+        ("a.json", '{"shapes": []}', "JSON of no known format"),
         ("a.json", "{", "is not JSON"),
         ("a.zip", "PK", "is an archive: unpack it"),
         ("a.slp", "", "is in HDF5: export the labels"),
-        ("a.txt", "", "is of no known form"),
+        ("a.txt", "", "is of no known format"),
         ("a.csv", "a,b\n", "is a table with the columns"),
-        ("a.json", '[{"joints": [], "center": []}]', "is in MPII's form"),
+        ("a.json", '[{"joints": [], "center": []}]', "is in MPII's format"),
         ("a.json", '{"images": [], "annotations": []}', "lists no pictures"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 import pytest
 from tool_loader import ROOT
 
-from lib.utils.cli import count, run_tool
+from lib.utils.cli import amount, count, run_tool
 from lib.utils.errors import DataError
 
 
@@ -87,3 +87,10 @@ def test_a_count_is_at_least_one(text):
     with pytest.raises(argparse.ArgumentTypeError, match=f"at least 1, got {text}"):
         count(text)
     assert count("7") == 7
+
+
+@pytest.mark.parametrize("text", ["-1", "2.0", "many"])
+def test_an_amount_is_at_least_nothing(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"at least 0, got {text}"):
+        amount(text)
+    assert (amount("0"), amount("7")) == (0, 7)

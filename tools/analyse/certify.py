@@ -46,7 +46,7 @@ def parse_check(argv: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("claim", metavar="FILE", type=Path, help="written by certify.py RUN")
-    add("--images", type=int, default=200, metavar="N", help="to predict again (default: 200)")
+    add("--images", type=count, default=200, metavar="N", help="to predict again (default: 200)")
     add("--inflation", type=float, default=0.3, metavar="POINTS", help="of AP (default: 0.3)")
     add("--seed", type=int, help="of the draw (default: one that nobody knows before)")
     add("--weights", metavar="FILE", type=Path, help="where the weights lie here")
@@ -102,8 +102,8 @@ def check(args: argparse.Namespace) -> Verdict:
     from lib.certify.judging import check_claim, claim_text, verdict_text, verdict_values
     from lib.certify.opening import open_claim
 
-    if args.images < 1 or not 0 < args.inflation < 100:
-        raise ConfigError("--images must be at least 1, --inflation between 0 and 100 points.")
+    if not 0 < args.inflation < 100:
+        raise ConfigError(f"--inflation must be between 0 and 100 points, got {args.inflation}.")
     claim = read_claim(args.claim)
     predictor = open_claim(
         claim, args.claim, weights=args.weights, settings=args.set, device=args.device

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--low", type=float, default=1e-6, help="first rate (default: 1e-6)")
     add("--high", type=float, default=1.0, help="last rate (default: 1)")
-    add("--steps", type=int, default=100, help="from the first to the last (default: 100)")
+    add("--steps", type=count, default=100, help="from the first to the last (default: 100)")
     add("--batch", action="store_true", help="find a batch size instead")
     add("--most", type=count, default=1024, help="largest batch to try (default: 1024)")
     add("--memory", type=float, default=math.inf, metavar="GIB", help="stop at so much of it")

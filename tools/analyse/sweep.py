@@ -26,7 +26,7 @@ from lib.sweep.samplers import SAMPLERS, build_sampler
 from lib.sweep.space import corners, read_file, read_words, words_of
 from lib.sweep.store import FILE, Store
 from lib.sweep.table import rows_of, text_of
-from lib.utils.cli import run_tool
+from lib.utils.cli import count, run_tool
 from lib.utils.errors import ConfigError
 from lib.utils.files import json_text
 from lib.utils.logging import setup_logging
@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="",
         help=f"{', '.join(SAMPLERS)}; default: grid, or random where there are ranges",
     )
-    parser.add_argument("--trials", type=int, default=0, help="in all; default: the whole grid")
+    parser.add_argument("--trials", type=count, default=0, help="in all; default: the whole grid")
     parser.add_argument("--seeds", type=int, nargs="+", help="of each trial; default: SEED alone")
     parser.add_argument("--out", type=Path, help="default: output/sweep/<name of the YAML>")
     parser.add_argument("--retry", action="store_true", help="try again what failed")
@@ -88,8 +88,6 @@ def build_sweep(args: argparse.Namespace, overrides: list[str]) -> tuple[Sweep, 
     space = {**(read_file(args.space) if args.space else {}), **read_words(args.set)}
     if not space:
         raise ConfigError("Nothing varies: give --set TRAIN.LR=1e-3,3e-4, or a --space FILE.")
-    if args.trials < 0:
-        raise ConfigError(f"--trials must be at least 1, got {args.trials}.")
     if "SEED" in space:
         raise ConfigError("Seeds are no settings to choose from: give them as --seeds 0 1 2.")
     if "TEST.BEST" in space:

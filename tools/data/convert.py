@@ -21,12 +21,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description="Convert labelled pictures between tools.")
     add = parser.add_argument
-    add("source", metavar="IN", help="file or folder; its form is found, see --from")
-    add("--to", required=True, choices=FORMS, help="form to write")
+    add("source", metavar="IN", help="file or folder; its format is found, see --from")
+    add("--to", required=True, choices=FORMS, help="format to write")
     add(
         "--out", required=True, metavar="PATH", help="file or folder to write; must be new or empty"
     )
-    add("--from", dest="kind", default="", choices=READ, help="form of IN, where it is not found")
+    add("--from", dest="kind", default="", choices=READ, help="format of IN, where it is not found")
     add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")
     add("--skeleton", default="", metavar="S", help="joints, where IN does not name them")
     add("--category", default="", metavar="C", help="what is a person, see DATASET.CATEGORY")
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     """Convert, and say what was read and written.
 
     Raises:
-        DataError: IN is damaged or of no known form.
+        DataError: IN is damaged or of no known format.
         ConfigError: there is something in --out already.
     """
     args = parse_args(argv)

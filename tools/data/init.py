@@ -1,6 +1,6 @@
 """Start with labelled pictures: ``python tools/data/init.py PATH``.
 
-PATH is a file or folder of any form that tools/data/convert.py reads. Prints what it is and what
+PATH is a file or folder of any format that tools/data/convert.py reads. Prints what it is and what
 had to be decided, and writes into --out: annotation files of training and validation (no video and
 no person on both sides), ``skeleton.yaml``, and an experiment ``NAME.yaml`` that
 ``tools/train.py --cfg`` takes as it stands. Pictures stay where they are.
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.utils.cli import run_tool
+from lib.utils.cli import amount, run_tool
 from lib.utils.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--name", default="", help="of the data set (that of PATH)")
     add("--like", default="", metavar="YAML", help="experiment to start from (a small network)")
     add("--val", type=float, default=0.2, metavar="SHARE", help="of the pictures to validate (0.2)")
-    add("--folds", type=int, default=0, metavar="K", help="K splits; every picture validates once")
+    add("--folds", type=amount, default=0, help="K splits; every picture validates once")
     add("--resplit", action="store_true", help="split anew, whatever split the data set has")
     add("--no-look", action="store_true", help="do not compare pictures to find frames of a scene")
     add("--seed", type=int, default=0, help="of the split (0)")
-    add("--from", dest="kind", default="", help="form of PATH, where it is not found")
+    add("--from", dest="kind", default="", help="format of PATH, where it is not found")
     add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")
     add("--skeleton", default="", metavar="S", help="joints, where PATH does not name them")
     add("--category", default="", metavar="C", help="what is a person, see DATASET.CATEGORY")
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     """Look, say what there is, and write; return the experiments.
 
     Raises:
-        DataError: PATH is damaged, of no known form, or labels nobody.
+        DataError: PATH is damaged, of no known format, or labels nobody.
         ConfigError: there is something in --out already, or no split is possible.
     """
     args = parse_args(argv)

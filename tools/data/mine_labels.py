@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description="Find annotations that are probably wrong.")
     add = parser.add_argument
-    add("truth", metavar="GT", help="annotation file in COCO's form")
+    add("truth", metavar="GT", help="annotation file in COCO's format")
     add("results", nargs="+", metavar="PRED", help="result files, out of fold")
     add("--out", default="label_errors", metavar="DIR", help="new folder for both (label_errors)")
     add("--images", default="", metavar="DIR", help="folder that the pictures' names are below")

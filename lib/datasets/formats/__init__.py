@@ -1,7 +1,7 @@
-"""Labelled pictures in the forms of other tools, read and written; each form a file.
+"""Labelled pictures in the formats of other tools, read and written; each format a file.
 
 ``labels``       what every reader returns, and its check by the one reading of annotations
-``detection``    which form a file or folder is in
+``detection``    which format a file or folder is in
 ``coco``         COCO's JSON, that of COCO-WholeBody and Halpe, folders of several splits
 ``yolo``         YOLO-pose folders (``data.yaml``, pictures and text files), by ``yolo_yaml`` and
                  ``yolo_writer``
@@ -14,7 +14,7 @@
 ``grouping``     joints that belong to no person by name -> people
 ``pictures``     where the pictures of a file are
 
-A new form is a file with ``read(path, options) -> RawLabels`` (and perhaps
+A new format is a file with ``read(path, options) -> RawLabels`` (and perhaps
 ``write(labels, out, options)``), and a line in ``READERS`` (``WRITERS``).
 """
 

@@ -27,12 +27,12 @@ HALPE_JOINTS = 136
 
 
 def is_coco(content: Any) -> bool:
-    """Return whether a JSON file's content is in COCO's form."""
+    """Return whether a JSON file's content is in COCO's format."""
     return isinstance(content, dict) and isinstance(content.get("images"), list)
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the files in COCO's form below a folder, ours and those of common exports."""
+    """Return the files in COCO's format below a folder, ours and those of common exports."""
     found = []
     patterns = ("*.json", "annotations/*.json", "*/_annotations.coco.json", "*/*.json")
     for pattern in patterns:
@@ -201,7 +201,7 @@ def split_of(name: str) -> str:
 
 def _read_several(files: list[Path], path: Path, settings: ReadSettings) -> RawLabels:
     if not files:
-        raise DataError(f"No annotation file in COCO's form is in {path}.")
+        raise DataError(f"No annotation file in COCO's format is in {path}.")
     parts = [read(file, settings) for file in files]
     folder = Path(os.path.commonpath([part.folder.resolve() for part in parts]))
     content: dict[str, Any] = {"images": [], "annotations": []}

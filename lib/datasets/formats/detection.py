@@ -1,4 +1,4 @@
-"""Which form a file or folder is in, by what it holds."""
+"""Which format a file or folder is in, by what it holds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ KNOWN = (
 
 
 def detect(path: Path) -> str:
-    """Return the form of a file or folder; '' for a folder that is of none itself, see `file_in`.
+    """Return the format of a file or folder; '' for a folder that is of none itself, see `file_in`.
 
     Raises:
-        DataError: a file is of none of the known forms; with what it seems to be.
+        DataError: a file is of none of the known formats; with what it seems to be.
     """
     if path.is_dir():
         return _of_folder(path)
@@ -42,11 +42,11 @@ def detect(path: Path) -> str:
         )
     if ending == ".json":
         return _of_json(read_json(path, "annotation", "check the path"), path)
-    raise DataError(f"{path} is of no known form ({KNOWN}); --from names one.")
+    raise DataError(f"{path} is of no known format ({KNOWN}); --from names one.")
 
 
 def file_in(folder: Path) -> Path:
-    """Return the file of labels in a folder that is of no form itself: an export and its pictures.
+    """Return the file of labels in a folder of no format itself: an export and its pictures.
 
     Raises:
         DataError: there is none, or more than one.
@@ -67,7 +67,7 @@ def file_in(folder: Path) -> Path:
     if len(refusals) == 1 and not found:
         raise DataError(refusals[0])
     if not found:
-        raise DataError(f"{folder} holds nothing of a known form ({KNOWN}).")
+        raise DataError(f"{folder} holds nothing of a known format ({KNOWN}).")
     return found[0]
 
 
@@ -112,10 +112,10 @@ def _of_json(content: Any, path: Path) -> str:
             return "results"
         if {"joints", "center"} <= first.keys():
             raise DataError(
-                f"{path} is in MPII's form, which trains as it is: DATASET.DATASET mpii."
+                f"{path} is in MPII's format, which trains as it is: DATASET.DATASET mpii."
             )
         if "image" in first or "img" in first:
             raise DataError(
                 f"{path} is Label Studio's JSON-MIN: export it as JSON, which groups joints."
             )
-    raise DataError(f"{path} is JSON of no known form ({KNOWN}).")
+    raise DataError(f"{path} is JSON of no known format ({KNOWN}).")

@@ -1,4 +1,4 @@
-"""Joints that are marked one by one -> people, where a form only has points and boxes."""
+"""Joints that are marked one by one -> people, where a format only has points and boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the readers of all forms return, and its check by the one reading of annotations."""
+"""What the readers of all formats return, and its check by the one reading of annotations."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ReadSettings:
 
 @dataclass(frozen=True)
 class RawLabels:
-    """A data set in COCO's form, as a reader found it, unchecked.
+    """A data set in COCO's format, as a reader found it, unchecked.
 
     Attributes:
-        kind: of the form.
+        kind: of the format.
         path: what was read.
-        content: in COCO's form. Images may say their ``split`` and ``sequence``; annotations their
-            ``track_id`` and ``score``; categories their ``flip_pairs``.
+        content: in COCO's format. Images may say their ``split`` and ``sequence``; annotations
+            their ``track_id`` and ``score``; categories their ``flip_pairs``.
         folder: what the file names of images are below.
         notes: what the reader had to decide.
         skeleton: joints that the content does not name.
@@ -67,7 +67,7 @@ class LabelSet:
     """A checked data set, which writers can trust.
 
     Attributes:
-        kind: of the form it was read from.
+        kind: of the format it was read from.
         path: what was read.
         folder: what the file names of images are below.
         skeleton: the joints.

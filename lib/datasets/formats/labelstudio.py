@@ -1,7 +1,7 @@
 """Label Studio's JSON: tasks with regions in per cent of the picture.
 
 A person is a rectangle; its joints are points whose ``parentID`` is the rectangle, or that a
-relation joins to it, or that lie in it. The form has no visibility: a joint whose region carries
+relation joins to it, or that lie in it. The format has no visibility: a joint whose region carries
 the text ``occluded`` (its meta information) is occluded.
 """
 

@@ -12,7 +12,7 @@ from lib.datasets.formats.labels import LabelSet, ReadSettings, check_labels
 from lib.utils.errors import ConfigError, DataError, did_you_mean
 from lib.utils.files import fault_in
 
-# Modules of this package; each imports what only its form needs.
+# Modules of this package; each imports what only its format needs.
 READERS = {
     "coco": "coco",
     "yolo": "yolo",
@@ -35,30 +35,30 @@ class WriteSettings:
     """How a data set is written.
 
     Attributes:
-        pictures: ``copy``, ``link`` or ``none``; of use where a form keeps them in its folder.
+        pictures: ``copy``, ``link`` or ``none``; of use where a format keeps them in its folder.
     """
 
     pictures: str = "copy"
 
 
 def read_labels(path: str | Path, kind: str = "", settings: ReadSettings | None = None) -> LabelSet:
-    """Read labelled pictures of any known form.
+    """Read labelled pictures of any known format.
 
     Args:
         path: file or folder.
-        kind: its form, one of ``READERS``; empty looks at it.
+        kind: its format, one of ``READERS``; empty looks at it.
         settings: what the user says about it.
 
     Raises:
-        DataError: it is not there, of no known form, or says what has no meaning.
-        ConfigError: there is no such form.
+        DataError: it is not there, of no known format, or says what has no meaning.
+        ConfigError: there is no such format.
     """
     settings = settings or ReadSettings()
     place = Path(path)
     if not place.exists():
         raise DataError(f"There is no {place}{fault_in(place)}; check the path.")
     if kind and kind not in READERS:
-        raise ConfigError(f"No form '{kind}' can be read.{did_you_mean(kind, READERS)}")
+        raise ConfigError(f"No format '{kind}' can be read.{did_you_mean(kind, READERS)}")
     chosen = kind or detect(place)
     if not chosen:
         place = file_in(place)
@@ -72,13 +72,13 @@ def read_labels(path: str | Path, kind: str = "", settings: ReadSettings | None 
 def write_labels(
     labels: LabelSet, kind: str, out: str | Path, settings: WriteSettings | None = None
 ) -> list[Path]:
-    """Write a data set in another form; return the files that say what it is.
+    """Write a data set in another format; return the files that say what it is.
 
     Raises:
-        ConfigError: there is no such form.
+        ConfigError: there is no such format.
     """
     if kind not in WRITERS:
-        raise ConfigError(f"No form '{kind}' can be written.{did_you_mean(kind, WRITERS)}")
+        raise ConfigError(f"No format '{kind}' can be written.{did_you_mean(kind, WRITERS)}")
     module = import_module(f"lib.datasets.formats.{WRITERS[kind]}")
     return module.write(labels, Path(out), settings or WriteSettings())
 

@@ -2,8 +2,8 @@
 
 A line is ``class x y width height`` and ``x y`` or ``x y v`` per joint, as shares of the picture's
 width and height; x, y of the box are its centre. Labels of ``images/a.jpg`` are in
-``labels/a.txt``. The form has no ids, areas and crowds: written folders keep them in ``ids.json``,
-which other tools pass over.
+``labels/a.txt``. The format has no ids, areas and crowds: written folders keep them in
+``ids.json``, which other tools pass over.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_a_folder_with_an_export_and_pictures_of_any_name(tmp_path):
     cv2.imwrite(str(tmp_path / "shots" / "cat.jpg"), np.zeros((40, 80, 3), np.uint8))
     content = [task(*TWO, joint("j1", "nose", 10, 50, parentID="aQ1"))]
     (tmp_path / "export.json").write_text(json.dumps(content))
-    (tmp_path / "notes.json").write_text('{"owner": "me"}')  # of no known form
+    (tmp_path / "notes.json").write_text('{"owner": "me"}')  # of no known format
     found = read_labels(tmp_path)
     assert (found.kind, found.folder) == ("labelstudio", tmp_path / "shots")
     assert [image["file_name"] for image in found.images] == ["cat.jpg"]
@@ -82,7 +82,7 @@ def test_a_folder_with_an_export_and_pictures_of_any_name(tmp_path):
     [
         ("export.json", '[{"image": "/a.jpg", "kp-1": []}]', "JSON-MIN: export it as JSON"),
         ("export.csv", "a,b\n1,2\n", "is a table with the columns 'a, b'"),
-        ("export.txt", "a", "holds nothing of a known form"),
+        ("export.txt", "a", "holds nothing of a known format"),
     ],
 )
 def test_a_folder_without_labels(tmp_path, name, content, message):

@@ -1,4 +1,4 @@
-"""There and back through every form: nothing that it can say is lost."""
+"""There and back through every format: nothing that it can say is lost."""
 
 import json
 

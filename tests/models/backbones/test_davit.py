@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from modelcfg import declared
 
 from lib.models.backbones.davit import DaViT, FusedHRNet
 from lib.models.backbones.multires import Stage, Stem
@@ -17,10 +18,7 @@ def small(**kwargs):
 def test_levels():
     network = small()
     maps = network(torch.rand(2, 3, 64, 96))
-    assert [tuple(m.shape) for m in maps] == [
-        (2, channels, 64 // stride, 96 // stride)
-        for channels, stride in zip(network.out_channels, network.out_strides, strict=True)
-    ]
+    assert [tuple(m.shape) for m in maps] == declared(network, 2, 64, 96)
 
 
 def test_sizes_that_do_not_divide_are_rounded_up():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from modelcfg import declared
 from torch import nn
 
 from lib.models.backbones.hrformer import hrformer
@@ -41,10 +42,7 @@ def test_maps_have_the_declared_sizes():
     network = small().eval()
     maps = network(torch.randn(2, 3, 64, 96))
     assert network.out_channels == (8, 16, 32, 64)
-    assert [tuple(m.shape) for m in maps] == [
-        (2, c, 64 // s, 96 // s)
-        for c, s in zip(network.out_channels, network.out_strides, strict=True)
-    ]
+    assert [tuple(m.shape) for m in maps] == declared(network, 2, 64, 96)
 
 
 def test_way_up_is_bilinear_and_way_down_is_depthwise():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from modelcfg import declared
 from torch import nn
 
 from lib.models.backbones.hrnet import HRNet, hrnet
@@ -17,10 +18,7 @@ def small(**kwargs):
 def test_four_maps_fine_to_coarse():
     network = small()
     maps = network(torch.rand(2, 3, 64, 96))
-    assert [tuple(m.shape) for m in maps] == [
-        (2, channels, 64 // stride, 96 // stride)
-        for channels, stride in zip(network.out_channels, network.out_strides, strict=True)
-    ]
+    assert [tuple(m.shape) for m in maps] == declared(network, 2, 64, 96)
     assert network.out_strides == (4, 8, 16, 32)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torchvision
-from modelcfg import model_cfg
+from modelcfg import declared, model_cfg
 
 from lib.models import build_model, load_pretrained
 from lib.models.backbones.resnet import resnet
@@ -37,10 +37,7 @@ def test_maps_have_the_declared_sizes(last_stride):
     network = resnet(18, last_stride)
     maps = network(torch.randn(2, 3, 64, 96))
     assert network.out_strides == (4, 8, 16, 16 * last_stride)
-    assert [tuple(m.shape) for m in maps] == [
-        (2, c, 64 // s, 96 // s)
-        for c, s in zip(network.out_channels, network.out_strides, strict=True)
-    ]
+    assert [tuple(m.shape) for m in maps] == declared(network, 2, 64, 96)
 
 
 def test_unknown_depths_list_the_known_ones():

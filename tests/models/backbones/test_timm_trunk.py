@@ -3,7 +3,7 @@
 import pytest
 import timm
 import torch
-from modelcfg import model_cfg
+from modelcfg import declared, model_cfg
 
 from lib.models import build_model, load_pretrained, trunk_pixels
 from lib.models.backbones.timm_trunk import TimmTrunk
@@ -36,8 +36,7 @@ def test_strides_channels_shapes_and_counts_are_timms(name):
         maps = trunk(torch.zeros(2, 3, 128, 96))
     assert trunk.out_strides == FAMILIES[name] == tuple(reference.feature_info.reduction())
     assert trunk.out_channels == tuple(reference.feature_info.channels())
-    for x, channels, stride in zip(maps, trunk.out_channels, trunk.out_strides, strict=True):
-        assert x.shape == (2, channels, 128 // stride, 96 // stride)
+    assert [tuple(m.shape) for m in maps] == declared(trunk, 2, 128, 96)
     count = sum(p.numel() for p in trunk.parameters())
     assert count == sum(p.numel() for p in reference.parameters())
 
