@@ -149,8 +149,8 @@ def test_mistakes_are_named(run, tmp_path):
     (tmp_path / "no.json").write_text("{}")
     with pytest.raises(DataError, match="is not a claim"):
         certify.main(["check", str(tmp_path / "no.json")])
-    with pytest.raises(ConfigError, match="at least 1"):
-        certify.main(["check", str(tmp_path / "no.json"), "--images", "0"])
+    with pytest.raises(ConfigError, match="between 0 and 100 points, got 0"):
+        certify.main(["check", str(tmp_path / "no.json"), "--inflation", "0"])
     certify.main([str(run)])
     shutil.move(run / "model_best.pth", tmp_path / "moved.pth")
     with pytest.raises(WeightsError, match="No weight file"):

@@ -103,7 +103,6 @@ def test_a_sweep_is_a_job_that_comes_back(tiny_config, tmp_path, monkeypatch):
         (["--set", "TRAIN.LR=0.1..0.2"], "--trials"),
         (["--set", "TRAIN.LR=0.1..0.2", "--sampler", "grid"], "not a range"),
         (["--set", "TRAIN.LR=1,2", "--sampler", "best"], "--sampler"),
-        (["--set", "TRAIN.LR=1,2", "--trials", "-1"], "--trials"),
         (["--set", "SEED=1,2"], "--seeds"),
         (["--set", "TEST.BEST=AP,AR"], "TEST.BEST is the score of all trials"),
         (["--space", "none.yaml"], "none.yaml"),
