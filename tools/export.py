@@ -12,6 +12,7 @@ network computes. ``tools/test.py`` takes it as ``TEST.MODEL_FILE``, ``tools/pre
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 ENDINGS = {"onnx": ".onnx", "torchscript": ".torchscript.pt", "program": ".pt2"}
+EXPORTERS = ("recording", "program")  # to ONNX, in the order in which they are tried
 
 
 def main(argv: list[str] | None = None) -> dict[str, float]:
@@ -36,6 +38,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     add = parser.add_argument
     add("--format", nargs="+", choices=ENDINGS, default=["onnx"], help="default: onnx")
     add("--out", metavar="FILE", help="the file without its ending; default: model in the run")
+    add("--exporter", choices=EXPORTERS, help="torch's old or new way to ONNX; default: what works")
     add("--joints", action="store_true", help="the file gives joints and scores, not maps")
     add("--tolerance", type=float, help="largest difference, share of spread")
     add("--untrained", action="store_true", help="export the initialisation instead of weights")
@@ -59,7 +62,12 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     card = export_card(cfg, estimator, weights, graph)
     base = args.out or str(folder / "model")
     tolerance = TOLERANCE if args.tolerance is None else args.tolerance
-    writers = {"onnx": export_onnx, "torchscript": export_torchscript, "program": export_program}
+    exporters = EXPORTERS if args.exporter is None else (args.exporter,)
+    writers = {
+        "onnx": partial(export_onnx, exporters=exporters),
+        "torchscript": export_torchscript,
+        "program": export_program,
+    }
     differences = {}
     for name in args.format:
         path = Path(base.removesuffix(ENDINGS[name]) + ENDINGS[name])

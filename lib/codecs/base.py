@@ -265,9 +265,9 @@ def halves(output: Output) -> tuple[Output, Output]:
     from torch import Tensor
 
     if isinstance(output, Tensor):
-        first, second = output.chunk(2)
-        return first, second
-    pairs = [tensor.chunk(2) for tensor in output]
+        count = output.shape[0] // 2
+        return output[:count], output[count:]  # torch's newer ONNX exporter stumbles over `chunk`
+    pairs = [halves(tensor) for tensor in output]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 

@@ -24,12 +24,10 @@ def shift_right(heatmaps: Tensor, fraction: float) -> Tensor:
     """Move (..., W) maps right by ``fraction`` of a cell, linearly; column 0 keeps its value."""
     if fraction == 0:
         return heatmaps
-    moved = heatmaps.clone()
-    if fraction == 1:
-        moved[..., 1:] = heatmaps[..., :-1]
-    else:
-        moved[..., 1:] = torch.lerp(heatmaps[..., 1:], heatmaps[..., :-1], fraction)
-    return moved
+    moved = heatmaps[..., :-1]
+    if fraction != 1:
+        moved = torch.lerp(heatmaps[..., 1:], moved, fraction)
+    return torch.cat([heatmaps[..., :1], moved], dim=-1)
 
 
 def flip_fraction(align: FlipAlign, stride: float) -> float:

@@ -128,7 +128,7 @@ def newton_bins(places: Tensor, row: Tensor, kernel: int) -> Tensor:
     logs = smooth.clamp(*NEWTON_RANGE).log()
     step = torch.arange(-2, 3, device=row.device)
     # The published index is that of the padded row, of a place half up.
-    index = ((places + 0.5).trunc().long()[..., None] + step).clamp(0, row.shape[-1] - 1)
+    index = ((places + 0.5).long()[..., None] + step).clamp(0, row.shape[-1] - 1)  # toward zero
     f = logs.gather(-1, index)
     slope = (f[..., 3] - f[..., 1]) / 2
     curvature = 1e-9 + (f[..., 4] - 2 * f[..., 2] + f[..., 0]) / 4

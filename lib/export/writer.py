@@ -7,11 +7,9 @@ numbers of images than the recording.
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lib.export.exporters import (
+    ONNX_EXPORTERS,
+    find_program,
+    last_line,
+    recording,
+    sample_images,
+)
 from lib.export.graph import Graph
 from lib.export.onnx_network import OnnxNetwork
 from lib.export.torch_network import TorchNetwork
@@ -29,15 +34,17 @@ from lib.zoo.metadata import CARD_FILE
 
 logger = logging.getLogger(__name__)
 
-OPSET = 17
 TOLERANCE = 1e-4  # of the spread of the network's own output
-RECORDED = 2  # images in the recorded run; a dimension of one could be taken for a constant
 COMPARED = (1, 3)  # images in the runs that are compared
 Forward = Callable[[Tensor], Tensor | list[Tensor]]
 
 
 def export_onnx(
-    graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float = TOLERANCE
+    graph: Graph,
+    path: Path,
+    card: Mapping[str, Any],
+    tolerance: float = TOLERANCE,
+    exporters: Sequence[str] = tuple(ONNX_EXPORTERS),
 ) -> float:
     """Write an ONNX file for any number of images; return how far it is from the network.
 
@@ -46,30 +53,40 @@ def export_onnx(
         path: the file; whatever was there stays unless the new one passes.
         card: is kept in the file, see ``lib.zoo.card``.
         tolerance: largest accepted difference, see `Graph`.
+        exporters: of torch, to be tried one after the other; see ``lib.export.exporters``.
 
     Raises:
-        ExportError: the network has a part that ONNX cannot express, or the file computes
+        ExportError: the network has a part that none of them can express, or the file computes
             something else.
         ConfigError: a package of the extra ``export`` is missing.
     """
-    onnx = _import_onnx()
-    sample = _sample(graph)
+    _import_onnx()
+    faults: list[str] = []
+    for name in exporters:
+        try:
+            found = _write_onnx(graph, path, card, tolerance, name)
+        except (ExportError, ConfigError) as error:
+            faults.append(f"{name}: {error}")
+            if len(exporters) == 1:
+                raise
+            continue
+        because = "".join(f" ({fault})" for fault in faults)
+        logger.info("%s: written by torch's %s exporter.%s", path, name, because)
+        return found
+    raise ExportError(" ".join(faults))
+
+
+def _write_onnx(
+    graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float, exporter: str
+) -> float:
+    import onnx
+
+    sample = sample_images(graph)
     with torch.no_grad():
         names = list(graph.names) or _output_names(graph.network(sample))
-    buffer = io.BytesIO()
-    with _recording("ONNX"), graph.recording():
-        torch.onnx.export(
-            graph.network,
-            (sample,),
-            buffer,  # type: ignore[arg-type]  # the recording exporter takes files, too
-            input_names=["images"],
-            output_names=names,
-            dynamic_axes=_free_axes(graph, names),
-            opset_version=OPSET,
-            dynamo=False,  # the other exporter takes one more package
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    onnx.helper.set_model_props(model, pack_card(card))
+    with graph.recording():
+        model = ONNX_EXPORTERS[exporter](graph, sample, names)
+    onnx.helper.set_model_props(model, pack_card({**card, "exporter": exporter}))
     with _kept_if_right(path) as draft:
         with graph.recording() as own:
             onnx.save(model, str(draft))
@@ -87,8 +104,8 @@ def export_torchscript(
     graph: Graph, path: Path, card: Mapping[str, Any], tolerance: float = TOLERANCE
 ) -> float:
     """Write a TorchScript file; as `export_onnx`, with the card as extra file ``card.json``."""
-    sample = _sample(graph)
-    with _recording("TorchScript"), graph.recording():
+    sample = sample_images(graph)
+    with recording("TorchScript"), graph.recording():
         script: Any = torch.jit.trace(graph.network, sample, check_trace=False, strict=False)
     with graph.recording() as own:
         found = compare(graph, script, tolerance) if own else 0.0
@@ -108,14 +125,9 @@ def export_program(
             "A torch.export file cannot hold this network: how many people come out depends on the "
             "image. Use --format onnx or torchscript."
         )
-    sample = _sample(graph)
-    shapes = dict.fromkeys(_free_axes(graph, [])["images"], torch.export.Dim.AUTO)
-    with _recording("a torch.export file"):  # the comparison finds sizes that were frozen
-        program = torch.export.export(
-            graph.network, (sample,), dynamic_shapes=(shapes,), strict=False
-        )
+    program = find_program(graph, sample_images(graph), "a torch.export file")
     with _kept_if_right(path) as draft:
-        with _recording("a torch.export file"):
+        with recording("a torch.export file"):
             torch.export.save(program, str(draft), extra_files={CARD_FILE: json.dumps(dict(card))})
         return compare(graph, TorchNetwork(draft), tolerance)
 
@@ -137,7 +149,7 @@ def compare(graph: Graph, exported: Forward, tolerance: float) -> float:
                     found = exported(images)
                 except Exception as error:  # the runtimes have many exception classes
                     raise ExportError(
-                        f"The exported model cannot take {where}: {_last_line(error)}"
+                        f"The exported model cannot take {where}: {last_line(error)}"
                     ) from None
                 difference = graph.difference(graph.network(images), found)
             worst = max(worst, difference)
@@ -149,38 +161,10 @@ def compare(graph: Graph, exported: Forward, tolerance: float) -> float:
     return worst
 
 
-def _sample(graph: Graph) -> Tensor:
-    """Return images to record, and put the network into evaluation mode."""
-    graph.network.eval()
-    width, height = graph.sizes[0]
-    return torch.randn(1 if graph.one_image else RECORDED, 3, height, width)
-
-
-def _free_axes(graph: Graph, names: Sequence[str]) -> dict[str, dict[int, str]]:
-    """Return the axes of the input and of outputs whose length may change, by name."""
-    sides = {2: "height", 3: "width"} if len(graph.sizes) > 1 else {}
-    if graph.one_image:
-        return {"images": sides, **{name: {0: "people"} for name in names}}
-    return {name: {0: "batch", **sides} for name in ("images", *names)}
-
-
 def _output_names(output: Tensor | Sequence[Tensor]) -> list[str]:
     if isinstance(output, Tensor):
         return ["heatmaps"]
     return [f"maps_{stage}" for stage in range(len(output))]
-
-
-@contextmanager
-def _recording(target: str) -> Iterator[None]:
-    """Run the exporter without its warnings; turn its failures into a sentence."""
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # on constants in the recording: the comparison finds them
-        try:
-            yield
-        except Exception as error:  # exporters raise RuntimeError, TypeError and their own
-            raise ExportError(
-                f"The network cannot be written as {target}: {_last_line(error)}"
-            ) from error
 
 
 @contextmanager
@@ -195,18 +179,11 @@ def _kept_if_right(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _import_onnx() -> Any:
+def _import_onnx() -> None:
     try:
-        import onnx  # an optional package
-        import onnx.helper
-        import onnx.numpy_helper
+        import onnx.helper  # an optional package
+        import onnx.numpy_helper  # noqa: F401
     except ImportError:
         raise ConfigError(
             "Writing ONNX takes the package onnx: pip install -e '.[export]'."
         ) from None
-    return onnx
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1][:300]

@@ -80,16 +80,30 @@ def test_no_family_is_forgotten():
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_files_compute_what_the_network_computes(network, tmp_path):
-    name, extra, model = CHOICES[network]
-    torch.manual_seed(0)
-    built = build_model(model_cfg(name, 5, extra, **model))
-    shake(built)
-    sizes = [tuple(model["IMAGE_SIZE"])] if "IMAGE_SIZE" in model else [(64, 64), (128, 64)]
+    graph = shaken(network)
     for write, ending in (
         (export_onnx, ".onnx"),
         (export_torchscript, ".pt"),
         (export_program, ".pt2"),
     ):
         path = tmp_path / f"model{ending}"
-        assert write(Graph(built, sizes), path, {"name": name}) <= TOLERANCE
+        assert write(graph, path, {"name": network}) <= TOLERANCE
         assert path.is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", CHOICES)
+def test_the_newer_exporter_writes_all_of_them(network, tmp_path):
+    pytest.importorskip("onnxscript")
+    graph = shaken(network)
+    assert export_onnx(graph, tmp_path / "m.onnx", {}, exporters=["program"]) <= TOLERANCE
+
+
+def shaken(network):
+    """Return what a file of a family is to compute, with weights that all matter."""
+    name, extra, model = CHOICES[network]
+    torch.manual_seed(0)
+    built = build_model(model_cfg(name, 5, extra, **model))
+    shake(built)
+    sizes = [tuple(model["IMAGE_SIZE"])] if "IMAGE_SIZE" in model else [(64, 64), (128, 64)]
+    return Graph(built, sizes)

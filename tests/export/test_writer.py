@@ -1,5 +1,8 @@
 """Files are kept if they compute what the network computes, and say what they are."""
 
+import sys
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -15,7 +18,7 @@ from lib.export.writer import (
     export_torchscript,
 )
 from lib.models.layers.transformer import WindowAttention
-from lib.utils.errors import ExportError
+from lib.utils.errors import ConfigError, ExportError
 from lib.zoo.card import unpack_card
 
 CARD = {"codec": "udp", "joints": ["nose", "left_eye"], "color_rgb": True}
@@ -39,8 +42,48 @@ def test_onnx_takes_any_number_of_images_and_keeps_its_card(tmp_path):
     assert export_onnx(Graph(network(), [(12, 20)]), path, CARD) < 1e-5
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     loaded = OnnxNetwork(path)
-    assert loaded.card == CARD
+    assert loaded.card == {**CARD, "exporter": "recording"}
     assert loaded(torch.zeros(7, 3, 20, 12)).shape == (7, 2, 10, 6)
+
+
+def without_the_old_exporter(monkeypatch):
+    """Let torch be as it will be one day."""
+    export = torch.onnx.export
+
+    def only_new(*args, dynamo=True, **options):
+        if not dynamo:
+            raise TypeError("there is no recording exporter in this torch")
+        return export(*args, **options)
+
+    monkeypatch.setattr("torch.onnx.export", only_new)
+
+
+def test_whoever_has_only_the_newer_exporter_gets_a_file(tmp_path, monkeypatch, caplog):
+    pytest.importorskip("onnxscript")
+    without_the_old_exporter(monkeypatch)
+    caplog.set_level("INFO")
+    graph = Graph(network(), [(12, 20), (16, 8)])
+    assert export_onnx(graph, tmp_path / "model.onnx", CARD) < 1e-5
+    assert "model.onnx: written by torch's program exporter. (recording: " in caplog.text
+    assert "there is no recording exporter in this torch" in caplog.text
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    loaded = OnnxNetwork(tmp_path / "model.onnx")
+    assert loaded.card == {**CARD, "exporter": "program"}
+    assert loaded.input_shape == ["batch", 3, "height", "width"]
+    assert loaded(torch.zeros(7, 3, 6, 10)).shape == (7, 2, 3, 5)
+
+
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    graph, path = Graph(network(), [(12, 20)]), tmp_path / "model.onnx"
+    with pytest.raises(ConfigError, match=r"onnxscript: pip install -e '\.\[export\]'"):
+        export_onnx(graph, path, CARD, exporters=["program"])
+    export_onnx(graph, path, CARD)  # nobody needs it for most networks
+    path.unlink()
+    without_the_old_exporter(monkeypatch)
+    with pytest.raises(ExportError, match=r"recording: .* program: .* pip install"):
+        export_onnx(graph, path, CARD)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_free_size(tmp_path):
@@ -59,7 +102,11 @@ def test_files_of_torch_take_any_number_and_keep_their_card(tmp_path, write):
     assert TorchNetwork(path)(torch.zeros(1, 3, 6, 10)).shape == (1, 2, 3, 5)
 
 
-@pytest.mark.parametrize("write", [export_onnx, export_torchscript, export_program])
+@pytest.mark.parametrize(
+    "write",
+    [partial(export_onnx, exporters=["recording"]), export_torchscript, export_program],
+    ids=["onnx", "torchscript", "program"],
+)
 def test_what_computes_something_else_leaves_no_file(tmp_path, write):
     path = tmp_path / "model.pt2"
     path.write_text("the one before")
@@ -73,8 +120,9 @@ def test_what_onnx_lacks_is_a_sentence(tmp_path):
         def forward(self, images):
             return torch.linalg.eigvals(images @ images.mT).real
 
+    graph, path = Graph(Strange(), [(4, 4)]), tmp_path / "model.onnx"
     with pytest.raises(ExportError, match="cannot be written as ONNX"):
-        export_onnx(Graph(Strange(), [(4, 4)]), tmp_path / "model.onnx", CARD)
+        export_onnx(graph, path, CARD, exporters=["recording"])
 
 
 def test_rounding_of_maps_without_anybody_is_no_difference():
