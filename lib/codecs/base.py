@@ -264,11 +264,12 @@ def halves(output: Output) -> tuple[Output, Output]:
     """Split an answer to a batch of 2 N pictures into those to the first and to the last N."""
     from torch import Tensor
 
+    # Slices: torch's newer ONNX exporter stumbles over `chunk`.
     if isinstance(output, Tensor):
         count = output.shape[0] // 2
-        return output[:count], output[count:]  # torch's newer ONNX exporter stumbles over `chunk`
-    pairs = [halves(tensor) for tensor in output]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return output[:count], output[count:]
+    count = output[0].shape[0] // 2
+    return [tensor[:count] for tensor in output], [tensor[count:] for tensor in output]
 
 
 def one_tensor(output: Output) -> Tensor:
