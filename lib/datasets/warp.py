@@ -12,6 +12,7 @@ from lib.structures.geometry import Size
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom; the latter two not included
 
+_FAR = 1 << 30  # rows: more than any picture has
 FOUR_CHANNELS_UP_TO = 3  # pixels read per pixel written, in a loader whose caches decoding filled
 
 
@@ -21,15 +22,16 @@ def warp_crop(
     """Resample an image by an affine map, bilinearly, black outside.
 
     Args:
-        image: (h, w, 3) uint8.
+        image: (h, w, 3) uint8; or (h, w, 4), of which three channels are wanted.
         matrix: (2, 3) from image pixels to output pixels; one with NaN or infinity gives black.
         size: ``(width, height)`` of the output.
         out: (H, W, 3) uint8 to write to; contiguous.
     """
     if out is None:
-        out = np.empty((size[1], size[0], *image.shape[2:]), image.dtype)
+        out = np.empty((size[1], size[0], *(3,) * (image.ndim - 2)), image.dtype)
     (a, b, _), (c, d, _) = matrix.tolist()
-    if abs(a * d - b * c) * FOUR_CHANNELS_UP_TO < 1:  # known without a look at the window
+    few = abs(a * d - b * c) * FOUR_CHANNELS_UP_TO < 1  # known without a look at the window
+    if few and image.shape[2:] != (4,):
         _warp(image, matrix, out)
     else:
         warp_crops(image, matrix[None], size, out[None])
@@ -40,18 +42,21 @@ def warp_crops(image: np.ndarray, matrices: np.ndarray, size: Size, out: np.ndar
     """Resample an image by several affine maps, see `warp_crop`.
 
     Args:
-        image: (h, w, 3) uint8.
+        image: (h, w, 3) or (h, w, 4) uint8.
         matrices: (N, 2, 3) from image pixels to output pixels.
         size: ``(width, height)`` of the outputs.
         out: (N, H, W, 3) uint8 to write to; each output contiguous.
     """
+    if image.shape[2:] == (4,):
+        _warp_four_channels(image, matrices, out)
+        return
     if image.shape[2:] == (3,) and image.dtype == np.uint8:
         source = image.shape[1], image.shape[0]
         windows = [_source_window(matrix, size, source) for matrix in matrices]
         window, limit = _union(windows), FOUR_CHANNELS_UP_TO * size[0] * size[1]
         apart = sum(min(_area(one), limit) for one in windows)
         if 0 < _area(window) <= apart:
-            _warp_four_channels(image, window, matrices, out)
+            _warp_four_channels(_with_fourth(image, window), matrices, out)
             return
         if len(matrices) > 1:  # far from each other, or small parts of a large image
             for matrix, target in zip(matrices, out, strict=True):
@@ -69,19 +74,18 @@ def _warp(image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
         out.fill(0)  # OpenCV up to 4.12 takes pixels from anywhere
 
 
-def _warp_four_channels(
-    image: np.ndarray, window: Window, matrices: np.ndarray, out: np.ndarray
-) -> None:
-    """Warp by way of four channels, which OpenCV does twice as fast as three, to the same bytes.
-
-    What lies outside the window is never read, so it is not even set.
-    """
-    height, width = out.shape[1:3]
+def _with_fourth(image: np.ndarray, window: Window) -> np.ndarray:
+    """Return an image with a fourth channel; what lies outside the window is not even set."""
     left, top, right, bottom = window
     four = _SCRATCH.array(0, *image.shape[:2])
     part = four[top:bottom, left:right]
     cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2BGRA, dst=part)
-    warped = _SCRATCH.array(1, height, width)
+    return four
+
+
+def _warp_four_channels(four: np.ndarray, matrices: np.ndarray, out: np.ndarray) -> None:
+    """Warp by way of four channels, which OpenCV does twice as fast as three, to the same bytes."""
+    warped = _SCRATCH.array(1, *out.shape[1:3])
     for matrix, target in zip(matrices, out, strict=True):
         _warp(four, matrix, warped)
         cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR, dst=target)
@@ -102,6 +106,21 @@ class _Scratch(threading.local):
 
 
 _SCRATCH = _Scratch()
+
+
+def rows_needed(matrices: np.ndarray, size: Size) -> np.ndarray:
+    """Return (N,) how many rows from the top of an image warps by (N, 2, 3) maps can read.
+
+    Maps that are not finite count as reading all of it.
+    """
+    a, b, e = matrices[:, 0].T
+    c, d, f = matrices[:, 1].T
+    with np.errstate(all="ignore"):
+        scale = a * d - b * c
+        across, down = -c / scale * size[0], a / scale * size[1]
+        lowest = (c * e - a * f) / scale + np.maximum(across, 0) + np.maximum(down, 0)
+    lowest = np.where(np.isfinite(lowest), lowest, _FAR)
+    return (np.clip(lowest, 0, _FAR) + 3).astype(np.int64)  # margin as in _source_window
 
 
 def _area(window: Window) -> int:

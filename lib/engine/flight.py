@@ -27,6 +27,7 @@ from lib.engine.digest import SAMPLE, tensor_digests, weights_digest
 from lib.engine.distributed import current_world
 from lib.engine.state import TrainState
 from lib.engine.stream import Fetched
+from lib.utils.jpeg import jpeg_package
 
 logger = logging.getLogger(__name__)
 
@@ -192,9 +193,9 @@ def _short(data: bytes) -> str:
 
 @functools.cache
 def _jpeg_decoder() -> str:
-    """Return what OpenCV was built with."""
+    """Return what OpenCV was built with, and the package that decodes in its place."""
     found = re.search(r"^\s*JPEG:\s*(.*?)\s*$", cv2.getBuildInformation(), re.MULTILINE)
-    return found[1] if found else ""
+    return f"{found[1] if found else ''} {jpeg_package()}".strip()
 
 
 def read_flight(folder: Path) -> Flight:

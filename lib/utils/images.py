@@ -12,9 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lib.utils.allocator import keep_freed_memory
 from lib.utils.errors import UnreadableImageError
 from lib.utils.exif import is_hidden, orientation
 from lib.utils.files import fault_in
+from lib.utils.jpeg import JPEG_START, is_whole_jpeg
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +26,6 @@ IMAGE_ENDINGS = (
     ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pxm", ".pam", ".pfm", ".sr", ".ras", ".hdr", ".pic",
     ".exr",
 )  # fmt: skip
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_STAND_ALONE = {0x01, *range(0xD0, 0xD8)}  # JPEG markers without a length
 _ZIP_MARK = ".zip@"
 HIDDEN_TURN = (
     "EXIF says that they are to be turned upside down, mirrored, or (square ones) sideways, which "
@@ -53,15 +52,32 @@ def read_image(
         UnreadableImageError: the file is missing, is no image, is a JPEG that ends early, or has
             another size; with both.
     """
+    return decode_image(read_whole(path), path, upright=upright, size=size)
+
+
+def read_whole(path: str | Path) -> bytes:
+    """Return the bytes of an image file; a JPEG's up to its end.
+
+    Raises:
+        UnreadableImageError: the file is missing, or is a JPEG that ends early.
+    """
+    keep_freed_memory()
     data = read_bytes(str(path))
-    if data[:2] == _JPEG_START and _JPEG_END not in data[-64:] and not _is_whole_jpeg(data):
+    if data[:2] == JPEG_START and not is_whole_jpeg(data):
         raise UnreadableImageError(
             f"Image {path} is cut off: the JPEG end is missing; copy the file again."
         )
+    return data
+
+
+def decode_image(
+    data: bytes, path: str | Path, *, upright: bool = False, size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Decode the bytes of the file ``path``, see `read_image`."""
     image = _decode(data, path, upright=upright)
     if size is None or image.shape[1::-1] == tuple(size):
-        if size is not None and not upright and is_hidden(orientation(data), size):
-            _warn_of_hidden_turns()
+        if size is not None and not upright:
+            note_hidden_turn(data, size)
         return image
     turned = _decode(data, path, upright=True)
     if turned.shape[1::-1] == tuple(size):
@@ -71,6 +87,12 @@ def read_image(
         f"{size[0]}x{size[1]}; boxes and joints would not fit it: use the pictures that were "
         "annotated, or scale the annotations with them."
     )
+
+
+def note_hidden_turn(data: bytes, size: tuple[int, int]) -> None:
+    """Warn of a picture that is taken as stored though EXIF turns it, which ``size`` hides."""
+    if is_hidden(orientation(data), size):
+        _warn_of_hidden_turns()
 
 
 @cache  # once in a process
@@ -89,36 +111,6 @@ def _decode(data: bytes, path: str | Path, *, upright: bool) -> np.ndarray:
             f"Image {path} cannot be decoded ({len(data)} bytes); replace the file."
         )
     return image
-
-
-def _is_whole_jpeg(data: bytes) -> bool:
-    """Return whether a JPEG has its end, whatever stands behind it (phones append videos).
-
-    Segments are passed by their lengths, so that the end of a preview inside is not taken for it.
-    """
-    place = 2
-    while 0 <= place < len(data) - 1:
-        marker = data[place + 1]
-        if data[place] != 0xFF or marker == 0xFF:  # fill bytes
-            place += 1
-        elif marker == _END_OF_IMAGE:
-            return True
-        elif marker in _STAND_ALONE or marker == 0:
-            place += 2
-        else:
-            length = int.from_bytes(data[place + 2 : place + 4], "big")
-            place += 2 + length
-            if marker == _START_OF_SCAN:
-                place = _end_of_scan(data, place)
-    return False
-
-
-def _end_of_scan(data: bytes, place: int) -> int:
-    """Return where the next marker stands behind compressed pixels, -1 for nowhere."""
-    place = data.find(b"\xff", place)
-    while 0 <= place < len(data) - 1 and (data[place + 1] in _STAND_ALONE or data[place + 1] == 0):
-        place = data.find(b"\xff", place + 2)
-    return place
 
 
 def read_bytes(path: str) -> bytes:

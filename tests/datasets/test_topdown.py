@@ -12,6 +12,7 @@ from lib.datasets.selection import people_to_train_on
 from lib.datasets.stages import PartStages, Stages
 from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
 from lib.datasets.transforms import Augmentation
+from lib.utils import jpeg
 from lib.utils.errors import DataError
 
 SIZE = (36, 48)
@@ -42,6 +43,20 @@ def folder(tmp_path):
     content = {"images": images, "annotations": annotations, "categories": [category]}
     (tmp_path / "toy.json").write_text(json.dumps(content))
     return tmp_path
+
+
+@pytest.fixture
+def photographs(folder):
+    """The same images with something everywhere, in JPEGs."""
+    rng = np.random.default_rng(7)
+    content = json.loads((folder / "toy.json").read_text())
+    for row in content["images"]:
+        noise = rng.integers(0, 256, (15, 20, 3), np.uint8)
+        image = cv2.resize(noise, (160, 120), interpolation=cv2.INTER_CUBIC)
+        row["file_name"] = f"{row['id']}.jpg"
+        cv2.imwrite(str(folder / row["file_name"]), image)
+    (folder / "toy.json").write_text(json.dumps(content))
+    return folder
 
 
 def read(folder):
@@ -159,9 +174,9 @@ def test_a_batch_is_its_samples(folder, caplog):
 def test_a_batch_decodes_each_image_once(folder, monkeypatch):
     crops = train_crops(folder)
     paths = []
-    read_image = tables.read_image
+    read_part = tables.read_part
     monkeypatch.setattr(
-        tables, "read_image", lambda path, size: paths.append(path) or read_image(path, size=size)
+        tables, "read_part", lambda path, **how: paths.append(path) or read_part(path, **how)
     )
     crops.batch([(0, index) for index in range(len(crops))])
     assert len(paths) == len(set(paths)) == len(np.unique(crops.people.image_index))
@@ -223,3 +238,34 @@ def test_no_people_make_no_batches(folder):
     people, _ = read(folder)
     crops = PersonCrops(people.select(np.zeros(0, int)), input_size=SIZE, unbiased=False)
     assert list(crop_loader(crops, batch_size=2, workers=2)) == []
+
+
+def test_rows_that_no_crop_shows_change_no_pixel_of_it(photographs, monkeypatch):
+    """With and without the decoder that stops above them, and from whole images."""
+    people, _ = read(photographs)
+    kinds, shapes = [], []
+
+    def of_all():
+        train, test = train_crops(photographs), PersonCrops(people, input_size=SIZE, unbiased=False)
+        batches = [train.batch([(epoch, n) for n in range(len(train))]) for epoch in range(8)]
+        kinds.append([one["image"] for one in [*batches, *(test[n] for n in range(len(test)))]])
+
+    read_part = tables.read_part
+
+    def noted(path, **how):
+        image = read_part(path, **how)
+        shapes.append(image.shape)
+        return image
+
+    monkeypatch.setattr(tables, "read_part", noted)
+    of_all()
+    with_package = {shape[2] for shape in shapes} == {4}
+    assert not with_package or min(shape[0] for shape in shapes) < 120
+    monkeypatch.setattr(jpeg, "_simplejpeg", lambda: None)
+    of_all()
+    monkeypatch.setattr(tables, "read_part", lambda path, rows, size: tables.read_image(path))
+    of_all()
+    for one, *others in zip(*kinds, strict=True):
+        assert one.std() > 20
+        for other in others:
+            np.testing.assert_array_equal(one, other)

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from lib.datasets.warp import warp_crop, warp_crops
+from lib.datasets.warp import rows_needed, warp_crop, warp_crops
 
 
 def test_warp_writes_into_a_given_array():
@@ -26,6 +26,14 @@ def test_warps_equal_opencv_to_the_last_bit_wherever_the_crop_lies():
         matrix = np.column_stack([linear, np.array(size) / 2 - linear @ centre])
         wanted = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
         assert np.array_equal(warp_crop(image, matrix, size), wanted)
+        four = np.concatenate([image, np.full((height, width, 1), 99, np.uint8)], axis=2)
+        assert np.array_equal(warp_crop(four, matrix, size), wanted)
+        rows = int(rows_needed(matrix[None], size)[0])
+        assert rows >= 3
+        assert np.array_equal(warp_crop(image[:rows], matrix, size), wanted)
+        upper = min(rows, height)
+        image[upper:] = 255 - image[upper:]  # is not looked at
+        assert np.array_equal(cv2.warpAffine(image, matrix, size), wanted)
 
 
 def test_maps_that_are_not_finite_give_black():
@@ -59,3 +67,12 @@ def test_crops_of_one_image_equal_opencv_near_and_far():
         warp_crops(image, matrices, size, out)
         for found, matrix in zip(out, matrices, strict=True):
             assert np.array_equal(found, cv2.warpAffine(image, matrix, size))
+
+
+def test_rows_needed_are_few_and_all_where_a_map_is_none():
+    matrices = np.array([[[0.5, 0, 0], [0, 0.5, -10]], [[0.0, 0.5, 0], [-0.5, 0, 70]]])
+    # 25 rows of output: picture rows (0 + 10) / 0.5 to (25 + 10) / 0.5; (70 - y) / 0.5 from 140 up.
+    np.testing.assert_array_equal(rows_needed(matrices, (35, 25)), [70 + 3, 70 + 3])
+    matrices[1] = np.nan
+    matrices[0, 0, 0] = 0  # flat
+    assert (rows_needed(matrices, (35, 25)) > 10**6).all()
