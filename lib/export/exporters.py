@@ -117,19 +117,25 @@ def recording(target: str) -> Iterator[None]:
             yield
         except Exception as error:  # exporters raise RuntimeError, TypeError and their own
             raise ExportError(
-                f"The network cannot be written as {target}: {last_line(error)}"
+                f"The network cannot be written as {target}: {_first_line(error)}"
             ) from error
         finally:
             for log, level in zip(hushed, levels, strict=True):
                 log.setLevel(level)
 
 
-def last_line(error: BaseException) -> str:
-    """Return what a failure of a runtime or exporter says in the end: of its first cause."""
+def last_line(error: Exception) -> str:
+    """Return the line of a runtime's failure that says most."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1][:300]
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the same of an exporter's: hints and tables follow."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1][:300]
+    return lines[0][:300]
 
 
 def _free_axes(graph: Graph, names: Sequence[str]) -> dict[str, dict[int, str]]:

@@ -2,10 +2,16 @@
 
 import pytest
 import torch
+import yaml
+from torch import nn
 from yacs.config import CfgNode
 
+from lib.codecs import CODECS, build_codec
 from lib.codecs.kinds.gaussian import GaussianCodec
 from lib.codecs.kinds.udp import UdpCodec
+from lib.config import load_config
+from lib.export.onnx_network import OnnxNetwork
+from lib.export.writer import export_onnx
 from lib.structures.skeleton import load_skeleton
 from lib.tasks.topdown_file import DecodedNetwork, crop_graph, frame_to_image, is_decoded
 from lib.utils.errors import ConfigError, ExportError
@@ -48,3 +54,71 @@ def test_what_does_not_fit_is_said():
     assert is_decoded({"decoded": True, "flip": True}, flip=True)
     with pytest.raises(ConfigError, match=r"set TEST\.FLIP_TEST True"):
         is_decoded({"decoded": True, "flip": True}, flip=False)
+
+
+BOUND = 0.01  # pixels of the input, between a file's joints and ours
+RECORDED = {"integral": ["program"]}  # exporters, where the first one lacks an operator
+VARIANTS = {
+    "megvii": [{"KERNEL": 5}],
+    "simcc": [{}, {"SCORE": "probability"}, {"SCORE": "visibility"}, {"NEWTON": True}],
+}
+
+
+def cases():
+    for name in CODECS:
+        for options in VARIANTS.get(name, [{}]):
+            marks = [pytest.mark.slow] if name in RECORDED else []
+            yield pytest.param(name, options, 17, marks=marks, id=f"{name}-{options}")
+    for name in ("dark", "simcc"):
+        yield pytest.param(name, {}, 133, id=f"{name}-wholebody")
+
+
+class Drawn(nn.Module):
+    """Answers with the maps (or rows) of one person, the higher the brighter a picture's right."""
+
+    def __init__(self, parts):
+        super().__init__()
+        for number, part in enumerate(parts):
+            self.register_buffer(f"part{number}", part)
+        self.register_buffer("ramp", torch.linspace(-1, 1, 48))
+
+    def forward(self, images):
+        height = 1 + 0.5 * (images * self.ramp).mean((1, 2, 3)).mul(9).tanh()
+        parts = list(self.buffers())[:-1]
+        parts = [part * height.view(-1, *[1] * (part.ndim - 1)) for part in parts]
+        return parts[0] if len(parts) == 1 else parts
+
+
+def drawn(folder, name, options, skeleton):
+    """Return the codec and a network that answers as one of its own would."""
+    model = {"TARGET_TYPE": name, "IMAGE_SIZE": [48, 64], "HEATMAP_SIZE": [12, 16], "SIGMA": 1.5}
+    settings = {"MODEL": {**model, "CODEC": options}, "TEST": {"POST_PROCESS": True}}
+    settings["TEST"] |= {"FLIP_TEST": True, "FLIP_ALIGN": "exact"}
+    (folder / "case.yaml").write_text(yaml.safe_dump(settings))
+    cfg = load_config(folder / "case.yaml")
+    codec = build_codec(cfg)
+    shares = torch.rand(1, skeleton.num_joints, 2, generator=torch.Generator().manual_seed(2))
+    joints = 4 + shares * torch.tensor([40, 56])
+    answer = codec.ideal(codec.encode(joints, torch.ones(1, skeleton.num_joints))[0])
+    return cfg, codec, Drawn([answer] if isinstance(answer, torch.Tensor) else answer)
+
+
+@pytest.mark.parametrize(("name", "options", "count"), list(cases()))
+def test_a_file_reads_the_joints_that_we_read(tmp_path, name, options, count):
+    pytest.importorskip("onnxruntime")
+    skeleton = load_skeleton("coco" if count == 17 else "wholebody")
+    assert skeleton.num_joints == count
+    cfg, codec, network = drawn(tmp_path, name, options, skeleton)
+    graph = crop_graph(network, cfg, codec, skeleton)
+    some = {"exporters": RECORDED[name]} if name in RECORDED else {}
+    export_onnx(graph, tmp_path / "m.onnx", {}, **some)
+    images = torch.randn(len(CROPS), 3, 64, 48, generator=torch.Generator().manual_seed(1))
+    points, values = OnnxNetwork(tmp_path / "m.onnx")(images)
+    index = torch.from_numpy(skeleton.flip_index)
+    merged = codec.merge_flipped(network(images), network(images.flip(3)), index)
+    wanted, scores = codec.decode_to_image(merged, CROPS)
+    found = frame_to_image(points, CROPS, codec)
+    zoom = (CROPS[:, 2:] / torch.tensor([48, 64])).amax()
+    assert (found - wanted).abs().max() < BOUND * zoom
+    torch.testing.assert_close(values, scores, atol=1e-4, rtol=0)
+    assert wanted.std(dim=(0, 1)).min() > 5  # joints lie in many places

@@ -33,11 +33,11 @@ def test_export_then_test(tiny_config, tmp_path, caplog):
 
     torch.manual_seed(0)
     eager = score.main(["--cfg", str(tiny_config), "--untrained"])
-    rows = json.loads((folder / "untrained/results/keypoints_val2017_results_0.json").read_text())
+    rows = read_rows(folder / "untrained/results")
     for ending in export.ENDINGS.values():
         file = str(folder / f"model{ending}")
         exported = score.main(["--cfg", str(tiny_config), "TEST.MODEL_FILE", file])
-        again = json.loads((folder / "results/keypoints_val2017_results_0.json").read_text())
+        again = read_rows(folder / "results")
         assert len(rows) == len(again)
         assert exported.keys() == eager.keys()
         for one, other in zip(rows, again, strict=True):
@@ -74,13 +74,21 @@ def test_files_alone_are_models(tiny_config, tmp_path, synthpose, monkeypatch):
         np.testing.assert_allclose(person.keypoint_scores, wanted.keypoint_scores, atol=1e-4)
 
 
+BINS = ["MODEL.NAME=simcc_hrnet"]
+SLOW = {"dark": [], "softargmax": [], "megvii": [], "integral": [], "simcc": BINS}
+
+
 @pytest.mark.parametrize(
-    "codec",
-    ["gaussian", "udp", *(pytest.param(c, marks=pytest.mark.slow) for c in ("dark", "softargmax"))],
+    ("codec", "more"),
+    [
+        ("gaussian", []),
+        ("udp", []),
+        *(pytest.param(codec, more, marks=pytest.mark.slow) for codec, more in SLOW.items()),
+    ],
 )
-def test_a_file_may_read_the_joints_itself(tiny_config, tmp_path, codec):
+def test_a_file_may_read_the_joints_itself(tiny_config, tmp_path, codec, more):
     torch.manual_seed(0)
-    words = [f"MODEL.TARGET_TYPE={codec}"]
+    words = [f"MODEL.TARGET_TYPE={codec}", *more]
     run = ["--cfg", str(tiny_config), *words]
     export.main([*run, "--untrained", "--joints", "--out", str(tmp_path / "m"), *ALL])
     torch.manual_seed(0)
@@ -97,6 +105,12 @@ def test_a_file_may_read_the_joints_itself(tiny_config, tmp_path, codec):
             np.testing.assert_allclose(person.keypoint_scores, other.keypoint_scores, atol=1e-4)
         assert not found.task.gives_heat
     file = f"TEST.MODEL_FILE={tmp_path / 'm.onnx'}"
+    results = tmp_path / f"output/coco/{there.task.cfg.MODEL.NAME}/tiny/results"
+    torch.manual_seed(0)
+    scores = score.main([*run, "--untrained"])
+    rows = [row["score"] for row in read_rows(results.parent / "untrained/results")]
+    assert score.main([*run, file]) == pytest.approx(scores, abs=1e-6, nan_ok=True)
+    assert [row["score"] for row in read_rows(results)] == pytest.approx(rows, abs=1e-4)
     with pytest.raises(ConfigError, match=r"exported with TEST\.FLIP_TEST True"):
         score.main([*run, file, "TEST.FLIP_TEST=false"])
     with pytest.raises(ExportError, match=r"TEST\.BIAS 1\.0 is in pixels of the image"):
@@ -126,8 +140,12 @@ def detector(synthpose, tmp_path):
     return config, tmp_path / "w.pth"
 
 
+def read_rows(results):
+    return json.loads((results / "keypoints_val2017_results_0.json").read_text())
+
+
 def people(folder):
-    rows = json.loads((folder / "results/keypoints_val2017_results_0.json").read_text())
+    rows = read_rows(folder / "results")
     return sorted(
         ([row["image_id"], row["score"], *row["keypoints"]] for row in rows),
         key=lambda row: [round(value, 2) for value in row],
