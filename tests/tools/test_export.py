@@ -75,14 +75,13 @@ def test_files_alone_are_models(tiny_config, tmp_path, synthpose, monkeypatch):
 
 
 BINS = ["MODEL.NAME=simcc_hrnet"]
-SLOW = {"dark": [], "softargmax": [], "megvii": [], "integral": [], "simcc": BINS}
+SLOW = {"udp": [], "dark": [], "softargmax": [], "megvii": [], "integral": [], "simcc": BINS}
 
 
 @pytest.mark.parametrize(
     ("codec", "more"),
     [
         ("gaussian", []),
-        ("udp", []),
         *(pytest.param(codec, more, marks=pytest.mark.slow) for codec, more in SLOW.items()),
     ],
 )
