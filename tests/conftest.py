@@ -19,6 +19,14 @@ cv2.setNumThreads(1)
 DEFAULT_SHARED = Path(__file__).parent.parent.parent / "shared"
 
 
+@pytest.fixture
+def three_cores():
+    """Have torch believe in three cores."""
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with ``golden/`` (reference outputs) and ``data/`` (real images); skips if absent."""

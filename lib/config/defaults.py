@@ -250,7 +250,9 @@ def _train() -> CfgNode:
 def _test() -> CfgNode:
     return CfgNode(
         {
-            "BATCH_SIZE_PER_GPU": 32,  # crops, or images, in a batch; bottom-up models take one
+            # Crops, or images, in a batch at most; a bottom-up batch holds images of one size. On a
+            # CPU bottom-up and one-stage models see images one by one, this many side by side.
+            "BATCH_SIZE_PER_GPU": 32,
             "MODEL_FILE": "",  # '' = the run folder's model_best.pth, else final_state.pth
             "FLIP_TEST": False,  # mean with the answer to the mirror image
             "SHIFT_HEATMAP": False,  # lineage: mirrored heatmaps move one column right

@@ -39,7 +39,7 @@ TOP_DOWN = (
 )  # fmt: skip
 BY_TASK = {
     "topdown": BOTTOM_UP,
-    "bottomup": (*TOP_DOWN, "DATASET.COLOR_RGB", "TEST.BATCH_SIZE_PER_GPU", "TEST.IN_VIS_THRE"),
+    "bottomup": (*TOP_DOWN, "DATASET.COLOR_RGB", "TEST.IN_VIS_THRE"),
     "rcnn": (*BOTTOM_UP, *TOP_DOWN),
 }
 NAMES = {"topdown": "top-down", "bottomup": "bottom-up", "rcnn": "one-stage"}

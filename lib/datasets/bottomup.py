@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lib.annotations.tables import ImageTable
-from lib.codecs.multiscale import view_at_scale
+from lib.codecs.multiscale import Size, view_at_scale
 from lib.datasets.base import Key, TrainData
 from lib.datasets.image_people import ImagePeople, visible_mask
 from lib.datasets.image_view import ImageAugmentation, ImageView, draw_image_view
@@ -23,6 +23,7 @@ from lib.datasets.warp import warp_crop
 from lib.utils.workers import limit_workers, worker_options
 
 Sample = dict[str, Any]
+PIXELS_AT_ONCE = 2**21  # of images in a batch, all scales: they bound its memory
 MIN_SIGMA = 0.5  # cells; a person without a box would have a point for a Gaussian
 
 
@@ -184,6 +185,25 @@ def _pad(array: np.ndarray, axis: int, length: int, value: float = 0.0) -> np.nd
     return np.pad(array, widths, constant_values=value)
 
 
+def equal_runs(views: Sequence[Sequence[Size] | None], most: int) -> list[list[int]]:
+    """Return the places of neighbours that may share a batch: at most ``most``, of equal views.
+
+    Args:
+        views: per image its size at every scale, in pixels; None if unknown, which has its own.
+        most: images of a batch, which holds no more than ``PIXELS_AT_ONCE`` either.
+    """
+    runs: list[list[int]] = []
+    for place, own in enumerate(views):
+        room = 0
+        if runs and own is not None and own == views[runs[-1][0]]:
+            room = min(most, PIXELS_AT_ONCE // sum(width * height for width, height in own))
+        if len(runs[-1] if runs else ()) < room:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
+
+
 class TestImages(Dataset):
     """Whole images, shown at every test scale.
 
@@ -208,6 +228,14 @@ class TestImages(Dataset):
         return {**show_at_scales(self.images.read(index), self.input_size, self.scales),
                 "index": index}  # fmt: skip
 
+    def views(self, index: int) -> list[Size] | None:
+        """Return the size of image ``index`` at every scale; None if its file does not say it."""
+        size = self.images.size(index)
+        if size is None:
+            return None
+        small = min(self.scales)
+        return [view_at_scale(size, self.input_size, scale, small).size for scale in self.scales]
+
 
 def show_at_scales(image: np.ndarray, input_size: int, scales: Sequence[float]) -> Sample:
     """Return the item of ``TestImages`` for an image (H, W, 3), without its index."""
@@ -217,25 +245,28 @@ def show_at_scales(image: np.ndarray, input_size: int, scales: Sequence[float]) 
     return {"images": [torch.from_numpy(pixels)[None] for pixels in shown], "size": size}
 
 
-class ImageLoader:
-    """One test image after the other: every ``world``-th from ``rank`` on."""
+def view_loader(
+    images: TestImages, *, batch_size: int, workers: int, rank: int = 0, world: int = 1
+) -> DataLoader[Sample]:
+    """Return batches of a shard of images, see ``collate_views``: every ``world``-th from ``rank``.
 
-    def __init__(self, images: TestImages, *, workers: int, rank: int = 0, world: int = 1) -> None:
-        shard = range(rank, len(images), world)
-        self._loader = DataLoader(
-            images,
-            batch_size=None,
-            sampler=list(shard),
-            collate_fn=_untouched,
-            **worker_options(min(limit_workers(workers), len(shard))),
-        )
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[Sample]:
-        yield from self._loader
+    A batch holds images of equal views, as `equal_runs` has it; the largest come first.
+    """
+    views = {index: images.views(index) for index in range(rank, len(images), world)}
+    shard = sorted(views, key=lambda index: views[index] or [], reverse=True)
+    runs = equal_runs([views[index] for index in shard], batch_size)
+    return DataLoader(
+        images,
+        batch_sampler=[[shard[place] for place in run] for run in runs],
+        collate_fn=collate_views,
+        **worker_options(min(limit_workers(workers), len(runs))),
+    )
 
 
-def _untouched(sample: Any) -> Any:
-    return sample
+def collate_views(samples: Sequence[Sample]) -> Sample:
+    """Join items of ``TestImages``: lists of their ``images``, ``sizes`` and ``indices``."""
+    return {
+        "images": [sample["images"] for sample in samples],
+        "sizes": [sample["size"] for sample in samples],
+        "indices": [sample["index"] for sample in samples],
+    }

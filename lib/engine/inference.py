@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -107,25 +108,24 @@ def predict(
     loader = task.build_test_loader(world.rank, world.size)
     bar = tqdm(total=len(loader), desc="predict", disable=not world.is_main or None, leave=False)
     parts: list[Poses] = []
-    sent: Poses | Callable[[], Poses] | None = None
+    sent: deque[Poses | Callable[[], Poses]] = deque()
     # no_grad, not inference_mode: tables that a module caches on the way must stay trainable-safe.
     with evaluating(network), torch.no_grad(), bar:
         for batch in watch.waits("load", readable(loader)):
             if should_stop():
                 break
             with watch("predict"), precision.autocast():
-                before, sent = sent, task.predict_step(network, to_device(batch, device))
-                parts += _arrived(before)  # while the device computes this batch
+                sent.append(task.predict_step(network, to_device(batch, device)))
+                if len(sent) > task.ahead:  # while the device computes the others
+                    parts.append(_arrived(sent.popleft()))
             bar.update()
         with watch("predict"):
-            parts += _arrived(sent)
+            parts += map(_arrived, sent)
     return Poses.concatenate(parts, task.num_joints)
 
 
-def _arrived(sent: Poses | Callable[[], Poses] | None) -> list[Poses]:
-    if sent is None:
-        return []
-    return [sent() if callable(sent) else sent]
+def _arrived(sent: Poses | Callable[[], Poses]) -> Poses:
+    return sent() if callable(sent) else sent
 
 
 def evaluate(

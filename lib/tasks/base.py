@@ -69,6 +69,7 @@ class Task(ABC):
         calibration: maps of scores for the results of tests; None leaves scores as they come.
         takes_boxes: whether somebody else finds the people, and the task is told their boxes.
         gives_heat: whether `heat` can be shown.
+        ahead: batches that a test may send before it waits for the people of the first.
         painter: paints a training sample with its joints, (H, W, 3) uint8 blue-green-red, given a
             batch on the host, the sample's place in it, and `skeleton`; None: they are no pictures.
     """
@@ -78,6 +79,7 @@ class Task(ABC):
     splits_batches: ClassVar[bool] = True
     takes_boxes: ClassVar[bool] = False
     gives_heat: bool = False
+    ahead: ClassVar[int] = 1
     painter: Callable[[Batch, int, Skeleton], np.ndarray] | None = None
 
     @property
@@ -136,7 +138,8 @@ class Task(ABC):
     def predict_step(self, model: nn.Module, batch: Batch) -> Poses | Callable[[], Poses]:
         """Return people in original-image pixels, flip and scale testing included.
 
-        Or a function that waits for them: it is called when the next batch is on its way.
+        Or a function that waits for them: it is called once, when the next batches (``ahead`` of
+        them at most) are on their way.
         """
 
     @abstractmethod
@@ -247,3 +250,20 @@ class Task(ABC):
         the network's order), ``joints`` (names), ``boxes`` (source of the boxes a test uses) and
         ``flip``.
         """
+
+
+def numbers_without_boxes(boxes: Sequence[np.ndarray | None], model: str) -> list[int]:
+    """Return the numbers of the images in which a model that takes no boxes is to look.
+
+    An empty array has nobody looked for, see `Task.predict_images`.
+
+    Args:
+        boxes: the boxes of each image.
+        model: what the message calls the model.
+
+    Raises:
+        ValueError: there are boxes.
+    """
+    if any(given is not None and len(given) for given in boxes):
+        raise ValueError(f"{model} finds people itself: leave out boxes")
+    return [number for number, given in enumerate(boxes) if given is None]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ from lib.codecs.associative import encode_heatmaps, encode_tag_indices
 from lib.codecs.multiscale import Size
 from lib.config.held_out import held_out_config
 from lib.datasets.bottomup import (
-    ImageLoader,
     TestImages,
     TrainImages,
     collate_images,
     show_at_scales,
+    view_loader,
 )
 from lib.datasets.image_people import ImagePeople, join_image_people, people_of_images
 from lib.datasets.mix import labelled_joints, place_annotations
@@ -32,8 +32,8 @@ from lib.models import trunk_pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator
-from lib.tasks.bottomup_maps import MapMerger, build_poses
+from lib.tasks.base import Batch, Evaluator, Loader, numbers_without_boxes
+from lib.tasks.bottomup_maps import Found, MapMerger, build_poses
 from lib.tasks.bottomup_options import (
     build_augmentation,
     build_sigma,
@@ -53,6 +53,7 @@ from lib.tasks.splits import (
 from lib.tasks.teacher import refuse_teacher
 from lib.tasks.views import paint_masked
 from lib.utils.errors import ConfigError, ExportError
+from lib.utils.lanes import MOST_LANES
 from lib.utils.losses import SAMPLES
 
 
@@ -64,6 +65,7 @@ class BottomUpTask(DataTask):
     """
 
     gives_heat = True
+    ahead = MOST_LANES
     painter = staticmethod(paint_masked)
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
@@ -129,12 +131,18 @@ class BottomUpTask(DataTask):
         """Join samples; images with fewer people are padded with invisible ones."""
         return collate_images(samples)
 
-    def build_test_loader(self, rank: int = 0, world: int = 1) -> ImageLoader:
-        """Return the images of ``DATASET.TEST_SET``, one by one, at every scale."""
+    def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
+        """Return the images of ``DATASET.TEST_SET`` at every scale, those of like size together."""
         images = TestImages(
             self.test_images, input_size=self.cfg.DATASET.INPUT_SIZE, scales=self.scales
         )
-        return ImageLoader(images, workers=self.cfg.WORKERS, rank=rank, world=world)
+        return view_loader(
+            images,
+            batch_size=self.cfg.TEST.BATCH_SIZE_PER_GPU,
+            workers=self.cfg.WORKERS,
+            rank=rank,
+            world=world,
+        )
 
     def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Encode the targets of every stage on the device and compare.
@@ -151,11 +159,11 @@ class BottomUpTask(DataTask):
         images = [part.detach() * factor for part, factor in parts.values()]
         return {**losses, SAMPLES: torch.stack(images).sum(dim=0)} if images else losses
 
-    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
-        """Return the people of one image, mirrored and scaled views merged as ``TEST`` says."""
-        found = self._merger.people(model, batch["images"], batch["size"])
-        index = batch["index"]
-        return build_poses(*found, image_id=int(self.test_images.ids[index]), index=index)
+    def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
+        """Look for the people of images, mirrored and scaled views merged as ``TEST`` says."""
+        rows = batch["indices"]
+        found = self._merger.people(model, batch["images"], batch["sizes"])
+        return partial(self._poses, found, self.test_images.ids[rows].tolist(), rows)
 
     def predict_image(
         self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
@@ -165,10 +173,33 @@ class BottomUpTask(DataTask):
         Raises:
             ValueError: boxes were given.
         """
-        if boxes is not None:
-            raise ValueError("a bottom-up model finds people itself: leave out boxes")
-        found = self._merger.people(model, *self._views(model, image))
-        return build_poses(*found, image_id=0, index=0)
+        return self.predict_images(model, [image], [boxes])
+
+    def predict_images(
+        self,
+        model: nn.Module,
+        images: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray | None],
+    ) -> Poses:
+        """Return the people of several images, see `Task.predict_images`.
+
+        Raises:
+            ValueError: boxes were given.
+        """
+        numbers = numbers_without_boxes(boxes, "a bottom-up model")
+        shown = [self._views(model, images[number]) for number in numbers]
+        views, sizes = [one[0] for one in shown], [one[1] for one in shown]
+        return self._poses(self._merger.people(model, views, sizes), numbers, numbers)
+
+    def _poses(
+        self, found: Callable[[], list[Found]], image_ids: Sequence[int], rows: Sequence[int]
+    ) -> Poses:
+        """Wait for the people of several images and join them."""
+        parts = zip(found(), image_ids, rows, strict=True)
+        return Poses.concatenate(
+            [build_poses(*one, image_id=image_id, index=row) for one, image_id, row in parts],
+            self.num_joints,
+        )
 
     def heat(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from lib.codecs.multiscale import (
     unflip_tags,
     view_at_scale,
 )
+from lib.datasets.bottomup import equal_runs
+from lib.export import FileNetwork
 from lib.structures.geometry import apply_affine, invert_affine
 from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
@@ -36,6 +39,9 @@ from lib.tasks.bottomup_options import (
 from lib.tasks.heat import paste
 from lib.tasks.pixels import normalise
 from lib.tasks.transfer import index_on
+from lib.utils.lanes import Lanes
+
+Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # joints, their scores, people's scores
 
 
 class MapMerger:
@@ -48,20 +54,49 @@ class MapMerger:
         self.num_joints = skeleton.num_joints
         self.grouping = build_grouping(cfg, skeleton)
         self.mirror = flip_index(skeleton, cfg.MODEL.NUM_JOINTS)
+        self._most = cfg.TEST.BATCH_SIZE_PER_GPU
+        self._lanes: Lanes[Found] = Lanes(self._most)
 
     def people(
-        self, model: nn.Module, images: list[Tensor], size: Size
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return joints (N, K, 2) in image pixels, their scores (N, K), and people's scores (N,).
+        self, model: nn.Module, images: Sequence[list[Tensor]], sizes: Sequence[Size]
+    ) -> Callable[[], list[Found]]:
+        """Start to look for the people of several images; return what waits for them.
 
-        Who shows none of the K joints, but a centre joint only, is left out.
+        On the processor each image has a thread of its own, see `Lanes`, and nothing depends on
+        its neighbours. A GPU sees images of equal views together, and threads group what it says.
 
         Args:
             model: the network, in evaluation mode, on the device of ``images``.
-            images: (1, H, W, 3) uint8 BGR per scale, largest first.
-            size: ``(width, height)`` of the original image.
+            images: of each image (1, H, W, 3) uint8 BGR per scale, largest first.
+            sizes: ``(width, height)`` of each original image.
+
+        Returns:
+            A function; for each image it gives joints (N, K, 2) in pixels, their scores (N, K), and
+            people's scores (N,). Who shows none of the K joints, but a centre only, is left out.
         """
-        heatmaps, tags = self.maps(model, images, size)
+        device = images[0][0].device if images else torch.device("cpu")
+        if device.type == "cpu":
+            jobs = (partial(self._look, model, *one) for one in zip(images, sizes, strict=True))
+        else:
+            jobs = self._looks(model, images, sizes)
+        return self._lanes.send(jobs, device, alone=isinstance(model, FileNetwork))
+
+    def _look(self, model: nn.Module, images: list[Tensor], size: Size) -> Found:
+        heat, tags = self.maps(model, images, size)
+        return self._read(heat[0], tags[0], size)
+
+    def _looks(
+        self, model: nn.Module, images: Sequence[list[Tensor]], sizes: Sequence[Size]
+    ) -> Iterator[Callable[[], Found]]:
+        """Yield the reading of each image's maps, which a pass of the network has made."""
+        for rows in equal_runs([_shapes(views) for views in images], self._most):
+            joined = [torch.cat(views) for views in zip(*(images[n] for n in rows), strict=True)]
+            heat, tags = self.maps(model, joined, sizes[rows[0]])
+            for own_heat, own_tags, n in zip(heat, tags, rows, strict=True):
+                yield partial(self._read, own_heat, own_tags, sizes[n])
+
+    def _read(self, heatmaps: Tensor, tags: Tensor, size: Size) -> Found:
+        """Return the people in the maps of one image, see ``people``."""
         people, scores = group(heatmaps, tags, self.grouping)
         people = people[:, : self.num_joints]  # a centre joint is the last
         seen = (people[..., 2] > 0).any(axis=1)
@@ -75,7 +110,7 @@ class MapMerger:
     ) -> np.ndarray:
         """Return the strongest of the joints' maps at every pixel (H, W); see ``people``."""
         heatmaps, _ = self.maps(model, images, size)
-        strongest = heatmaps[list(joints)].amax(dim=0).cpu().numpy()
+        strongest = heatmaps[0, list(joints)].amax(dim=0).cpu().numpy()
         picture = np.zeros((size[1], size[0]), np.float32)
         paste(picture, strongest, self._to_image(size, strongest.shape[::-1]))
         return picture
@@ -86,10 +121,15 @@ class MapMerger:
         return invert_affine(self._view(size, self.scales[-1]).affine_to(grid))
 
     def maps(self, model: nn.Module, images: list[Tensor], size: Size) -> tuple[Tensor, Tensor]:
-        """Return heatmaps (K, H, W) and tags (K or 1, H, W, L) of all views; see ``people``.
+        """Return heatmaps (B, K, H, W) and tags (B, K or 1, H, W, L) of all views.
 
         With ``TEST.PROJECT2IMAGE`` the grid is the network's input at scale 1, else the finest
         output of the largest scale. Tags are those of scale 1, or of the only scale.
+
+        Args:
+            model: the network, in evaluation mode, on the device of ``images``.
+            images: (B, H, W, 3) uint8 BGR per scale, largest first.
+            size: ``(width, height)`` of an original image that has views of these sizes.
         """
         base = self._view(size, 1.0).size if self.cfg.TEST.PROJECT2IMAGE else None
         heatmaps, tags = [], []
@@ -97,15 +137,18 @@ class MapMerger:
             heat, own_tags = self._maps_at_scale(model, pixels)
             heatmaps.append(heat)
             if scale == 1 or len(self.scales) == 1:
-                tags = own_tags
+                tags = self._unflipped(own_tags, len(pixels))
         heat = merge_scales(heatmaps, base)
         grid = (heat.shape[3], heat.shape[2])
-        planes = torch.stack([resize(tag, grid)[0] for tag in tags])  # (L, K, H, W)
-        return heat[0], planes.permute(1, 2, 3, 0)
+        planes = torch.stack([resize(tag, grid) for tag in tags])  # (L, B, K, H, W)
+        return heat, planes.permute(1, 2, 3, 4, 0)
 
     def _maps_at_scale(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return heatmaps (1, K, h, w) and the tag maps (1, D, h, w) of one scale."""
-        images = normalise(pixels, self.pixels)
+        """Return heatmaps (B, K, h, w) and the tag maps (B or 2 B, D, h, w) of one scale.
+
+        The second half of the tag maps is of mirrored images, as the network gave it.
+        """
+        count, images = len(pixels), normalise(pixels, self.pixels)
         if self.cfg.TEST.FLIP_TEST:
             images = torch.cat([images, images.flip(3)])  # one batch of both
         heat, tags = split_stages(
@@ -117,12 +160,18 @@ class MapMerger:
         )
         if self.cfg.TEST.FLIP_TEST:
             mirror = index_on(heat.device, self.mirror)
-            heat = (heat[:1] + flip_back(heat[1:], mirror)) / 2
-            tags = [t[:1] for t in tags] + [unflip_tags(t[1:], mirror) for t in tags]
+            heat = flip_back(heat[count:], mirror).add_(heat[:count]).div_(2)
+        return (heat[:, :-1] if drops_center(self.cfg) else heat), tags
+
+    def _unflipped(self, tags: list[Tensor], count: int) -> list[Tensor]:
+        """Return tag maps (B, D, h, w): the direct ones, then the mirrored ones turned back."""
+        if self.cfg.TEST.FLIP_TEST:
+            mirror = index_on(tags[0].device, self.mirror)
+            turned = [unflip_tags(t[count:], mirror) for t in tags]
+            tags = [t[:count] for t in tags] + turned
         if drops_center(self.cfg):
-            heat = heat[:, :-1]
             tags = [t[:, :-1] if t.shape[1] > 1 else t for t in tags]
-        return heat, tags
+        return tags
 
     def _view(self, size: Size, scale: float) -> View:
         return view_at_scale(size, self.cfg.DATASET.INPUT_SIZE, scale, self.scales[-1])
@@ -157,3 +206,7 @@ def build_poses(
         indices=np.full(len(scores), index, np.int64),
         crops=np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32),
     )
+
+
+def _shapes(views: Sequence[Tensor]) -> list[Size]:
+    return [(view.shape[2], view.shape[1]) for view in views]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from lib.annotations.form import Annotations
 from lib.annotations.tables import ImageTable
 from lib.config.variants import member_configs
 from lib.datasets.detection import (
-    HALF_PIXEL,
     ImagePeople,
     TrainImages,
     WholeImages,
@@ -28,24 +28,23 @@ from lib.datasets.mix import place_annotations
 from lib.datasets.stages import PartStages
 from lib.export import ExportedNetwork, FileNetwork
 from lib.export.graph import Graph, difference_of_people
-from lib.structures.geometry import xyxy_to_xywh
 from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator
+from lib.tasks.base import Batch, Evaluator, numbers_without_boxes
 from lib.tasks.bottomup_options import build_augmentation
 from lib.tasks.data_task import DataTask
 from lib.tasks.pixels import unit_planes
+from lib.tasks.rcnn_people import Found, Table, as_table, join_tables
 from lib.tasks.sets import training_members
 from lib.tasks.splits import build_source, read_labels
 from lib.tasks.teacher import refuse_teacher
 from lib.tasks.transfer import index_on
 from lib.tasks.views import paint_boxed
 from lib.utils.errors import ConfigError, ExportError
+from lib.utils.lanes import MOST_LANES, Lanes
 from lib.utils.losses import SAMPLES
-
-Found = list[dict[str, Tensor]]
 
 
 class RcnnTask(DataTask):
@@ -56,6 +55,7 @@ class RcnnTask(DataTask):
     """
 
     splits_batches = False  # images have sizes of their own
+    ahead = MOST_LANES
     painter = staticmethod(paint_boxed)
 
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
@@ -116,10 +116,11 @@ class RcnnTask(DataTask):
         images = network.image_losses
         return losses if images is None else {**losses, SAMPLES: images}
 
-    def predict_step(self, model: nn.Module, batch: Batch) -> Poses:
-        """Find the people of a batch of images, mirrored too with ``TEST.FLIP_TEST``."""
+    def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
+        """Look for the people of a batch of images, mirrored too with ``TEST.FLIP_TEST``."""
         rows = np.asarray(batch["indices"], np.int64)
-        return self._poses(self._find(model, batch["images"]), self._images.ids[rows], rows)
+        found = self._look(model, batch["images"])
+        return lambda: self._poses(found(), self._images.ids[rows], rows)
 
     def predict_image(
         self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
@@ -129,11 +130,23 @@ class RcnnTask(DataTask):
         Raises:
             ValueError: ``boxes`` are given; the network finds its own.
         """
-        if boxes is not None:
-            raise ValueError(f"{self.cfg.MODEL.NAME} finds people itself: leave out boxes")
-        pixels = torch.from_numpy(image).to(next(model.parameters()).device)
-        nought = np.zeros(1, np.int64)
-        return self._poses(self._find(model, [pixels]), nought, nought)
+        return self.predict_images(model, [image], [boxes])
+
+    def predict_images(
+        self,
+        model: nn.Module,
+        images: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray | None],
+    ) -> Poses:
+        """Return the people of several images, see `Task.predict_images`.
+
+        Raises:
+            ValueError: there are boxes.
+        """
+        numbers = np.array(numbers_without_boxes(boxes, self.cfg.MODEL.NAME), np.int64)
+        device = next(model.parameters()).device
+        shown = [torch.from_numpy(images[number]).to(device) for number in numbers]
+        return self._poses(self._look(model, shown)(), numbers, numbers)
 
     def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
         """Return the network for one resized image; see `DetectionGraph`.
@@ -258,34 +271,31 @@ class RcnnTask(DataTask):
     def _pixels(self, images: list[Tensor]) -> list[Tensor]:
         return [unit_planes(image, rgb=self.cfg.DATASET.COLOR_RGB) for image in images]
 
+    def _look(self, model: nn.Module, images: list[Tensor]) -> Callable[[], list[Table]]:
+        """Start to look for the people of images; return what waits for them.
+
+        On the processor each image has a thread of its own, see `Lanes`; a GPU sees
+        ``TEST.BATCH_SIZE_PER_GPU`` of them together.
+        """
+        device = images[0].device if images else torch.device("cpu")
+        own, most = device.type == "cpu", self.cfg.TEST.BATCH_SIZE_PER_GPU
+        step = 1 if own else most
+        parts = (images[begin : begin + step] for begin in range(0, len(images), step))
+        jobs = (partial(self._table, model, part) for part in parts)
+        return self._lanes.send(jobs, device, alone=not own or isinstance(model, FileNetwork))
+
+    def _table(self, model: nn.Module, images: list[Tensor]) -> Table:
+        return as_table(self._find(model, images))
+
+    @cached_property
+    def _lanes(self) -> Lanes[Table]:
+        return Lanes(self.cfg.TEST.BATCH_SIZE_PER_GPU)
+
     def _find(self, model: nn.Module, images: list[Tensor]) -> Found:
         flip_index = None
         if self.cfg.TEST.FLIP_TEST:
             flip_index = index_on(images[0].device, self.skeleton.flip_index)
         return model(self._pixels(images), flip_index=flip_index)
 
-    def _poses(self, found: Found, image_ids: np.ndarray, rows: np.ndarray) -> Poses:
-        """Join the people of some images; joints lose the half pixel, see ``datasets.detection``.
-
-        Args:
-            found: what the network returned, per image.
-            image_ids: (B,) ids of the images.
-            rows: (B,) numbers of the images in the split.
-        """
-        parts = [
-            torch.cat((f["boxes"], f["scores"][:, None], f["keypoints"].flatten(1)), dim=1)
-            for f in found
-        ]
-        counts = [len(part) for part in parts]
-        table = torch.cat(parts).float().cpu().numpy()  # one transfer
-        boxes, joints = table[:, :4], table[:, 5:].reshape(len(table), self.num_joints, 3)
-        sides = xyxy_to_xywh(boxes)[:, 2:]
-        return Poses(
-            image_ids=np.repeat(image_ids, counts),
-            keypoints=joints[..., :2] - np.float32(HALF_PIXEL),
-            keypoint_scores=joints[..., 2],
-            scores=table[:, 4],
-            boxes=boxes,
-            indices=np.repeat(rows, counts),
-            crops=np.concatenate([boxes[:, :2] + sides / 2, sides], axis=1),
-        )
+    def _poses(self, found: list[Table], image_ids: np.ndarray, rows: np.ndarray) -> Poses:
+        return join_tables(found, image_ids, rows, self.num_joints)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -7,11 +8,12 @@ import torch
 
 from lib.annotations.reading import ReadOptions, read_annotations
 from lib.datasets.bottomup import (
-    ImageLoader,
     PersonSigma,
     TestImages,
     TrainImages,
     collate_images,
+    equal_runs,
+    view_loader,
 )
 from lib.datasets.image_people import people_of_images
 from lib.datasets.image_view import ImageAugmentation, ImageView
@@ -154,28 +156,43 @@ def test_unreadable_images_are_skipped_up_to_a_limit(data, folder, caplog):
 class TestTestImages:
     def test_every_scale_of_every_image(self, data):
         images = TestImages(data().source.images, input_size=64, scales=(2.0, 1.0))
-        items = list(ImageLoader(images, workers=0))
-        assert [item["index"] for item in items] == [0, 1, 2]
-        assert items[0]["size"] == (WIDTH, HEIGHT)
-        assert [tuple(view.shape) for view in items[0]["images"]] == [
-            (1, 128, 256, 3),
-            (1, 64, 128, 3),
-        ]
+        (batch,) = view_loader(images, batch_size=32, workers=0)
+        assert batch["indices"] == [0, 1, 2]
+        assert batch["sizes"] == [(WIDTH, HEIGHT)] * 3
+        for views in batch["images"]:
+            assert [tuple(view.shape) for view in views] == [(1, 128, 256, 3), (1, 64, 128, 3)]
+        assert images.views(1) == [(256, 128), (128, 64)]
 
     def test_shards_are_disjoint_and_complete(self, data):
         images = TestImages(data().source.images, input_size=64, scales=(1.0,))
         shards = [
-            [i["index"] for i in ImageLoader(images, workers=0, rank=r, world=2)] for r in (0, 1)
+            [
+                batch["indices"]
+                for batch in view_loader(images, batch_size=1, workers=0, rank=r, world=2)
+            ]
+            for r in (0, 1)
         ]
-        assert shards == [[0, 2], [1]]
+        assert shards == [[[0], [2]], [[1]]]
+
+    def test_images_of_one_size_come_together_largest_first(self, data):
+        table = data().source.images
+        sizes = np.array([[50, 40], [0, 0], [30, 60]], np.int32)  # of the second none is known
+        images = TestImages(replace(table, sizes=sizes), input_size=64, scales=(1.0,))
+        loader = view_loader(images, batch_size=2, workers=0)
+        assert list(loader.batch_sampler) == [[0], [2], [1]]
+        assert images.views(1) is None
+
+    def test_neighbours_share_a_batch_up_to_a_number_and_its_memory(self):
+        small, large = [(64, 64), (32, 32)], [(1024, 1024), (512, 512)]
+        assert equal_runs([], 2) == []
+        assert equal_runs([small] * 5, 2) == [[0, 1], [2, 3], [4]]
+        assert equal_runs([small, small, large, small, small], 9) == [[0, 1], [2], [3, 4]]
+        assert equal_runs([None, None, small], 9) == [[0], [1], [2]]
+        assert equal_runs([large] * 2, 9) == [[0], [1]]  # 1.3 million pixels each
+        assert equal_runs([[(1024, 1024)]] * 3, 9) == [[0, 1], [2]]
 
     def test_an_unreadable_image_stops_the_test(self, data, folder):
         (folder / "1.png").unlink()
+        images = TestImages(data().source.images, input_size=64, scales=(1.0,))
         with pytest.raises(DataError, match=r"1\.png"):
-            next(
-                iter(
-                    ImageLoader(
-                        TestImages(data().source.images, input_size=64, scales=(1.0,)), workers=0
-                    )
-                )
-            )
+            next(iter(view_loader(images, batch_size=3, workers=0)))

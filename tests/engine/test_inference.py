@@ -39,7 +39,8 @@ def test_evaluation_scores_times_and_writes(tmp_path):
     assert result.files == [tmp_path / "results" / "toy.txt"]
 
 
-def test_people_are_waited_for_when_the_next_batch_is_on_its_way():
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_people_are_waited_for_when_the_next_batches_are_on_their_way(ahead):
     events = []
 
     class Later(ToyTask):
@@ -55,10 +56,11 @@ def test_people_are_waited_for_when_the_next_batch_is_on_its_way():
 
     torch.manual_seed(0)
     network = ToyNet()
+    Later.ahead = ahead
     together = predict(Later(), network, CPU, Precision())
     sent = [event for event in events if event.startswith("send")]
     assert len(sent) > 2
-    assert events[:3] == ["send 0", "send 1", "wait 0"]
+    assert events[: ahead + 2] == [*(f"send {n}" for n in range(ahead + 1)), "wait 0"]
     assert events[-1].startswith("wait")
     assert (
         together.indices.tolist() == predict(ToyTask(), ToyNet(), CPU, Precision()).indices.tolist()

@@ -10,6 +10,8 @@ from torch import nn
 from lib.codecs.associative import encode_heatmaps
 from lib.datasets.image_people import people_of_images
 from lib.datasets.sources import read_source
+from lib.engine.device import Precision
+from lib.engine.inference import predict
 from lib.structures.geometry import apply_affine
 from lib.structures.results import Poses
 from lib.utils.errors import ConfigError, DataError
@@ -211,7 +213,7 @@ def test_options_of_the_spec_train_and_predict(make, overrides):
     model.eval()
     with torch.no_grad():
         batch = next(iter(task.build_test_loader()))
-        poses = task.predict_step(model, batch)
+        poses = task.predict_step(model, batch)()
     assert poses.keypoints.shape[1] == task.num_joints == 17
 
 
@@ -302,7 +304,7 @@ def test_a_test_split_without_annotations_is_predicted(make, tmp_path):
     task = make("DATASET.TEST_SET=test-dev2017", "DATASET.SKELETON=coco", root=tmp_path)
     batches = list(task.build_test_loader())
     assert len(batches) == 1
-    assert len(task.predict_step(Oracle_of_nobody(), batches[0])) == 0
+    assert len(task.predict_step(Oracle_of_nobody(), batches[0])()) == 0
 
 
 def test_describe(make):
@@ -310,3 +312,77 @@ def test_describe(make):
     assert described["scales"] == [2, 1, 0.5]
     assert described["boxes"] == "none (bottom-up)"
     assert described["joints"][0] == "nose"
+
+
+def seeing(task):
+    """Return a network that sees people in noise, in some images more than in others."""
+    torch.manual_seed(0)
+    model = task.build_model().eval()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight)
+    with torch.no_grad():
+        for output in model.head.final_layers:
+            output.weight /= 20
+    return model
+
+
+@pytest.fixture
+def crowd():
+    """Six images: wide and high, two pairs of equal size."""
+    rng = np.random.default_rng(0)
+    sizes = [(120, 160), (120, 160), (90, 70), (75, 140), (75, 140), (120, 160)]
+    return [rng.integers(0, 255, (*size, 3), np.uint8) for size in sizes]
+
+
+NAMES = ("keypoints", "keypoint_scores", "scores", "boxes", "crops", "indices", "image_ids")
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_people_are_the_same_one_by_one_and_side_by_side(make, crowd, three_cores, most):
+    task = make(f"TEST.BATCH_SIZE_PER_GPU={most}", "TEST.SCALE_FACTOR=[0.5,1]")
+    model = seeing(task)
+    with torch.no_grad():
+        together = task.predict_images(model, crowd, [None] * 3 + [np.zeros((0, 4))] + [None] * 2)
+        assert torch.get_num_threads() == 3
+        torch.set_num_threads(1 if most > 1 else 3)
+        alone = [task.predict_image(model, image) for image in crowd]
+    assert sorted(set(together.indices.tolist())) == [0, 1, 2, 4, 5]
+    for number in (0, 1, 2, 4, 5):
+        mine = together.select(together.indices == number)
+        assert len(mine) > 2
+        for name in NAMES[:5]:
+            assert np.array_equal(getattr(mine, name), getattr(alone[number], name)), name
+
+
+def test_a_test_finds_the_same_people_in_batches_of_any_size(make, three_cores):
+    found = []
+    for most, cores in ((1, 1), (2, 3), (32, 2)):
+        task = make(f"TEST.BATCH_SIZE_PER_GPU={most}")
+        torch.set_num_threads(cores)
+        found.append(predict(task, seeing(task), torch.device("cpu"), Precision()))
+    order = np.argsort(found[0].indices, kind="stable")
+    assert len(order) > 4
+    for other in found[1:]:
+        same = np.argsort(other.indices, kind="stable")
+        for name in NAMES:
+            wanted, got = getattr(found[0], name)[order], getattr(other, name)[same]
+            assert np.array_equal(wanted, got), name
+
+
+def test_views_of_equal_size_share_a_pass_and_do_not_mix(make, crowd):
+    """What a GPU does: nothing of an image comes from its neighbours but the last bits."""
+    task = make(
+        "TEST.BATCH_SIZE_PER_GPU=2", "TEST.SCALE_FACTOR=[0.5,1]", "DATASET.WITH_CENTER=true"
+    )
+    model, passes = seeing(task), []
+    model.register_forward_pre_hook(lambda _, given: passes.append(tuple(given[0].shape)))
+    views, sizes = zip(*(task._views(model, image) for image in crowd), strict=True)
+    with torch.no_grad():
+        shared = [look() for look in task._merger._looks(model, views, sizes)]
+        assert [shape[0] for shape in passes] == [4, 4, 2, 2, 4, 4, 2, 2]  # largest scale first
+        alone = [task._merger._look(model, *one) for one in zip(views, sizes, strict=True)]
+    for mine, wanted in zip(shared, alone, strict=True):
+        assert len(wanted[0]) > 2
+        for got, part in zip(mine, wanted, strict=True):
+            np.testing.assert_allclose(got, part, atol=1e-3)

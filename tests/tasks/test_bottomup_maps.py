@@ -28,7 +28,7 @@ def test_network_sizes_grid_and_the_scale_of_the_tags(make):
     sizes = [(256, 512), (128, 256), (64, 128)]
     images = [torch.zeros(1, *size, 3, dtype=torch.uint8) for size in sizes]
     merger = MapMerger(task.cfg, task.skeleton, task.pixels)
-    heat, tags = merger.maps(network, images, (160, 120))
+    heat, tags = (maps[0] for maps in merger.maps(network, images, (160, 120)))
     assert seen == [(2, 3, *size) for size in sizes]
     assert heat.shape == (17, 128, 256)  # the input at scale 1
     assert heat.mean().item() == pytest.approx(
@@ -53,7 +53,8 @@ def test_tags_are_mirrored_back_and_the_centre_dropped(make, tag_per_joint):
         return [torch.cat([heat, tags], dim=1), torch.zeros(2, 18, height // 2, width // 2)]
 
     pixels = torch.zeros(1, 128, 192, 3, dtype=torch.uint8)
-    heat, tags = MapMerger(task.cfg, task.skeleton, task.pixels).maps(network, [pixels], (160, 120))
+    merger = MapMerger(task.cfg, task.skeleton, task.pixels)
+    heat, tags = (maps[0] for maps in merger.maps(network, [pixels], (160, 120)))
     assert len(heat) == 17
     assert heat.max() == 0
     assert len(tags) == planes
@@ -116,7 +117,7 @@ def test_reference_maps(shared, tmp_path, mode, overrides):
     load_weights(model, golden_state(official, std=0.02))
     images = [torch.from_numpy(shown(golden, scale))[None].flip(3) for scale in task.scales]
     with torch.no_grad():
-        heat, tags = task._merger.maps(model, images, (200, 130))
+        heat, tags = (maps[0] for maps in task._merger.maps(model, images, (200, 130)))
     np.testing.assert_allclose(heat[:, ::stride, ::stride], golden[f"{mode}_heat"][0], atol=1e-4)
     np.testing.assert_allclose(tags[:, ::stride, ::stride], golden[f"{mode}_tags"][0], atol=1e-4)
 

@@ -13,8 +13,11 @@ from lib.annotations.reading import read_annotations
 from lib.config import load_config
 from lib.datasets.detection import image_people
 from lib.datasets.synthetic import Recipe, write_dataset
+from lib.engine.device import Precision
+from lib.engine.inference import predict
 from lib.structures.results import Poses
 from lib.tasks import build_task
+from lib.tasks.rcnn_people import as_table
 from lib.utils.errors import ConfigError
 from lib.utils.losses import SAMPLES
 
@@ -51,7 +54,7 @@ def truth(task):
 def test_truth_as_prediction_scores_one_and_half_a_pixel_matters(task):
     found, ids = truth(task)
     evaluator = task.build_evaluator()
-    poses = task._poses(found, ids, np.arange(len(ids)))
+    poses = task._poses([as_table(found)], ids, np.arange(len(ids)))
     evaluator.update(poses)
     metrics = evaluator.compute()
     assert metrics["AP"] == pytest.approx(1.0)
@@ -65,7 +68,7 @@ def test_truth_as_prediction_scores_one_and_half_a_pixel_matters(task):
 def test_rows_of_results_carry_the_box(task):
     found, ids = truth(task)
     evaluator = task.build_evaluator()
-    evaluator.update(task._poses(found, ids, np.arange(len(ids))))
+    evaluator.update(task._poses([as_table(found)], ids, np.arange(len(ids))))
     row = evaluator.rows()[0]
     x1, y1, x2, y2 = found[0]["boxes"][0].tolist()
     assert row["bbox"] == pytest.approx([x1, y1, x2 - x1, y2 - y1])
@@ -75,11 +78,13 @@ def test_rows_of_results_carry_the_box(task):
 def test_people_are_told_apart_by_image_also_where_nobody_is(task):
     one = {"boxes": torch.rand(2, 4), "scores": torch.rand(2), "keypoints": torch.rand(2, 17, 3)}
     none = {"boxes": torch.rand(0, 4), "scores": torch.rand(0), "keypoints": torch.rand(0, 17, 3)}
-    poses = task._poses([one, none, one], np.array([30, 20, 10]), np.array([2, 1, 0]))
+    poses = task._poses(
+        [as_table([one, none]), as_table([one])], np.array([30, 20, 10]), np.array([2, 1, 0])
+    )
     assert poses.image_ids.tolist() == [30, 30, 10, 10]
     assert poses.indices.tolist() == [2, 2, 0, 0]
     assert np.allclose(poses.crops[:, :2], (poses.boxes[:, :2] + poses.boxes[:, 2:]) / 2)
-    assert len(task._poses([none], np.array([7]), np.array([0]))) == 0
+    assert len(task._poses([as_table([none])], np.array([7]), np.array([0]))) == 0
 
 
 def test_losses_come_from_a_batch_of_the_loader_and_gradients_follow(task):
@@ -124,7 +129,7 @@ def test_predictions_cover_the_split_and_flip_testing_asks_for_it(config):
     rows = []
     with torch.no_grad():
         for batch in task.build_test_loader():
-            poses = task.predict_step(model, batch)
+            poses = task.predict_step(model, batch)()
             rows += sorted(set(poses.indices.tolist()))
     assert sorted(rows) == [0, 1, 2, 3]
     flips = []
@@ -145,6 +150,27 @@ def test_one_image(task):
         task.predict_image(model, image, np.zeros((1, 4)))
 
 
+def test_people_are_the_same_one_by_one_and_side_by_side(config, three_cores):
+    task = build_task(load_config(config, ["TEST.BATCH_SIZE_PER_GPU", "3", "WORKERS", "0"]))
+    torch.manual_seed(0)
+    model = task.build_model().eval()
+    model.roi_heads.score_thresh = 0.0
+    together = predict(task, model, torch.device("cpu"), Precision())
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(1)
+    alone = predict(task, model, torch.device("cpu"), Precision())
+    assert len(alone) > 0
+    for name in ("keypoints", "keypoint_scores", "scores", "boxes", "indices", "image_ids"):
+        assert np.array_equal(getattr(alone, name), getattr(together, name)), name
+    images = [task._images.read(row) for row in range(3)]
+    with torch.no_grad():
+        found = task.predict_images(model, images, [None, np.zeros((0, 4)), None])
+    assert set(found.image_ids.tolist()) == {0, 2}
+    for row in (0, 2):
+        mine, wanted = (p.keypoints[p.indices == row] for p in (found, alone))
+        assert np.array_equal(mine, wanted)
+
+
 def test_groups_of_shape(task, config):
     data = task.build_train_dataset()
     assert task.group_ids() == data.aspect_groups()
@@ -159,7 +185,7 @@ def test_rescoring_is_a_switch(task, config):
     for words in ([], ["MODEL.EXTRA.TEST.RESCORE", "true"]):
         chosen = build_task(load_config(config, ["TEST.IN_VIS_THRE", "0.2", *words]))
         evaluator = chosen.build_evaluator()
-        evaluator.update(chosen._poses(found[:1], ids[:1], np.arange(1)))
+        evaluator.update(chosen._poses([as_table(found[:1])], ids[:1], np.arange(1)))
         rows[bool(words)] = evaluator.rows()[0]["score"]
     assert rows == {False: 1.0, True: 0.5}
 

@@ -80,20 +80,31 @@ class KeypointRCNN(GeneralizedRCNN):
             ValueError: a target cannot be trained on; names the image.
             TypeError: an image is not float.
         """
-        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        if self.training:
-            check_targets(targets, self.num_classes, self.num_joints)
-        batch, targets = self.transform(images, targets if self.training else None)
+        if not self.training:
+            return self._find(images, flip_index)
+        check_targets(targets, self.num_classes, self.num_joints)
+        batch, targets = self.transform(images, targets)
         features = self.backbone(batch.tensors)
         proposals, losses = self.rpn(batch, features, targets)
-        mirror = None
-        if flip_index is not None and not self.training:
-            mirrored = mirror_images(batch.tensors, batch.image_sizes)
-            mirror = Mirror(self.backbone(mirrored), flip_index)
-        found, roi_losses = self.roi_heads(features, proposals, batch.image_sizes, targets, mirror)
-        if self.training:
-            return {**losses, **roi_losses}
-        return self.transform.postprocess(found, batch.image_sizes, sizes)
+        _, roi_losses = self.roi_heads(features, proposals, batch.image_sizes, targets, None)
+        return {**losses, **roi_losses}
+
+    def _find(self, images: list[Tensor], flip_index: Tensor | None) -> list[dict[str, Tensor]]:
+        """Return the people of each image; what is found in one does not depend on the others."""
+        people: list[dict[str, Tensor]] = [{} for _ in images]
+        for places, batch in self.transform.alike(images):
+            features = self.backbone(batch.tensors)
+            proposals, _ = self.rpn(batch, features, None)
+            mirror = None
+            if flip_index is not None:
+                mirrored = mirror_images(batch.tensors, batch.image_sizes)
+                mirror = Mirror(self.backbone(mirrored), flip_index)
+            found, _ = self.roi_heads(features, proposals, batch.image_sizes, None, mirror)
+            sizes = [(images[place].shape[-2], images[place].shape[-1]) for place in places]
+            parts = self.transform.postprocess(found, batch.image_sizes, sizes)
+            for place, part in zip(places, parts, strict=True):
+                people[place] = part
+        return people
 
     @property
     def image_losses(self) -> Tensor | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from torch import Tensor
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 
@@ -35,3 +38,22 @@ class PoseTransform(GeneralizedRCNNTransform):
         super().train(mode)
         self.min_size = self.min_train if mode else self.min_test
         return self
+
+    def alike(self, images: Sequence[Tensor]) -> Iterator[tuple[list[int], ImageList]]:
+        """Yield the places of images that share a batch, and the batch, resized and normalised.
+
+        They are those that end at one size when each is padded for itself: no image is padded for
+        the sake of another, so nothing that is found depends on the neighbours.
+
+        Args:
+            images: each (3, H, W) float in [0, 1].
+        """
+        shown: list[Tensor] = [self.resize(self.normalize(image), None)[0] for image in images]
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, image in enumerate(shown):
+            padded = tuple(-(-side // self.size_divisible) for side in image.shape[1:])
+            places.setdefault(padded, []).append(place)
+        for rows in places.values():
+            own = [shown[place] for place in rows]
+            sizes: Any = [(image.shape[1], image.shape[2]) for image in own]
+            yield rows, ImageList(self.batch_images(own, self.size_divisible), sizes)
