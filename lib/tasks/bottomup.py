@@ -189,7 +189,8 @@ class BottomUpTask(DataTask):
         numbers = numbers_without_boxes(boxes, "a bottom-up model")
         shown = [self._views(model, images[number]) for number in numbers]
         views, sizes = [one[0] for one in shown], [one[1] for one in shown]
-        return self._poses(self._merger.people(model, views, sizes), numbers, numbers)
+        found = self._merger.people(model, views, sizes, len(numbers))
+        return self._poses(found, numbers, numbers)
 
     def _poses(
         self, found: Callable[[], list[Found]], image_ids: Sequence[int], rows: Sequence[int]

@@ -39,7 +39,7 @@ from lib.tasks.bottomup_options import (
 from lib.tasks.heat import paste
 from lib.tasks.pixels import normalise
 from lib.tasks.transfer import index_on
-from lib.utils.lanes import Lanes
+from lib.utils.lanes import MOST_LANES, Lanes
 
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # joints, their scores, people's scores
 
@@ -58,7 +58,11 @@ class MapMerger:
         self._lanes: Lanes[Found] = Lanes(self._most)
 
     def people(
-        self, model: nn.Module, images: Sequence[list[Tensor]], sizes: Sequence[Size]
+        self,
+        model: nn.Module,
+        images: Sequence[list[Tensor]],
+        sizes: Sequence[Size],
+        lanes: int = MOST_LANES,
     ) -> Callable[[], list[Found]]:
         """Start to look for the people of several images; return what waits for them.
 
@@ -69,6 +73,7 @@ class MapMerger:
             model: the network, in evaluation mode, on the device of ``images``.
             images: of each image (1, H, W, 3) uint8 BGR per scale, largest first.
             sizes: ``(width, height)`` of each original image.
+            lanes: threads at most; one uses all cores for each image in turn.
 
         Returns:
             A function; for each image it gives joints (N, K, 2) in pixels, their scores (N, K), and
@@ -79,7 +84,7 @@ class MapMerger:
             jobs = (partial(self._look, model, *one) for one in zip(images, sizes, strict=True))
         else:
             jobs = self._looks(model, images, sizes)
-        return self._lanes.send(jobs, device, alone=isinstance(model, FileNetwork))
+        return self._lanes.send(jobs, device, 1 if isinstance(model, FileNetwork) else lanes)
 
     def _look(self, model: nn.Module, images: list[Tensor], size: Size) -> Found:
         heat, tags = self.maps(model, images, size)

@@ -146,7 +146,7 @@ class RcnnTask(DataTask):
         numbers = np.array(numbers_without_boxes(boxes, self.cfg.MODEL.NAME), np.int64)
         device = next(model.parameters()).device
         shown = [torch.from_numpy(images[number]).to(device) for number in numbers]
-        return self._poses(self._look(model, shown)(), numbers, numbers)
+        return self._poses(self._look(model, shown, len(shown))(), numbers, numbers)
 
     def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
         """Return the network for one resized image; see `DetectionGraph`.
@@ -271,18 +271,21 @@ class RcnnTask(DataTask):
     def _pixels(self, images: list[Tensor]) -> list[Tensor]:
         return [unit_planes(image, rgb=self.cfg.DATASET.COLOR_RGB) for image in images]
 
-    def _look(self, model: nn.Module, images: list[Tensor]) -> Callable[[], list[Table]]:
+    def _look(
+        self, model: nn.Module, images: list[Tensor], lanes: int = MOST_LANES
+    ) -> Callable[[], list[Table]]:
         """Start to look for the people of images; return what waits for them.
 
         On the processor each image has a thread of its own, see `Lanes`; a GPU sees
         ``TEST.BATCH_SIZE_PER_GPU`` of them together.
         """
         device = images[0].device if images else torch.device("cpu")
-        own, most = device.type == "cpu", self.cfg.TEST.BATCH_SIZE_PER_GPU
-        step = 1 if own else most
+        step = 1 if device.type == "cpu" else self.cfg.TEST.BATCH_SIZE_PER_GPU
         parts = (images[begin : begin + step] for begin in range(0, len(images), step))
         jobs = (partial(self._table, model, part) for part in parts)
-        return self._lanes.send(jobs, device, alone=not own or isinstance(model, FileNetwork))
+        if device.type != "cpu" or isinstance(model, FileNetwork):
+            lanes = 1
+        return self._lanes.send(jobs, device, lanes)
 
     def _table(self, model: nn.Module, images: list[Tensor]) -> Table:
         return as_table(self._find(model, images))

@@ -1,8 +1,8 @@
 """Jobs done side by side in threads; what they find comes in the order of the jobs.
 
-Two threads that each compute one image on one core finish two images sooner than two cores that
-share every layer of one: nobody waits at the end of each layer, least of all for a core that
-another program, a loader process for instance, has just taken.
+Two threads that each compute one image on one core need not wait for each other; two cores that
+share one image wait at the end of each layer, the longer the more a core has been taken by another
+program: a loader process, for instance.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Lanes(Generic[Found]):
         self._pools: dict[tuple[int, int], tuple[ThreadPoolExecutor, Semaphore]] = {}
 
     def send(
-        self, jobs: Iterable[Callable[[], Found]], device: torch.device, *, alone: bool = False
+        self, jobs: Iterable[Callable[[], Found]], device: torch.device, most: int = MOST_LANES
     ) -> Callable[[], list[Found]]:
         """Start jobs; return what waits for all of them, to be called once.
 
@@ -49,13 +49,14 @@ class Lanes(Generic[Found]):
         Args:
             jobs: functions without arguments.
             device: where they compute. Apple's GPU is asked by one thread only.
-            alone: do them here, one after the other: what they call has threads of its own.
+            most: lanes to use now; 1 for what has threads of its own, or for a single job. While
+                other jobs are under way it must be what it was for them.
 
         Raises:
             Exception: what a job raises; from the function that is returned where a lane did it.
         """
         cores = self._cores if self._waiting else torch.get_num_threads()
-        count = 1 if alone or device.type == "mps" else min(self._most, cores)
+        count = 1 if device.type == "mps" else min(self._most, most, cores)
         if count < 2:
             found = [job() for job in jobs]
             return lambda: found

@@ -84,7 +84,8 @@ def test_whoever_sends_does_what_needs_no_lanes(three_cores, how):
         torch.set_num_threads(1)
     lanes = Lanes(1 if how == "one lane" else 2)
     device = torch.device("mps" if how == "mps" else "cpu")
-    names = lanes.send([lambda: threading.current_thread().name] * 3, device, alone=how == "alone")
+    most = 1 if how == "alone" else 8
+    names = lanes.send([lambda: threading.current_thread().name] * 3, device, most)
     assert names() == [threading.current_thread().name] * 3
 
 
