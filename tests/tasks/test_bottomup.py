@@ -335,12 +335,13 @@ def crowd():
     return [rng.integers(0, 255, (*size, 3), np.uint8) for size in sizes]
 
 
+FEW = ("DATASET.MAX_NUM_PEOPLE=3",)  # grouping noise takes its time
 NAMES = ("keypoints", "keypoint_scores", "scores", "boxes", "crops", "indices", "image_ids")
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_people_are_the_same_one_by_one_and_side_by_side(make, crowd, three_cores, most):
-    task = make(f"TEST.BATCH_SIZE_PER_GPU={most}", "TEST.SCALE_FACTOR=[0.5,1]")
+    task = make(f"TEST.BATCH_SIZE_PER_GPU={most}", "TEST.SCALE_FACTOR=[0.5,1]", *FEW)
     model = seeing(task)
     with torch.no_grad():
         together = task.predict_images(model, crowd, [None] * 3 + [np.zeros((0, 4))] + [None] * 2)
@@ -358,7 +359,7 @@ def test_people_are_the_same_one_by_one_and_side_by_side(make, crowd, three_core
 def test_a_test_finds_the_same_people_in_batches_of_any_size(make, three_cores):
     found = []
     for most, cores in ((1, 1), (2, 3), (32, 2)):
-        task = make(f"TEST.BATCH_SIZE_PER_GPU={most}")
+        task = make(f"TEST.BATCH_SIZE_PER_GPU={most}", *FEW)
         torch.set_num_threads(cores)
         found.append(predict(task, seeing(task), torch.device("cpu"), Precision()))
     order = np.argsort(found[0].indices, kind="stable")
@@ -373,7 +374,7 @@ def test_a_test_finds_the_same_people_in_batches_of_any_size(make, three_cores):
 def test_views_of_equal_size_share_a_pass_and_do_not_mix(make, crowd):
     """What a GPU does: nothing of an image comes from its neighbours but the last bits."""
     task = make(
-        "TEST.BATCH_SIZE_PER_GPU=2", "TEST.SCALE_FACTOR=[0.5,1]", "DATASET.WITH_CENTER=true"
+        "TEST.BATCH_SIZE_PER_GPU=2", "TEST.SCALE_FACTOR=[0.5,1]", "DATASET.WITH_CENTER=true", *FEW
     )
     model, passes = seeing(task), []
     model.register_forward_pre_hook(lambda _, given: passes.append(tuple(given[0].shape)))
