@@ -87,7 +87,7 @@ def _write_onnx(
     with graph.recording():
         model = ONNX_EXPORTERS[exporter](graph, sample, names)
     onnx.helper.set_model_props(model, pack_card({**card, "exporter": exporter}))
-    with _kept_if_right(path) as draft:
+    with kept_if_right(path) as draft:
         with graph.recording() as own:
             onnx.save(model, str(draft))
             found = compare(graph, OnnxNetwork(draft, threads=1), tolerance)
@@ -111,7 +111,7 @@ def export_torchscript(
         found = compare(graph, script, tolerance) if own else 0.0
     script.load_state_dict(own, strict=False)
     text = json.dumps(dict(card))
-    with _kept_if_right(path) as draft:
+    with kept_if_right(path) as draft:
         torch.jit.save(script, str(draft), _extra_files={CARD_FILE: text.encode()})
         return max(found, compare(graph, TorchNetwork(draft), tolerance))
 
@@ -126,7 +126,7 @@ def export_program(
             "image. Use --format onnx or torchscript."
         )
     program = find_program(graph, sample_images(graph), "a torch.export file")
-    with _kept_if_right(path) as draft:
+    with kept_if_right(path) as draft:
         with recording("a torch.export file"):
             torch.export.save(program, str(draft), extra_files={CARD_FILE: json.dumps(dict(card))})
         return compare(graph, TorchNetwork(draft), tolerance)
@@ -168,7 +168,7 @@ def _output_names(output: Tensor | Sequence[Tensor]) -> list[str]:
 
 
 @contextmanager
-def _kept_if_right(path: Path) -> Iterator[Path]:
+def kept_if_right(path: Path) -> Iterator[Path]:
     """Give a draft's path; it becomes ``path`` if the block succeeds, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"draft-{os.getpid()}-{path.name}")

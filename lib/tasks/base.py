@@ -213,6 +213,17 @@ class Task(ABC):
         """
         raise ExportError(f"{type(self).__name__} has no networks that can be exported.")
 
+    def shown(self, batch: Batch) -> Tensor:
+        """Return what a network of one input is shown of a training batch, (B, 3, H, W) float32.
+
+        Raises:
+            ExportError: the networks are shown something else.
+        """
+        raise ExportError(
+            f"{type(self).__name__}: images of several sizes cannot calibrate a file; leave out "
+            "--int8."
+        )
+
     def adopt(self, file: ExportedNetwork) -> FileNetwork:
         """Return a file as the network that the task works with; see `graph`.
 

@@ -151,13 +151,17 @@ class BottomUpTask(DataTask):
             ``heatmap_<stage>``, ``push_<stage>`` and ``pull_<stage>`` of the stages that have them,
             means over the batch, factors applied; ``SAMPLES`` of the images.
         """
-        outputs = model(normalise(batch["image"], self.pixels))
+        outputs = model(self.shown(batch))
         parts: dict[str, tuple[Tensor, float]] = {}
         for stage, output in enumerate(outputs):
             parts |= self._stage_losses(stage, output, batch)
         losses = {name: part.mean() * factor for name, (part, factor) in parts.items()}
         images = [part.detach() * factor for part, factor in parts.values()]
         return {**losses, SAMPLES: torch.stack(images).sum(dim=0)} if images else losses
+
+    def shown(self, batch: Batch) -> Tensor:
+        """Return the normalised pixels; see `Task.shown`."""
+        return normalise(batch["image"], self.pixels)
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
         """Look for the people of images, mirrored and scaled views merged as ``TEST`` says."""

@@ -116,7 +116,7 @@ class TopDownTask(DataTask):
 
     def loss_step(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Encode targets on the device and compare; ``_accuracy`` is the share of close joints."""
-        images = normalise(batch["image"], self.pixels)
+        images = self.shown(batch)
         targets, weights = self.codec.encode(batch["keypoints"], batch["visible"])
         factors = None
         if self.cfg.LOSS.USE_DIFFERENT_JOINTS_WEIGHT:
@@ -128,6 +128,10 @@ class TopDownTask(DataTask):
             taught = partial(self._loss, output)
             losses = self._teacher.mix(losses, taught, batch["image"], factors)
         return {**losses, "_accuracy": self.codec.accuracy(output, targets, weights)}
+
+    def shown(self, batch: Batch) -> Tensor:
+        """Return the normalised pixels; see `Task.shown`."""
+        return normalise(batch["image"], self.pixels)
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
         """Send a batch of crops through the network, mirrored too with ``TEST.FLIP_TEST``."""
