@@ -44,5 +44,6 @@ setup(
         "track": ["wandb>=0.19", "mlflow-skinny>=2.14"],  # LOGGERS wandb, mlflow
         "hub": ["huggingface_hub>=0.26"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3"],
+        "openvino": ["openvino>=2024.6"],  # another runtime of exported files
     },
 )

@@ -254,6 +254,7 @@ def _test() -> CfgNode:
             # CPU bottom-up and one-stage models see images one by one, this many side by side.
             "BATCH_SIZE_PER_GPU": 32,
             "MODEL_FILE": "",  # '' = the run folder's model_best.pth, else final_state.pth
+            "RUNTIME": "",  # runs exported files: onnxruntime | openvino | torch; '' = by ending
             "FLIP_TEST": False,  # mean with the answer to the mirror image
             "SHIFT_HEATMAP": False,  # lineage: mirrored heatmaps move one column right
             "FLIP_ALIGN": "",  # none | integer | exact; '' = as SHIFT_HEATMAP says

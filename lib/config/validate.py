@@ -29,6 +29,7 @@ CHOICES = {
     "TRAIN.SCHEDULER": ("multistep", "cosine", "plateau"),
     "TEST.FLIP_ALIGN": ("", "none", "integer", "exact"),
     "TEST.EVALUATOR": ("auto", "own", "pycocotools", "fast"),
+    "TEST.RUNTIME": ("", "onnxruntime", "openvino", "torch"),
     "TEST.MATCHER": ("munkres", "scipy"),
 }
 

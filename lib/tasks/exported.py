@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from lib.export import FileNetwork, is_exported, open_network
 from lib.models import fold_batch_norm, load_weights
-from lib.utils.errors import WeightsError
+from lib.utils.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,12 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
         ConfigError: see `open_exported`.
     """
     if path is not None and is_exported(path):
-        return open_exported(task, path)
+        return open_exported(task, path, cfg.TEST.RUNTIME)
+    if cfg.TEST.RUNTIME:
+        raise ConfigError(
+            f"TEST.RUNTIME {cfg.TEST.RUNTIME} runs exported files, and {path or 'no file'} is none: "
+            "export it first (tools/export.py), or set TEST.RUNTIME ''."
+        )
     network = task.build_model()
     if path is not None:
         report = load_weights(network, path)
@@ -46,7 +51,7 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
     return network
 
 
-def open_exported(task: Task, path: str | Path) -> FileNetwork:
+def open_exported(task: Task, path: str | Path, runtime: str = "") -> FileNetwork:
     """Return a model file as the network of ``task``.
 
     The file takes normalised pixels, in the order of ``DATASET.COLOR_RGB``, and gives what the task
@@ -57,7 +62,7 @@ def open_exported(task: Task, path: str | Path) -> FileNetwork:
         WeightsError: the file is missing, damaged, or of other sizes than the configuration.
         ConfigError: the package that runs it is not installed, or it was made for another use.
     """
-    file, current = open_network(path, threads=torch.get_num_threads()), task.describe()
+    file, current = open_network(path, torch.get_num_threads(), runtime), task.describe()
     network = task.adopt(file)
     check_pixels(file.card, current, str(path))
     warn_of_differences(file.card, current, str(path))

@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from lib.utils.errors import WeightsError
 from lib.utils.files import fault_in
-from lib.zoo.metadata import archived_card, onnx_metadata
+from lib.zoo.metadata import archived_card, onnx_metadata, openvino_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIX = ".safetensors"
+METADATA = {".onnx": onnx_metadata, ".xml": openvino_metadata}  # readers of files that have such
 OURS = {"model", "task", "codec"}  # keys that tell our cards from others' meta data
 
 
@@ -90,8 +91,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
         card = read_safetensors(path, tensors=False)[1]
         card.pop("format", None)
         return card
-    if path.suffix.lower() == ".onnx":
-        return unpack_card(onnx_metadata(path))
+    metadata = METADATA.get(path.suffix.lower())
+    if metadata is not None:
+        return unpack_card(metadata(path))
     exported = archived_card(path)
     if exported is not None:
         return exported

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.etree import ElementTree
 
 METADATA, ENTRY_KEY, ENTRY_VALUE = 14, 1, 2  # fields of ONNX's ModelProto, StringStringEntryProto
 BYTES = 2  # wire type of what has a length; of the others 0 is a number, 1 has 8 bytes, 5 has 4
@@ -29,6 +30,15 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     except (EOFError, KeyError, UnicodeDecodeError):  # damaged; running it says how
         return {}
     return texts
+
+
+def openvino_metadata(path: Path) -> dict[str, str]:
+    """Return what the ONNX file said of itself that an OpenVINO file (.xml) was made of, by key."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, UnicodeDecodeError):  # damaged; running it says how
+        return {}
+    return {entry.tag: entry.get("value", "") for entry in root.iterfind("rt_info/framework/*")}
 
 
 def archived_card(path: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The exported file scores as the weights it was made of."""
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -43,6 +44,8 @@ def test_export_then_test(tiny_config, tmp_path, caplog):
         for one, other in zip(rows, again, strict=True):
             assert one["score"] == pytest.approx(other["score"], abs=1e-4)
 
+    with pytest.raises(ConfigError, match=r"RUNTIME openvino runs exported files, and no file is"):
+        score.main(["--cfg", str(tiny_config), "--untrained", "TEST.RUNTIME", "openvino"])
     run = ["--cfg", str(tiny_config), "TEST.MODEL_FILE", str(folder / "model.onnx")]
     with pytest.raises(WeightsError, match="set MODEL"):
         score.main([*run, "MODEL.IMAGE_SIZE", "[96,128]", "MODEL.HEATMAP_SIZE", "[24,32]"])
@@ -66,8 +69,12 @@ def test_files_alone_are_models(tiny_config, tmp_path, synthpose, monkeypatch):
     tiny_config.unlink()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lib.annotations.reading.read_json", None)
-    for ending in export.ENDINGS.values():
-        found = PoseEstimator.from_pretrained(f"m{ending}", device="cpu")
+    files = [(f"m{ending}", []) for ending in export.ENDINGS.values()]
+    if find_spec("openvino"):
+        files.append(("m.onnx", ["TEST.RUNTIME=openvino"]))
+    for file, words in files:
+        found = PoseEstimator.from_pretrained(file, device="cpu", overrides=words)
+        assert ("OpenVINO" in found.network.runtime) == bool(words)
         assert found.skeleton.joints == there.skeleton.joints
         person = found.predict(image)[0]
         np.testing.assert_allclose(person.keypoints, wanted.keypoints, atol=0.01)
