@@ -38,7 +38,7 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
         return open_exported(task, path, cfg.TEST.RUNTIME)
     if cfg.TEST.RUNTIME:
         raise ConfigError(
-            f"TEST.RUNTIME {cfg.TEST.RUNTIME} runs exported files, and {path or 'no file'} is none: "
+            f"TEST.RUNTIME {cfg.TEST.RUNTIME} runs exported files; {path or 'no file'} is none; "
             "export it first (tools/export.py), or set TEST.RUNTIME ''."
         )
     network = task.build_model()

@@ -44,7 +44,7 @@ def test_export_then_test(tiny_config, tmp_path, caplog):
         for one, other in zip(rows, again, strict=True):
             assert one["score"] == pytest.approx(other["score"], abs=1e-4)
 
-    with pytest.raises(ConfigError, match=r"RUNTIME openvino runs exported files, and no file is"):
+    with pytest.raises(ConfigError, match=r"RUNTIME openvino runs exported files; no file is none"):
         score.main(["--cfg", str(tiny_config), "--untrained", "TEST.RUNTIME", "openvino"])
     run = ["--cfg", str(tiny_config), "TEST.MODEL_FILE", str(folder / "model.onnx")]
     with pytest.raises(WeightsError, match="set MODEL"):
