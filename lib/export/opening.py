@@ -24,11 +24,11 @@ class Runtime:
 
     Attributes:
         takes: whether it computes a file.
-        open: a file, and the threads that one forward pass may use (0 for all) -> the network.
+        load: a file, and the threads that one forward pass may use (0 for all) -> the network.
     """
 
     takes: Callable[[Path], bool]
-    open: Callable[[Path, int], ExportedNetwork]
+    load: Callable[[Path, int], ExportedNetwork]
 
 
 # By the names of TEST.RUNTIME; the first that takes a file opens it.
@@ -62,4 +62,4 @@ def open_network(path: str | Path, threads: int = 0, runtime: str = "") -> Expor
         raise ConfigError(
             f"TEST.RUNTIME {runtime} does not run {path}; {' and '.join(able) or 'nothing'} does."
         )
-    return RUNTIMES[name].open(Path(path), threads)
+    return RUNTIMES[name].load(Path(path), threads)
