@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lib.utils.errors import UnreadableImageError
-from lib.utils.image_parts import read_part
+from lib.utils.image_parts import Need, Part, read_part
 from lib.utils.images import read_image
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,15 @@ class ImageTable:
         """
         return self._explained(index, read_image)
 
-    def read_part(self, index: int, rows: int) -> np.ndarray:
-        """Return at least the first ``rows`` rows of image ``index``, see ``read_part``.
+    def read_part(self, index: int, need: Need) -> Part:
+        """Return what is needed of image ``index``, see ``read_part``.
 
         Raises:
             UnreadableImageError: see ``read_image``.
         """
-        return self._explained(index, partial(read_part, rows=rows))
+        return self._explained(index, partial(read_part, need=need))
 
-    def _explained(self, index: int, read: Callable[..., np.ndarray]) -> np.ndarray:
+    def _explained(self, index: int, read: Callable[..., T]) -> T:
         path = self.path(index)
         try:
             return read(path, size=self.size(index))
@@ -119,9 +121,9 @@ class PersonTable:
         """Return the pixels of the image that holds person ``index``, see ``ImageTable.read``."""
         return self.images.read(int(self.image_index[index]))
 
-    def read_part(self, index: int, rows: int) -> np.ndarray:
-        """Return the upper rows of the image of person ``index``, see ``ImageTable.read_part``."""
-        return self.images.read_part(int(self.image_index[index]), rows)
+    def read_part(self, index: int, need: Need) -> Part:
+        """Return what is needed of the image of person ``index``, see ``ImageTable.read_part``."""
+        return self.images.read_part(int(self.image_index[index]), need)
 
     def select(self, keep: np.ndarray) -> PersonTable:
         """Return the people of a mask or an index array; the images stay as they are."""

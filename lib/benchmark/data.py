@@ -19,6 +19,7 @@ from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader, person_cr
 from lib.engine.sampling import EpochSampler
 from lib.tasks.pixels import normalise
 from lib.tasks.topdown import TopDownTask
+from lib.utils.image_parts import WHOLE, Part
 from lib.utils.images import read_image
 
 LEVEL = 1 / 255 / 0.224  # one step of a byte, normalised
@@ -81,7 +82,7 @@ def train_data(task: TopDownTask, count: int) -> Stage:
     images = [read_image(file) for file in files]
     in_memory = copy.copy(data)
     by_path = dict(zip(files, images, strict=True))
-    in_memory.read = lambda index, needed=None: (index, by_path[data.people.image_path(index)])
+    in_memory.read = lambda index, need=WHOLE: (index, Part(by_path[data.people.image_path(index)]))
 
     def joined(source: TrainCrops) -> dict[str, torch.Tensor]:
         parts = [task.collate(source.batch(batch)) for batch in keys]

@@ -191,6 +191,9 @@ def _train() -> CfgNode:
             "BATCH_SIZE_PER_GPU": 32,  # per process under torchrun, per GPU with DataParallel
             "SHUFFLE": True,  # another order of samples every epoch, keyed by SEED
             "WHOLE_IMAGES": False,  # all people of an image in one batch: decoded once, less mixed
+            # How pictures are read (top-down). full: every pixel. reduced: JPEGs at a half, quarter
+            # or eighth of their size where that still has a pixel for each of the crop.
+            "DECODE": "full",
             "BEGIN_EPOCH": 0,  # number of the first epoch
             "END_EPOCH": 140,  # epochs are below this
             "MAX_ITER": 0,  # > 0: train so many iterations instead of epochs
@@ -253,6 +256,7 @@ def _test() -> CfgNode:
             # Crops, or images, in a batch at most; a bottom-up batch holds images of one size. On a
             # CPU bottom-up and one-stage models see images one by one, this many side by side.
             "BATCH_SIZE_PER_GPU": 32,
+            "DECODE": "full",  # full | reduced, as TRAIN.DECODE; not of what predict.py is shown
             "MODEL_FILE": "",  # '' = the run folder's model_best.pth, else final_state.pth
             "RUNTIME": "",  # runs exported files: onnxruntime | openvino | torch; '' = by ending
             "FLIP_TEST": False,  # mean with the answer to the mirror image

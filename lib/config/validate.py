@@ -23,6 +23,8 @@ CHOICES = {
     "DATASET.DATA_FORMAT": ("jpg", "png", "zip"),
     "DATASET.DRAWS": ("clipped", "truncated"),
     "DATASET.PHOTOMETRIC.PRESET": tuple(PRESETS),
+    "TRAIN.DECODE": ("full", "reduced"),
+    "TEST.DECODE": ("full", "reduced"),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
     "TRAIN.LR_RULE": ("none", "linear", "sqrt"),
     "TRAIN.FORMAT": ("pth", "safetensors"),

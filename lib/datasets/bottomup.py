@@ -111,8 +111,9 @@ class TrainImages(TrainData):
         """
         epoch, index = key
         wanted = index % len(self)  # a mix may show an image twice in an epoch, see `shares`
+        source = self.source
         row, image = self._unreadable.read(
-            wanted, len(self), self.source.images, lambda n: int(self.source.rows[n])
+            wanted, len(self), lambda n: source.images.read(int(source.rows[n])), source.path
         )
         key = (epoch, index + row - wanted)
         augmentation = self.stages.at(epoch, row)

@@ -186,8 +186,12 @@ class TrainImages(TrainData):
         """
         epoch, index = key
         again, index = divmod(index, len(self))  # a mix may show an image twice in an epoch
+        images = self.people.images
         index, image = self._unreadable.read(
-            index, len(self), self.people.images, lambda n: int(self.rows[n])
+            index,
+            len(self),
+            lambda n: images.read(int(self.rows[n])),
+            lambda n: images.path(int(self.rows[n])),
         )
         return self._sample(image, epoch, int(self.rows[index]), again)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from lib.datasets.transforms import (
     view_crop,
 )
 from lib.datasets.unreadable import Unreadable
-from lib.datasets.warp import rows_needed, warp_crop, warp_crops
+from lib.datasets.warp import Needs, warp_crop, warp_crops
 from lib.structures.geometry import Size, box_to_crop, image_to_crop_affine
+from lib.utils.image_parts import WHOLE, Need, Part
 from lib.utils.workers import limit_workers, worker_options
 
 Sample = dict[str, Any]
@@ -40,13 +42,14 @@ def cut_crops(
     image: np.ndarray, crops: np.ndarray, input_size: Size, *, unbiased: bool
 ) -> np.ndarray:
     """Return (N, H, W, 3) uint8 cut-outs of an image, one per (4,) row of ``crops``."""
-    return _cut(image, image_to_crop_affine(crops, input_size, unbiased=unbiased), input_size)
+    matrices = image_to_crop_affine(crops, input_size, unbiased=unbiased)
+    return _cut(Part(image), matrices, input_size)
 
 
-def _cut(image: np.ndarray, matrices: np.ndarray, input_size: Size) -> np.ndarray:
+def _cut(image: Part, matrices: np.ndarray, input_size: Size) -> np.ndarray:
     width, height = input_size
     pixels = np.empty((len(matrices), height, width, 3), np.uint8)
-    warp_crops(image, matrices, input_size, pixels)
+    warp_crops(image.pixels, image.maps(matrices), input_size, pixels)
     return pixels
 
 
@@ -55,11 +58,14 @@ class PersonCrops(Dataset):
 
     Item ``i`` is ``{"image": (n, H, W, 3) uint8 BGR, "crop": (n, 4) float32, "index": (n,) int64}``
     of the ``i``-th image that has people; ``index`` are its rows in ``people``, in whatever order
-    those stand (MPII's keep that of the ground truth).
+    those stand (MPII's keep that of the ground truth). ``reduced``: see `Needs`.
     """
 
-    def __init__(self, people: PersonTable, *, input_size: Size, unbiased: bool) -> None:
+    def __init__(
+        self, people: PersonTable, *, input_size: Size, unbiased: bool, reduced: bool = False
+    ) -> None:
         self.people = people
+        self.reduced = reduced
         self.input_size = input_size
         self.unbiased = unbiased
         self.crops = person_crops(people, input_size)
@@ -79,8 +85,8 @@ class PersonCrops(Dataset):
         rows = self.order[self.starts[index] : self.ends[index]]
         crops = self.crops[rows]
         matrices = image_to_crop_affine(crops, self.input_size, unbiased=self.unbiased)
-        needed = int(rows_needed(matrices, self.input_size).max())
-        image = self.people.read_part(int(rows[0]), needed)
+        need = Needs(matrices, self.input_size, reduced=self.reduced).of()
+        image = self.people.read_part(int(rows[0]), need)
         pixels = _cut(image, matrices, self.input_size)
         return {"image": pixels, "crop": crops, "index": rows}
 
@@ -91,7 +97,7 @@ class CropLoader:
     As items of `PersonCrops`, but tensors except for ``index``, which no device needs.
     """
 
-    def __init__(self, images: Callable[[], Iterable[Sample]], count: int, batch_size: int) -> None:
+    def __init__(self, images: Iterable[Sample], count: int, batch_size: int) -> None:
         self._images = images
         self._count = count
         self._batch_size = batch_size
@@ -102,7 +108,7 @@ class CropLoader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         left, filled = self._count, 0
         batch: Sample = {}
-        for sample in self._images():
+        for sample in self._images:
             start, count = 0, len(sample["index"])
             while start < count:
                 if not filled:
@@ -130,7 +136,7 @@ def crop_loader(
     count = int((crops.ends - crops.starts)[shard].sum())
     processes = min(limit_workers(workers), len(shard))
     if not processes:
-        return CropLoader(lambda: map(crops.__getitem__, shard), count, batch_size)
+        return CropLoader(_InThisProcess(crops, shard), count, batch_size)
     loader = DataLoader(
         crops,
         batch_size=None,  # one image is one item; batches are cut afterwards
@@ -138,7 +144,18 @@ def crop_loader(
         collate_fn=_untouched,
         **worker_options(processes),
     )
-    return CropLoader(lambda: loader, count, batch_size)
+    return CropLoader(loader, count, batch_size)
+
+
+@dataclass(frozen=True)
+class _InThisProcess:
+    """Yields items as they are; ``DataLoader`` would spend some time on each."""
+
+    crops: PersonCrops
+    shard: list[int]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.crops.__getitem__, self.shard)
 
 
 def _untouched(sample: Any) -> Any:
@@ -152,7 +169,7 @@ class TrainCrops(TrainData):
     crop pixels, "visible": (K,) float32 0 or 1, "index": int64}``.
 
     An unreadable image is replaced by the next person's and named in a warning, up to
-    ``max_bad_images`` of them per worker.
+    ``max_bad_images`` of them per worker. ``reduced``: see `Needs`.
     """
 
     def __init__(
@@ -165,9 +182,11 @@ class TrainCrops(TrainData):
         unbiased: bool,
         max_bad_images: int,
         shares: Sequence[tuple[int, int]] | None = None,
+        reduced: bool = False,
     ) -> None:
         self.people = people
         self._shares = shares
+        self.reduced = reduced
         if isinstance(augmentation, Augmentation):
             augmentation = PartStages.of([Stages(augmentation)], [len(people)])
         self.stages = augmentation
@@ -219,15 +238,16 @@ class TrainCrops(TrainData):
         """
         rows = np.array([self.row(key) for key in keys])
         views, (matrices, keypoints, visible) = self._plan(keys)
-        needed = rows_needed(matrices, self.input_size)
+        needs = Needs(matrices, self.input_size, reduced=self.reduced)
         pixels = np.empty((len(keys), self.input_size[1], self.input_size[0], 3), np.uint8)
         for places in _same_values(self.people.image_index[rows]):
             first = int(rows[places[0]])
-            sound, image = self.read(first, int(needed[places].max()))
+            sound, image = self.read(first, needs.of(places))
             if sound != first:  # the people of a damaged image give way to others
                 return self.batch([(key[0], self.read(self.row(key))[0]) for key in keys])
             if len(places) == 1:
-                warp_crop(image, matrices[places[0]], self.input_size, out=pixels[places[0]])
+                matrix = image.maps(matrices[places])[0]
+                warp_crop(image.pixels, matrix, self.input_size, out=pixels[places[0]])
             else:
                 pixels[places] = _cut(image, matrices[places], self.input_size)
         for key, view, target in zip(keys, views, pixels, strict=True):
@@ -235,16 +255,11 @@ class TrainCrops(TrainData):
         seen = (visible > 0).astype(np.float32)
         return {"image": pixels, "keypoints": keypoints, "visible": seen, "index": rows}
 
-    def read(self, index: int, needed: int | None = None) -> tuple[int, np.ndarray]:
-        """Return sample ``index``, or the next whose image is sound, and that image.
-
-        Args:
-            index: the sample.
-            needed: rows of the image, see ``ImageTable.read_part``; None gives all of it.
-        """
+    def read(self, index: int, need: Need = WHOLE) -> tuple[int, Part]:
+        """Return sample ``index``, or the next whose image is sound, and what is needed of that."""
         people = self.people
         return self._unreadable.read(
-            index, len(self), people.images, lambda n: int(people.image_index[n]), needed
+            index, len(self), lambda n: people.read_part(n, need), people.image_path
         )
 
     def _change_pixels(self, key: Key, view: View, pixels: np.ndarray) -> None:

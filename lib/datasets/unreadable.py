@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
-import numpy as np
-
-from lib.annotations.tables import ImageTable
 from lib.utils.errors import DataError
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +44,19 @@ class Unreadable:
         self,
         index: int,
         count: int,
-        images: ImageTable,
-        row_of: Callable[[int], int],
-        rows: int | None = None,
-    ) -> tuple[int, np.ndarray]:
+        read: Callable[[int], T],
+        path: Callable[[int], str],
+    ) -> tuple[int, T]:
         """Return the image of sample ``index``, or of the next sample whose image is sound.
 
         Args:
             index: the sample that is due.
             count: number of samples.
-            images: of the data set.
-            row_of: row of ``images`` of a sample.
-            rows: how many of an image are needed, from the top; None is all of it.
+            read: decodes the image of a sample.
+            path: says where that is.
 
         Returns:
-            The sample that was taken, and its image, see ``ImageTable``.
+            The sample that was taken, and its image.
 
         Raises:
             DataError: more images than tolerated, or all, cannot be read.
@@ -67,9 +65,8 @@ class Unreadable:
         for step in range(count):
             sample = (index + step) % count
             try:
-                row = row_of(sample)
-                return sample, images.read(row) if rows is None else images.read_part(row, rows)
+                return sample, read(sample)
             except DataError as error:
                 reason = error
-                self.note(images.path(row_of(sample)), error)
+                self.note(path(sample), error)
         raise DataError(f"None of the training images can be used. {reason}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from lib.structures.geometry import Size
+from lib.utils.image_parts import REDUCTIONS, Need
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom; the latter two not included
 
@@ -108,6 +110,25 @@ class _Scratch(threading.local):
 _SCRATCH = _Scratch()
 
 
+class Needs:
+    """What the warps of several crops need of their images.
+
+    Args:
+        matrices: (N, 2, 3) from image pixels to output pixels.
+        size: ``(width, height)`` of the outputs.
+        reduced: images may be decoded at a half to an eighth of their size, as long as they have a
+            pixel for every one of the output.
+    """
+
+    def __init__(self, matrices: np.ndarray, size: Size, *, reduced: bool = False) -> None:
+        self.rows = rows_needed(matrices, size)
+        self.steps = largest_steps(matrices) if reduced else np.ones_like(self.rows)
+
+    def of(self, crops: Sequence[int] | slice = slice(None)) -> Need:
+        """Return what those crops need that are of one image."""
+        return Need(int(self.rows[crops].max()), int(self.steps[crops].min()))
+
+
 def rows_needed(matrices: np.ndarray, size: Size) -> np.ndarray:
     """Return (N,) how many rows from the top of an image warps by (N, 2, 3) maps can read.
 
@@ -121,6 +142,12 @@ def rows_needed(matrices: np.ndarray, size: Size) -> np.ndarray:
         lowest = (c * e - a * f) / scale + np.maximum(across, 0) + np.maximum(down, 0)
     lowest = np.where(np.isfinite(lowest), lowest, _FAR)
     return (np.clip(lowest, 0, _FAR) + 3).astype(np.int64)  # margin as in _source_window
+
+
+def largest_steps(matrices: np.ndarray) -> np.ndarray:
+    """Return (N,) how many image pixels, 1, 2, 4 or 8, fit into one of (N, 2, 3) maps' outputs."""
+    zoom = np.hypot(matrices[:, 0, :2], matrices[:, 1, :2]).max(axis=1)  # of either image axis
+    return np.max([np.where(zoom * step <= 1, step, 1) for step in REDUCTIONS], axis=0)
 
 
 def _area(window: Window) -> int:

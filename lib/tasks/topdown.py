@@ -91,6 +91,7 @@ class TopDownTask(DataTask):
             seed=self.cfg.SEED,
             unbiased=self.codec.unbiased,
             max_bad_images=self.cfg.DATASET.MAX_BAD_IMAGES,
+            reduced=self.cfg.TRAIN.DECODE == "reduced",
         )
 
     def build_held_out_dataset(self) -> TrainCrops:
@@ -267,7 +268,8 @@ class TopDownTask(DataTask):
     @cached_property
     def _test_crops(self) -> PersonCrops:
         size, unbiased = self.codec.input_size, self.codec.unbiased
-        return PersonCrops(self.people, input_size=size, unbiased=unbiased)
+        reduced = self.cfg.TEST.DECODE == "reduced"
+        return PersonCrops(self.people, input_size=size, unbiased=unbiased, reduced=reduced)
 
     @cached_property
     def people(self) -> PersonTable:

@@ -9,6 +9,15 @@ _MARKS = (_JPEG_MARK, b"eXIf", b"EXIF")  # the others' may stand behind the pixe
 _STARTS = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION = 0x0112
 UPSIDE_DOWN_OR_MIRRORED, FIRST_SIDEWAYS = (2, 3, 4), 5
+# Of upright pictures whose size shows that they were turned: whether x, y run against the stored
+# axis that they come from.
+MIRRORED_AXES = {
+    1: (False, False),
+    5: (False, False),
+    6: (True, False),
+    7: (True, True),
+    8: (False, True),
+}
 
 
 def orientation(data: bytes) -> int:

@@ -26,6 +26,7 @@ IMAGE_ENDINGS = (
     ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pxm", ".pam", ".pfm", ".sr", ".ras", ".hdr", ".pic",
     ".exr",
 )  # fmt: skip
+AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
 _ZIP_MARK = ".zip@"
 HIDDEN_TURN = (
     "EXIF says that they are to be turned upside down, mirrored, or (square ones) sideways, which "
@@ -101,7 +102,7 @@ def _warn_of_hidden_turns() -> None:
 
 
 def _decode(data: bytes, path: str | Path, *, upright: bool) -> np.ndarray:
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | AS_STORED
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:  # a format that this build of OpenCV knows but does not read

@@ -99,28 +99,40 @@ def _end_of_scan(data: bytes, place: int) -> int:
     return place
 
 
-def decode_rows(data: bytes | bytearray, frame: Frame, rows: int) -> np.ndarray | None:
-    """Return at least the first ``rows`` rows of a JPEG, (h, width, 4) uint8 blue-green-red-any.
+def decode_rows(
+    data: bytes | bytearray, frame: Frame, rows: int, step: int = 1
+) -> np.ndarray | None:
+    """Return the upper rows of a JPEG, as many as show its first ``rows`` or more.
 
     They are those that OpenCV decodes, to the bit. Rows below are left out where that is possible:
     the decoder is told that the picture ends above them. Four channels are what OpenCV warps
     fastest. Needs the package simplejpeg (extra ``fast``), which OpenCV's decoder cannot replace:
     that writes a warning to the console for every picture that goes on behind its end.
 
+    Args:
+        data: the file.
+        frame: the picture in it.
+        rows: that are needed.
+        step: 1, or 2, 4 or 8: how many pixels of the picture become one, across and down.
+
     Returns:
-        None without the package, or where it does not take the file.
+        (h, w, 4) uint8, blue, green, red and one channel without meaning; w is ``frame.width`` /
+        ``step``, rounded up. None without the package, or where it does not take the file.
     """
     simplejpeg = _simplejpeg()
     if simplejpeg is None or frame.components != 3:
         return None
-    kept = -(-(max(rows, 1) + _NEIGHBOURS) // _BLOCK_ROWS) * _BLOCK_ROWS
+    kept = -(-(max(rows, 1) + _NEIGHBOURS + 2 * step) // _BLOCK_ROWS) * _BLOCK_ROWS
     cut = frame.row_by_row and kept < frame.height
     if cut:
-        shorter = bytearray(data)
-        shorter[frame.place : frame.place + 2] = kept.to_bytes(2, "big")
-        data = shorter
+        data = bytearray(data)
+        data[frame.place : frame.place + 2] = kept.to_bytes(2, "big")
+    size = {}
+    if step > 1:
+        height = kept if cut else frame.height
+        size = {"min_height": -(-height // step), "min_width": -(-frame.width // step)}
     try:
-        return simplejpeg.decode_jpeg(data, colorspace="BGRX", strict=not cut)
+        return simplejpeg.decode_jpeg(data, colorspace="BGRX", strict=not cut, **size)
     except ValueError:  # damaged, or not of its kind: OpenCV shall judge
         return None
 

@@ -14,6 +14,7 @@ from lib.datasets.topdown import PersonCrops, TrainCrops, crop_loader
 from lib.datasets.transforms import Augmentation
 from lib.utils import jpeg
 from lib.utils.errors import DataError
+from lib.utils.image_parts import Part
 
 SIZE = (36, 48)
 PEOPLE = (1, 3, 2)  # per image
@@ -253,9 +254,9 @@ def test_rows_that_no_crop_shows_change_no_pixel_of_it(photographs, monkeypatch)
     read_part = tables.read_part
 
     def noted(path, **how):
-        image = read_part(path, **how)
-        shapes.append(image.shape)
-        return image
+        part = read_part(path, **how)
+        shapes.append(part.pixels.shape)
+        return part
 
     monkeypatch.setattr(tables, "read_part", noted)
     of_all()
@@ -263,9 +264,27 @@ def test_rows_that_no_crop_shows_change_no_pixel_of_it(photographs, monkeypatch)
     assert not with_package or min(shape[0] for shape in shapes) < 120
     monkeypatch.setattr(jpeg, "_simplejpeg", lambda: None)
     of_all()
-    monkeypatch.setattr(tables, "read_part", lambda path, rows, size: tables.read_image(path))
+    monkeypatch.setattr(tables, "read_part", lambda path, need, size: Part(tables.read_image(path)))
     of_all()
     for one, *others in zip(*kinds, strict=True):
         assert one.std() > 20
         for other in others:
             np.testing.assert_array_equal(one, other)
+
+
+def test_crops_of_reduced_images_show_the_same(photographs):
+    """People of 40 x 56 pixels on crops of 9 x 12: images are decoded at a quarter."""
+    people, _ = read(photographs)
+    size, joints = (9, 12), []
+    for reduced in (False, True):
+        test = PersonCrops(people, input_size=size, unbiased=False, reduced=reduced)
+        train = train_crops(photographs, input_size=size, reduced=reduced)
+        batch = train.batch([(2, n) for n in range(len(train))])
+        joints.append(batch["keypoints"])
+        cuts = [batch["image"], *(test[n]["image"] for n in range(len(test)))]
+        if not reduced:
+            whole = cuts
+    np.testing.assert_array_equal(*joints)
+    for one, other in zip(cuts, whole, strict=True):
+        assert 0 < abs(one.astype(int) - other).mean() < 12
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.97

@@ -1,7 +1,8 @@
 import cv2
 import numpy as np
+import pytest
 
-from lib.datasets.warp import rows_needed, warp_crop, warp_crops
+from lib.datasets.warp import Needs, largest_steps, rows_needed, warp_crop, warp_crops
 
 
 def test_warp_writes_into_a_given_array():
@@ -76,3 +77,20 @@ def test_rows_needed_are_few_and_all_where_a_map_is_none():
     matrices[1] = np.nan
     matrices[0, 0, 0] = 0  # flat
     assert (rows_needed(matrices, (35, 25)) > 10**6).all()
+
+
+@pytest.mark.parametrize(
+    ("zoom", "step"),
+    [(2, 1), (1, 1), (0.51, 1), (0.5, 2), (0.26, 2), (0.25, 4), (0.13, 4), (0.125, 8), (0.01, 8)],
+)
+@pytest.mark.parametrize("angle", [0.0, 0.7])
+def test_reduced_images_keep_a_pixel_for_each_of_the_crop(zoom, step, angle):
+    zoom -= 1e-9  # sines and cosines are rounded
+    cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+    matrices = np.array([[[cos, -sin, 9], [sin, cos, 5]], [[0.01, 0, 0], [0, 0.9 * zoom, 0]]])
+    assert largest_steps(matrices)[0] == step
+    needs = Needs(matrices, (35, 25), reduced=True)
+    assert needs.of([0]).step == needs.of().step == step
+    assert needs.of().rows == max(needs.of([0]).rows, needs.of([1]).rows)
+    assert Needs(matrices, (35, 25)).of().step == 1
+    assert largest_steps(matrices * np.nan).tolist() == [1, 1]

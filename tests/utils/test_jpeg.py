@@ -67,6 +67,24 @@ def test_upper_rows_are_those_of_opencv_to_the_bit(kind, height, capfd):
     assert capfd.readouterr().err == ""  # the decoder does not complain on the console
 
 
+@pytest.mark.parametrize("kind", FACTORS)
+@pytest.mark.parametrize("step", [2, 4, 8])
+def test_reduced_rows_are_those_of_opencv_to_the_bit(kind, step, capfd):
+    pytest.importorskip("simplejpeg")
+    reduced = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+    flag = reduced.get(step, cv2.IMREAD_REDUCED_COLOR_8)
+    for height, width in ((95, 131), (96, 128), (113, 77)):
+        data = encode(picture(height, width), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, FACTORS[kind])
+        whole = cv2.imdecode(np.frombuffer(data, np.uint8), flag | AS_STORED)
+        for rows in (1, 17, 40, height):
+            part = decode_rows(data, read_frame(data), rows, step)
+            needed = min(-(-rows // step) + 1, len(whole))  # and the row below, for interpolation
+            assert needed <= len(part) <= len(whole)
+            assert part.shape[1] == whole.shape[1]
+            np.testing.assert_array_equal(part[:needed, :, :3], whole[:needed])
+    assert capfd.readouterr().err == ""
+
+
 def test_left_to_opencv(monkeypatch):
     colours = encode(picture(40, 30))
     grey = encode(picture(40, 30)[..., 0])
