@@ -1,10 +1,12 @@
-"""Time and memory of top-down networks: as built, channels-last, folded, compiled.
+"""Time and memory of top-down networks: as built, channels-last, folded, compiled, in runtimes.
 
     python tools/latency.py --cfg A.yaml B.yaml --batch 1 8 --threads 1 2
 
 Networks run with weights by chance on noise of the YAML's image size, without the flip test. All
 forms of a network must give the same heatmaps before any is timed (exit code 1 if not); they are
-timed in turns. With one thread on the CPU times are processor time, else wall clock.
+timed in turns. --runtimes exports each network and lets onnxruntime and OpenVINO run the file on
+the processor; one that is not installed is named and left out. With one thread on the CPU times
+are processor time, else wall clock.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--rounds", type=count, default=9, help="measurements of each form (9)")
     add("--fold", action="store_true", help="batch-norm folded, in both memory orders")
     add("--compile", action="store_true", help="torch.compile of the fastest of the others")
+    add("--runtimes", action="store_true", help="exported: onnxruntime and OpenVINO")
     add("--json", action="store_true", help="write {machine, rows}")
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="configuration keys to override")
     return parser.parse_args(argv)
@@ -46,17 +49,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``machine``, and ``rows`` of all models."""
     import torch
 
-    from lib.benchmark.latency import FORMS, latency
+    from lib.benchmark.latency import latency
     from lib.benchmark.timing import describe_machine
     from lib.engine.device import setup_device
     from lib.models import build_model
     from lib.models.registry import RECIPES
 
-    forms = [
-        form
-        for form in FORMS
-        if (args.fold or not form.startswith("folded")) and (args.compile or form != "compiled")
-    ]
     rows = []
     device = torch.device("cpu")
     for path in args.cfg:
@@ -70,7 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         times = latency(
             build_model(cfg),
             (height, width),
-            forms=forms,
+            forms=chosen_forms(args, device.type),
             batches=args.batch,
             threads=args.threads,
             rounds=args.rounds,
@@ -80,6 +78,27 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     machine = describe_machine(device)
     del machine["threads"], machine["clock"]  # of a row
     return {"machine": machine, "rows": rows}
+
+
+def chosen_forms(args: argparse.Namespace, device: str) -> list[str]:
+    """Return the forms to time; those asked for that cannot be are named."""
+    from lib.benchmark.latency import FORMS, RUNTIMES, missing_packages
+
+    forms = []
+    for form in FORMS:
+        wanted = args.runtimes if form in RUNTIMES else args.fold or not form.startswith("folded")
+        if not wanted or (form == "compiled" and not args.compile):
+            continue
+        missing = " and ".join(missing_packages(form))
+        if missing:
+            print(f"{form} left out: pip install {missing}", file=sys.stderr)
+        elif form in RUNTIMES and device != "cpu":
+            print(
+                f"{form} left out: it is timed on the processor only (GPUS '()')", file=sys.stderr
+            )
+        else:
+            forms.append(form)
+    return forms
 
 
 def format_table(report: dict[str, Any]) -> str:

@@ -1,9 +1,12 @@
-"""Time that a network takes per person, as it was built and in its faster forms."""
+"""Time that a network takes per person: as it was built, in its faster forms, in other runtimes."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -12,15 +15,18 @@ from torch import Tensor, nn
 from lib.benchmark.memory import peak_memory
 from lib.benchmark.timing import Run, clock_name, in_turns, quartiles
 from lib.engine.device import place
-from lib.export.graph import largest_difference
+from lib.export import open_network
+from lib.export.graph import Graph, largest_difference
+from lib.export.writer import export_onnx
 from lib.models import complexity, fold_batch_norm
 
-FORMS = ("plain", "channels_last", "folded", "folded_channels_last", "compiled")
+RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}  # forms of an ONNX file: what runs it
+FORMS = ("plain", "channels_last", "folded", "folded_channels_last", "compiled", *RUNTIMES)
 Size = tuple[int, int]
 
 
 def make_form(network: nn.Module, form: str, device: torch.device) -> nn.Module:
-    """Return a copy of ``network``, in evaluation mode, in one of ``FORMS``.
+    """Return a copy of ``network``, in evaluation mode, in one of the ``FORMS`` that torch runs.
 
     ``plain``: as built. ``channels_last``: weights in that order, as training has them. ``folded``:
     batch-norms merged into the convolutions. ``folded_channels_last``: both, what tests and
@@ -36,10 +42,17 @@ def make_form(network: nn.Module, form: str, device: torch.device) -> nn.Module:
     return ours
 
 
+def missing_packages(form: str) -> list[str]:
+    """Return the packages that a form needs and that are not installed."""
+    needed = ("onnx", RUNTIMES[form]) if form in RUNTIMES else ()
+    return [package for package in needed if find_spec(package) is None]
+
+
 def _image_batch(form: str, batch: int, size: Size, device: torch.device) -> Tensor:
     """Return the same (batch, 3, H, W) noise for every form, in the memory order it wants."""
     noise = torch.randn((batch, 3, *size), generator=torch.Generator().manual_seed(0))
-    order = torch.contiguous_format if form in ("plain", "folded") else torch.channels_last
+    rows = form in ("plain", "folded", *RUNTIMES)
+    order = torch.contiguous_format if rows else torch.channels_last
     return noise.to(device).contiguous(memory_format=order)
 
 
@@ -75,22 +88,39 @@ def latency(
         AssertionError: the forms disagree.
     """
     cost = complexity(network, size)
-    networks = {form: make_form(network, form, device) for form in forms}
-    _check_same(networks, size, device)
+    own = {f: make_form(network, f, device) for f in forms if f not in RUNTIMES}
     rows = []
-    for count in threads:
-        torch.set_num_threads(count)
-        for batch in batches:
-            runs = {form: _runner(net, form, batch, size, device) for form, net in networks.items()}
-            seconds = in_turns(runs, rounds, device)
-            base = seconds[forms[0]]
-            common = {"batch": batch, "threads": count, "clock": clock_name(device)}
-            for form, values in seconds.items():
-                middle, spread = quartiles(1e3 * values / batch)
-                row = {"form": form, "milliseconds": middle, "spread": spread}
-                row["speedup"] = quartiles(base / values)[0]
-                row["megabytes"] = peak_memory(runs[form], device)
-                rows.append({**common, **row, "params": cost.params, "macs": cost.macs})
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        if len(own) < len(forms):
+            export_onnx(Graph(copy.deepcopy(network).cpu(), [(size[1], size[0])]), file, {})
+        for count in threads:
+            torch.set_num_threads(count)
+            networks = {
+                form: own[form] if form in own else open_network(file, count, RUNTIMES[form])
+                for form in forms
+            }
+            _check_same(networks, size, device)
+            costs = {"params": cost.params, "macs": cost.macs}
+            for batch in batches:
+                timed = _time(networks, batch, size, rounds, device)
+                rows += [{"batch": batch, "threads": count, **row, **costs} for row in timed]
+    return rows
+
+
+def _time(
+    networks: dict[str, nn.Module], batch: int, size: Size, rounds: int, device: torch.device
+) -> list[dict[str, Any]]:
+    """Time all forms with one number of images; a row per form."""
+    runs = {form: _runner(net, form, batch, size, device) for form, net in networks.items()}
+    seconds = in_turns(runs, rounds, device)
+    base, rows = next(iter(seconds.values())), []
+    for form, values in seconds.items():
+        middle, spread = quartiles(1e3 * values / batch)
+        row = {"clock": clock_name(device), "form": form, "milliseconds": middle, "spread": spread}
+        row["speedup"] = quartiles(base / values)[0]
+        row["megabytes"] = peak_memory(runs[form], device)
+        rows.append(row)
     return rows
 
 

@@ -37,6 +37,31 @@ def test_rows_of_every_form(tiny_config, capsys):
     assert None in memory or min(memory) > 0.1
 
 
+def test_files_in_other_runtimes(tiny_config, capsys, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    words = ["--cfg", str(tiny_config), "--batch", "1", "2", "--threads", "1", "2", "--runtimes"]
+    monkeypatch.setattr(
+        "lib.benchmark.latency.find_spec", lambda name: None if name == "openvino" else name
+    )
+    tool.main([*words, "--rounds", "1", "--json"])
+    shown = capsys.readouterr()
+    rows = json.loads(shown.out)["rows"]
+    assert [row["form"] for row in rows] == ["plain", "channels_last", "onnx"] * 4
+    assert all(row["milliseconds"] > 0 for row in rows)
+    assert "openvino left out: pip install openvino" in shown.err
+    gpu = tool.chosen_forms(tool.parse_args(words), "cuda")
+    assert gpu == ["plain", "channels_last"]
+    assert "onnx left out: it is timed on the processor only" in capsys.readouterr().err
+
+
+def test_openvino_answers_as_the_network_before_it_is_timed(tiny_config):
+    pytest.importorskip("openvino")
+    network = build_model(load_config(tiny_config))
+    options = {"batches": [2], "threads": [1], "rounds": 1, "device": CPU}
+    rows = latency(network, (96, 64), forms=["plain", "openvino"], **options)
+    assert [row["form"] for row in rows] == ["plain", "openvino"]
+
+
 def test_table(tiny_config, capsys):
     tool.main(["--cfg", str(tiny_config), "--batch", "2", "--rounds", "1"])
     lines = capsys.readouterr().out.splitlines()
