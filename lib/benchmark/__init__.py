@@ -5,7 +5,7 @@
 ``data``      stages that read images: training crops, test crops
 ``results``   stages after the network: decoding, grouping, suppression, scoring
 ``network``   forward pass, training step, a whole test
-``latency``   forms of one network: memory order, folded, compiled, in runtimes (``tools/latency.py``)
+``latency``   forms of one network: memory order, folded, compiled, exported (``tools/latency.py``)
 ``int8``      a file before and after it was quantised (``tools/export.py --int8``)
 ``scaling``   time and memory as the work grows (``tools/scaling.py``)
 ``memory``    what one run adds to the peak
