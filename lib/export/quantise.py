@@ -2,14 +2,15 @@
 
 Weights get a scale per output channel, activations one per tensor, from the least and largest
 values that calibrating images bring about. Only convolutions and products of matrices are
-quantised, which is where the time goes: what reads joints behind them stays in float32.
+quantised, which is where the time goes: what reads joints behind them stays in float32. So do the
+first ones, which see pixels, and the last, whose answer is read to fractions of its steps.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor
 from lib.utils.errors import ConfigError, ExportError
 from lib.zoo.card import pack_card
 
+Tensors = Callable[[Any], Iterable[str]]  # names of what a node takes, or gives
 QUANTISED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # operators of ONNX
 
 
@@ -72,6 +74,7 @@ def quantise_onnx(
                 target,
                 images,
                 op_types_to_quantize=list(QUANTISED),
+                nodes_to_exclude=_first_and_last(onnx.load(str(merged)).graph),
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
@@ -83,3 +86,23 @@ def quantise_onnx(
     written = onnx.load(str(target))
     onnx.helper.set_model_props(written, pack_card({**card, "precision": "int8"}))
     onnx.save(written, str(target))
+
+
+def _first_and_last(graph: Any) -> list[str]:
+    """Return the names of quantised operators that have none before, or none behind them."""
+    nodes = list(graph.node)  # in the order in which they are computed
+    ends = _without(nodes, lambda node: node.input, lambda node: node.output)
+    return ends + _without(nodes[::-1], lambda node: node.output, lambda node: node.input)
+
+
+def _without(nodes: list[Any], before: Tensors, behind: Tensors) -> list[str]:
+    """Return the first quantised operators on the way of the nodes, by name."""
+    reached: set[str] = set()
+    found = []
+    for node in nodes:
+        later = not reached.isdisjoint(before(node))
+        if node.op_type in QUANTISED and not later:
+            found.append(node.name)
+        if later or node.op_type in QUANTISED:
+            reached.update(behind(node))
+    return found

@@ -1,6 +1,7 @@
 """What int8 leaves of a network: nearly its answer, and none of its weights in float32."""
 
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -16,12 +17,18 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
+def blocks(*widths):
+    for one, other in pairwise(widths):
+        yield nn.Conv2d(one, other, 3, 1, 1)
+        yield nn.ReLU()
+
+
 class Small(nn.Module):
     """A convolution, and behind it what must not be rounded: a number of hundreds."""
 
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 30, 3, 2, 1), nn.ReLU(), nn.Conv2d(30, 4, 3, 1, 1))
+        self.body = nn.Sequential(*blocks(3, 8, 12, 20), nn.Conv2d(20, 4, 3, 1, 1))
 
     def forward(self, images):
         maps = self.body(images)
@@ -55,12 +62,17 @@ def test_int8_is_near_and_small(exported, tmp_path):
     assert found.card == {"codec": "udp", "precision": "int8"}
     assert found.input_shape[0] == "batch"
     kinds = {
-        value.name: value.data_type
+        tuple(value.dims): value.data_type
         for value in onnx.load(tmp_path / "q.onnx").graph.initializer
         if len(value.dims) == 4
     }
-    assert set(kinds.values()) == {onnx.TensorProto.INT8}
-    assert len(kinds) == 2
+    whole, eighth = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
+    assert kinds == {
+        (8, 3, 3, 3): whole,
+        (12, 8, 3, 3): eighth,
+        (20, 12, 3, 3): eighth,
+        (4, 20, 3, 3): whole,
+    }
 
 
 def test_what_it_cannot_do_is_a_sentence(exported, tmp_path, monkeypatch):
