@@ -2,7 +2,7 @@
 
 ``topdown``   one crop per person (``topdown_options``, ``topdown_crops``, ``topdown_file``)
 ``bottomup``  whole images, people grouped by tags (``bottomup_maps``, ``bottomup_options``)
-``rcnn``      boxes and joints from one network, whole images
+``rcnn``      boxes and joints from one network, whole images (``rcnn_people``, ``rcnn_file``)
 ``data_task`` what these three share; ``sets`` one data set or a mix; ``teacher`` distillation
 ``splits``    files and evaluators of a data set's splits
 ``confidence``  scores that mean what they say, for callers

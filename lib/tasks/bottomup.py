@@ -165,8 +165,8 @@ class BottomUpTask(DataTask):
 
     def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
         """Look for the people of images, mirrored and scaled views merged as ``TEST`` says."""
-        rows = batch["indices"]
-        found = self._merger.people(model, batch["images"], batch["sizes"])
+        rows, shown = batch["indices"], zip(batch["images"], batch["sizes"], strict=True)
+        found = self._merger.people(model, shown, batch["images"][0][0].device)
         return partial(self._poses, found, self.test_images.ids[rows].tolist(), rows)
 
     def predict_image(
@@ -191,9 +191,9 @@ class BottomUpTask(DataTask):
             ValueError: boxes were given.
         """
         numbers = numbers_without_boxes(boxes, "a bottom-up model")
-        shown = [self._views(model, images[number]) for number in numbers]
-        views, sizes = [one[0] for one in shown], [one[1] for one in shown]
-        found = self._merger.people(model, views, sizes, len(numbers))
+        shown = (self._views(model, images[number]) for number in numbers)
+        device = next(model.parameters()).device
+        found = self._merger.people(model, shown, device, len(numbers))
         return self._poses(found, numbers, numbers)
 
     def _poses(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -39,8 +39,10 @@ from lib.tasks.bottomup_options import (
 from lib.tasks.heat import paste
 from lib.tasks.pixels import normalise
 from lib.tasks.transfer import index_on
-from lib.utils.lanes import MOST_LANES, Lanes
+from lib.utils.lanes import MOST_LANES, Lanes, parts_of
 
+# (1, H, W, 3) uint8 BGR per scale, largest first, and ``(width, height)`` of the original image.
+Shown = tuple[list[Tensor], Size]
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # joints, their scores, people's scores
 
 
@@ -60,8 +62,8 @@ class MapMerger:
     def people(
         self,
         model: nn.Module,
-        images: Sequence[list[Tensor]],
-        sizes: Sequence[Size],
+        images: Iterable[Shown],
+        device: torch.device,
         lanes: int = MOST_LANES,
     ) -> Callable[[], list[Found]]:
         """Start to look for the people of several images; return what waits for them.
@@ -70,35 +72,34 @@ class MapMerger:
         its neighbours. A GPU sees images of equal views together, and threads group what it says.
 
         Args:
-            model: the network, in evaluation mode, on the device of ``images``.
-            images: of each image (1, H, W, 3) uint8 BGR per scale, largest first.
-            sizes: ``(width, height)`` of each original image.
+            model: the network, in evaluation mode.
+            images: asked for as there is room for them.
+            device: of ``model`` and ``images``.
             lanes: threads at most; one uses all cores for each image in turn.
 
         Returns:
             A function; for each image it gives joints (N, K, 2) in pixels, their scores (N, K), and
             people's scores (N,). Who shows none of the K joints, but a centre only, is left out.
         """
-        device = images[0][0].device if images else torch.device("cpu")
         if device.type == "cpu":
-            jobs = (partial(self._look, model, *one) for one in zip(images, sizes, strict=True))
+            jobs = (partial(self._look, model, *shown) for shown in images)
         else:
-            jobs = self._looks(model, images, sizes)
+            jobs = self._looks(model, images)
         return self._lanes.send(jobs, device, 1 if isinstance(model, FileNetwork) else lanes)
 
     def _look(self, model: nn.Module, images: list[Tensor], size: Size) -> Found:
         heat, tags = self.maps(model, images, size)
         return self._read(heat[0], tags[0], size)
 
-    def _looks(
-        self, model: nn.Module, images: Sequence[list[Tensor]], sizes: Sequence[Size]
-    ) -> Iterator[Callable[[], Found]]:
+    def _looks(self, model: nn.Module, images: Iterable[Shown]) -> Iterator[Callable[[], Found]]:
         """Yield the reading of each image's maps, which a pass of the network has made."""
-        for rows in equal_runs([_shapes(views) for views in images], self._most):
-            joined = [torch.cat(views) for views in zip(*(images[n] for n in rows), strict=True)]
-            heat, tags = self.maps(model, joined, sizes[rows[0]])
-            for own_heat, own_tags, n in zip(heat, tags, rows, strict=True):
-                yield partial(self._read, own_heat, own_tags, sizes[n])
+        for part in parts_of(images, self._most):
+            for rows in equal_runs([_shapes(views) for views, _ in part], self._most):
+                views, sizes = zip(*(part[n] for n in rows), strict=True)
+                joined = [torch.cat(of_scale) for of_scale in zip(*views, strict=True)]
+                maps = self.maps(model, joined, sizes[0])
+                for heat, tags, size in zip(*maps, sizes, strict=True):
+                    yield partial(self._read, heat, tags, size)
 
     def _read(self, heatmaps: Tensor, tags: Tensor, size: Size) -> Found:
         """Return the people in the maps of one image, see ``people``."""

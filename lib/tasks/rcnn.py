@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -43,7 +43,7 @@ from lib.tasks.teacher import refuse_teacher
 from lib.tasks.transfer import index_on
 from lib.tasks.views import paint_boxed
 from lib.utils.errors import ConfigError, ExportError
-from lib.utils.lanes import MOST_LANES, Lanes
+from lib.utils.lanes import MOST_LANES, Lanes, parts_of
 from lib.utils.losses import SAMPLES
 
 
@@ -119,7 +119,7 @@ class RcnnTask(DataTask):
     def predict_step(self, model: nn.Module, batch: Batch) -> Callable[[], Poses]:
         """Look for the people of a batch of images, mirrored too with ``TEST.FLIP_TEST``."""
         rows = np.asarray(batch["indices"], np.int64)
-        found = self._look(model, batch["images"])
+        found = self._look(model, batch["images"], batch["images"][0].device)
         return lambda: self._poses(found(), self._images.ids[rows], rows)
 
     def predict_image(
@@ -145,8 +145,8 @@ class RcnnTask(DataTask):
         """
         numbers = np.array(numbers_without_boxes(boxes, self.cfg.MODEL.NAME), np.int64)
         device = next(model.parameters()).device
-        shown = [torch.from_numpy(images[number]).to(device) for number in numbers]
-        return self._poses(self._look(model, shown, len(shown))(), numbers, numbers)
+        shown = (torch.from_numpy(images[number]).to(device) for number in numbers)
+        return self._poses(self._look(model, shown, device, len(numbers))(), numbers, numbers)
 
     def graph(self, model: nn.Module, *, decode: bool = False) -> Graph:
         """Return the network for one resized image; see `DetectionGraph`.
@@ -272,17 +272,19 @@ class RcnnTask(DataTask):
         return [unit_planes(image, rgb=self.cfg.DATASET.COLOR_RGB) for image in images]
 
     def _look(
-        self, model: nn.Module, images: list[Tensor], lanes: int = MOST_LANES
+        self,
+        model: nn.Module,
+        images: Iterable[Tensor],
+        device: torch.device,
+        lanes: int = MOST_LANES,
     ) -> Callable[[], list[Table]]:
         """Start to look for the people of images; return what waits for them.
 
         On the processor each image has a thread of its own, see `Lanes`; a GPU sees
         ``TEST.BATCH_SIZE_PER_GPU`` of them together.
         """
-        device = images[0].device if images else torch.device("cpu")
         step = 1 if device.type == "cpu" else self.cfg.TEST.BATCH_SIZE_PER_GPU
-        parts = (images[begin : begin + step] for begin in range(0, len(images), step))
-        jobs = (partial(self._table, model, part) for part in parts)
+        jobs = (partial(self._table, model, part) for part in parts_of(images, step))
         if device.type != "cpu" or isinstance(model, FileNetwork):
             lanes = 1
         return self._lanes.send(jobs, device, lanes)

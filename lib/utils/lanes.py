@@ -11,12 +11,14 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from threading import Semaphore
 from typing import Generic, TypeVar
 
 import torch
 
 Found = TypeVar("Found")
+Item = TypeVar("Item")
 MOST_LANES = 8  # jobs under way, however many cores there are: the memory of each adds up
 
 
@@ -90,6 +92,13 @@ class Lanes(Generic[Found]):
             self._waiting = [future for future in self._waiting if future not in sent]
             if not self._waiting:
                 torch.set_num_threads(self._cores)
+
+
+def parts_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of up to ``size`` neighbours; the items of the next are not asked for yet."""
+    left = iter(items)
+    while part := list(islice(left, size)):
+        yield part
 
 
 _Surroundings = Callable[[], AbstractContextManager[None]]

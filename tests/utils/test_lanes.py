@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from lib.utils.lanes import Lanes
+from lib.utils.lanes import Lanes, parts_of
 
 CPU = torch.device("cpu")
 
@@ -99,3 +99,11 @@ def test_what_a_job_raises_reaches_who_fetches(three_cores):
         fetch()
     assert torch.get_num_threads() == 3
     assert lanes.send([lambda: 4], CPU)() == [4]
+
+
+def test_parts_are_made_when_they_are_asked_for():
+    items = iter(range(7))
+    parts = parts_of(items, 3)
+    assert next(parts) == [0, 1, 2]
+    assert next(items) == 3
+    assert list(parts) == [[4, 5, 6]]
