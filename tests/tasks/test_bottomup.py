@@ -381,7 +381,7 @@ def test_views_of_equal_size_share_a_pass_and_do_not_mix(make, crowd):
     shown = [task._views(model, image) for image in crowd]
     with torch.no_grad():
         shared = [look() for look in task._merger._looks(model, iter(shown))]
-        # Mirrored ones too, largest scale first; the last three are of two sizes, but of equal views.
+        # Mirrored ones too, largest scale first; the last three have two sizes, but equal views.
         assert [shape[0] for shape in passes] == [4, 4, 2, 2, 6, 6]
         alone = [task._merger._look(model, *one) for one in shown]
     for mine, wanted in zip(shared, alone, strict=True):
