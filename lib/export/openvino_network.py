@@ -67,7 +67,7 @@ class OpenVinoNetwork(ExportedNetwork):
             raise WeightsError(
                 f"{self._path} cannot be computed for images {size}: {last_line(error)}"
             ) from None
-        answers = [torch.from_numpy(output.copy()) for output in outputs]  # the memory is its own
+        answers = [torch.from_numpy(output) for output in outputs]
         return [a.float() if a.dtype in FLOATS.values() else a for a in answers]
 
     def shapes(self, input_size: Sequence[int]) -> tuple[Shape, list[Shape]]:

@@ -3,7 +3,8 @@
 Weights get a scale per output channel, activations one per tensor, from the least and largest
 values that calibrating images bring about. Only convolutions and products of matrices are
 quantised, which is where the time goes: what reads joints behind them stays in float32. So do the
-first ones, which see pixels, and the last, whose answer is read to fractions of its steps.
+first ones, which see pixels, the last, whose answer is read to fractions of its steps, and those
+of groups (depthwise): their channels differ too much for the one scale of their input.
 """
 
 from __future__ import annotations
@@ -74,10 +75,11 @@ def quantise_onnx(
                 target,
                 images,
                 op_types_to_quantize=list(QUANTISED),
-                nodes_to_exclude=_first_and_last(onnx.load(str(merged)).graph),
+                nodes_to_exclude=_kept_whole(onnx.load(str(merged)).graph),
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
+                extra_options={"CalibMovingAverage": True},  # of batches: outliers count less
             )
         except (RuntimeError, ValueError, AssertionError, KeyError) as error:
             raise ExportError(f"{source} cannot be quantised: {error!s:.300}") from error
@@ -88,11 +90,13 @@ def quantise_onnx(
     onnx.save(written, str(target))
 
 
-def _first_and_last(graph: Any) -> list[str]:
-    """Return the names of quantised operators that have none before, or none behind them."""
+def _kept_whole(graph: Any) -> list[str]:
+    """Return the names of operators that stay in float32: first, last, and of groups."""
     nodes = list(graph.node)  # in the order in which they are computed
-    ends = _without(nodes, lambda node: node.input, lambda node: node.output)
-    return ends + _without(nodes[::-1], lambda node: node.output, lambda node: node.input)
+    first = _without(nodes, lambda node: node.input, lambda node: node.output)
+    last = _without(nodes[::-1], lambda node: node.output, lambda node: node.input)
+    grouped = [n.name for n in nodes if any(a.name == "group" and a.i > 1 for a in n.attribute)]
+    return sorted({*first, *last, *grouped})
 
 
 def _without(nodes: list[Any], before: Tensors, behind: Tensors) -> list[str]:

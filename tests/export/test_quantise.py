@@ -28,7 +28,9 @@ class Small(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(*blocks(3, 8, 12, 20), nn.Conv2d(20, 4, 3, 1, 1))
+        self.body = nn.Sequential(
+            *blocks(3, 8, 12, 20), nn.Conv2d(20, 20, 5, 1, 2, groups=20), nn.Conv2d(20, 4, 1)
+        )
 
     def forward(self, images):
         maps = self.body(images)
@@ -71,7 +73,8 @@ def test_int8_is_near_and_small(exported, tmp_path):
         (8, 3, 3, 3): whole,
         (12, 8, 3, 3): eighth,
         (20, 12, 3, 3): eighth,
-        (4, 20, 3, 3): whole,
+        (20, 1, 5, 5): whole,
+        (4, 20, 1, 1): whole,
     }
 
 

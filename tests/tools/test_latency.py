@@ -7,6 +7,7 @@ import torch
 from tool_loader import load_script
 
 from lib.benchmark.latency import FORMS, latency, make_form
+from lib.benchmark.latency import _check_same as check_same
 from lib.config import load_config
 from lib.models import build_model
 from lib.utils.errors import ConfigError
@@ -54,12 +55,20 @@ def test_files_in_other_runtimes(tiny_config, capsys, monkeypatch):
     assert "onnx left out: it is timed on the processor only" in capsys.readouterr().err
 
 
-def test_openvino_answers_as_the_network_before_it_is_timed(tiny_config):
+def test_runtimes_answer_as_the_network_before_they_are_timed(tiny_config, monkeypatch):
     pytest.importorskip("openvino")
-    network = build_model(load_config(tiny_config))
+    network, seen = build_model(load_config(tiny_config)), {}
+
+    def check(networks, *others):
+        seen.update({form: getattr(one, "runtime", "") for form, one in networks.items()})
+        check_same(networks, *others)
+
+    monkeypatch.setattr("lib.benchmark.latency._check_same", check)
     options = {"batches": [2], "threads": [1], "rounds": 1, "device": CPU}
-    rows = latency(network, (96, 64), forms=["plain", "openvino"], **options)
-    assert [row["form"] for row in rows] == ["plain", "openvino"]
+    rows = latency(network, (96, 64), forms=["plain", "onnx", "openvino"], **options)
+    assert [row["form"] for row in rows] == list(seen) == ["plain", "onnx", "openvino"]
+    assert list(seen.values())[::2] == ["", "OpenVINO"]
+    assert seen["onnx"].endswith("of onnxruntime")
 
 
 def test_table(tiny_config, capsys):
