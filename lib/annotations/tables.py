@@ -16,7 +16,7 @@ import numpy as np
 
 from lib.utils.errors import UnreadableImageError
 from lib.utils.image_parts import Need, Part, read_part
-from lib.utils.images import read_image
+from lib.utils.images import read_image, read_whole
 
 T = TypeVar("T")
 
@@ -72,6 +72,14 @@ class ImageTable:
             UnreadableImageError: see ``read_image``.
         """
         return self._explained(index, partial(read_part, need=need))
+
+    def read_bytes(self, index: int) -> bytes:
+        """Return the file of image ``index``, not decoded; see ``read_whole``.
+
+        Raises:
+            UnreadableImageError: see ``read_whole``.
+        """
+        return self._explained(index, lambda path, size: read_whole(path))
 
     def _explained(self, index: int, read: Callable[..., T]) -> T:
         path = self.path(index)

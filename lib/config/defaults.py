@@ -256,7 +256,9 @@ def _test() -> CfgNode:
             # Crops, or images, in a batch at most; a bottom-up batch holds images of one size. On a
             # CPU bottom-up and one-stage models see images one by one, this many side by side.
             "BATCH_SIZE_PER_GPU": 32,
-            "DECODE": "full",  # full | reduced, as TRAIN.DECODE; not of what predict.py is shown
+            # As TRAIN.DECODE, of the test split, not of what predict.py is shown: full | reduced |
+            # cuda, where a GPU decodes JPEGs and cuts the crops.
+            "DECODE": "full",
             "MODEL_FILE": "",  # '' = the run folder's model_best.pth, else final_state.pth
             "RUNTIME": "",  # runs exported files: onnxruntime | openvino | torch; '' = by ending
             "FLIP_TEST": False,  # mean with the answer to the mirror image

@@ -26,7 +26,7 @@ def held_out_config(cfg: CfgNode) -> CfgNode:
     node.update(_swapped(node))
     node.update(STILL)
     node.STAGES = []
-    held.TRAIN.DECODE = held.TEST.DECODE
+    held.TRAIN.DECODE = "reduced" if held.TEST.DECODE == "reduced" else "full"
     node.PHOTOMETRIC = photometric_node()
     entries = [{**entry, **_swapped(entry), **STILL, **_ALL_ONCE} for entry in node.MIX]
     node.MIX = [

@@ -24,7 +24,7 @@ CHOICES = {
     "DATASET.DRAWS": ("clipped", "truncated"),
     "DATASET.PHOTOMETRIC.PRESET": tuple(PRESETS),
     "TRAIN.DECODE": ("full", "reduced"),
-    "TEST.DECODE": ("full", "reduced"),
+    "TEST.DECODE": ("full", "reduced", "cuda"),
     "TRAIN.OPTIMIZER": ("adam", "adamw", "sgd"),
     "TRAIN.LR_RULE": ("none", "linear", "sqrt"),
     "TRAIN.FORMAT": ("pth", "safetensors"),

@@ -82,7 +82,7 @@ class PersonCrops(Dataset):
         Raises:
             DataError: the image cannot be read; testing never skips one.
         """
-        rows = self.order[self.starts[index] : self.ends[index]]
+        rows = self.rows_of(index)
         crops = self.crops[rows]
         matrices = image_to_crop_affine(crops, self.input_size, unbiased=self.unbiased)
         need = Needs(matrices, self.input_size, reduced=self.reduced).of()
@@ -90,11 +90,20 @@ class PersonCrops(Dataset):
         pixels = _cut(image, matrices, self.input_size)
         return {"image": pixels, "crop": crops, "index": rows}
 
+    def count(self, images: Sequence[int]) -> int:
+        """Return how many people there are in some images."""
+        return int((self.ends - self.starts)[images].sum())
+
+    def rows_of(self, index: int) -> np.ndarray:
+        """Return the rows of ``people`` in image ``index``, (n,) int64."""
+        return self.order[self.starts[index] : self.ends[index]]
+
 
 class CropLoader:
     """Batches of ``batch_size`` crops, re-cut from images with any number of people.
 
-    As items of `PersonCrops`, but tensors except for ``index``, which no device needs.
+    As items of `PersonCrops`, but tensors (where the items have them, too) except for ``index``,
+    which no device needs.
     """
 
     def __init__(self, images: Iterable[Sample], count: int, batch_size: int) -> None:
@@ -119,21 +128,31 @@ class CropLoader:
                     batch[key][filled : filled + taken] = values[start : start + taken]
                 start, filled = start + taken, filled + taken
                 if filled == size:
-                    yield {k: v if k == "index" else torch.from_numpy(v) for k, v in batch.items()}
+                    yield {k: v if k == "index" else torch.as_tensor(v) for k, v in batch.items()}
                     left, filled = left - size, 0
 
 
 def _unset(like: Sample, size: int) -> Sample:
-    """Return arrays for ``size`` people, as those of a sample."""
-    return {key: np.empty((size, *v.shape[1:]), v.dtype) for key, v in like.items()}
+    """Return arrays, or tensors, for ``size`` people, as those of a sample."""
+    return {
+        key: v.new_empty((size, *v.shape[1:]))
+        if isinstance(v, torch.Tensor)
+        else np.empty((size, *v.shape[1:]), v.dtype)
+        for key, v in like.items()
+    }
 
 
 def crop_loader(
-    crops: PersonCrops, *, batch_size: int, workers: int, rank: int = 0, world: int = 1
+    crops: PersonCrops,
+    *,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    world: int = 1,
 ) -> CropLoader:
     """Return the batches of every ``world``-th image from ``rank`` on; no image comes twice."""
     shard = list(range(rank, len(crops), world))
-    count = int((crops.ends - crops.starts)[shard].sum())
+    count = crops.count(shard)
     processes = min(limit_workers(workers), len(shard))
     if not processes:
         return CropLoader(_InThisProcess(crops, shard), count, batch_size)

@@ -17,6 +17,7 @@ from lib.annotations.form import Annotations
 from lib.annotations.tables import PersonTable
 from lib.codecs.base import Output, build_codec, build_loss, halves
 from lib.config.held_out import held_out_config
+from lib.datasets.device_crops import device_crop_loader
 from lib.datasets.mix import join_sets
 from lib.datasets.selection import people_to_train_on
 from lib.datasets.sources import read_people, source_skeleton
@@ -46,7 +47,7 @@ from lib.tasks.splits import (
 from lib.tasks.teacher import Teacher, open_teacher
 from lib.tasks.topdown_crops import PictureCrops, join_poses
 from lib.tasks.topdown_file import crop_graph, frame_to_image, is_decoded, output_shapes
-from lib.tasks.topdown_options import build_augmentation
+from lib.tasks.topdown_options import build_augmentation, decoding_device
 from lib.tasks.topdown_people import refuse_untaught, training_people
 from lib.tasks.transfer import HostCopy, index_on
 from lib.tasks.views import paint_crop
@@ -107,9 +108,12 @@ class TopDownTask(DataTask):
 
     def build_test_loader(self, rank: int = 0, world: int = 1) -> Loader:
         """Return the crops of ``DATASET.TEST_SET``, each image decoded once."""
+        crops, step, device = self._test_crops, self._step, decoding_device(self.cfg)
+        if device is not None:
+            return device_crop_loader(crops, device, batch_size=step, rank=rank, world=world)
         return crop_loader(
-            self._test_crops,
-            batch_size=self._step,
+            crops,
+            batch_size=step,
             workers=self.cfg.WORKERS,
             rank=rank,
             world=world,

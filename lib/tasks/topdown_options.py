@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from yacs.config import CfgNode
 
 from lib.annotations.tables import PersonTable
@@ -51,3 +52,19 @@ def add_negatives(cfg: CfgNode, source: Source, people: PersonTable) -> PersonTa
     if source.kind == "mpii":
         raise ConfigError("DATASET.NEGATIVES needs all people annotated, and MPII's are not.")
     return with_negatives(people, read_labels(cfg, source).people, share, cfg.SEED)
+
+
+def decoding_device(cfg: CfgNode) -> torch.device | None:
+    """Return the GPU that decodes the pictures of a test; None for ``TEST.DECODE`` full or reduced.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if cfg.TEST.DECODE != "cuda":
+        return None
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "TEST.DECODE cuda: there is no GPU here, or no driver for it, to decode pictures on; "
+            "set TEST.DECODE full."
+        )
+    return torch.device("cuda", torch.cuda.current_device())

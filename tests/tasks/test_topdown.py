@@ -90,6 +90,22 @@ def test_targets_answer_to_keypoints_through_the_whole_chain(task):
         assert (poses.image_ids == people.images.ids[people.image_index[rows]]).all()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_decoding_on_a_gpu_that_is_not_there_is_refused(tiny_config):
+    task = build_task(load_config(tiny_config, ["TEST.DECODE=cuda"]))
+    with pytest.raises(ConfigError, match=r"TEST\.DECODE cuda: there is no GPU .* set TEST"):
+        task.build_test_loader()
+
+
+def test_how_pictures_are_decoded_follows_the_keys(tiny_config):
+    for train, test in (("full", "reduced"), ("reduced", "full")):
+        keys = [f"TRAIN.DECODE={train}", f"TEST.DECODE={test}", "WORKERS=0"]
+        task = build_task(load_config(tiny_config, keys))
+        assert task.build_train_dataset().reduced == (train == "reduced")
+        assert task.build_held_out_dataset().reduced == (test == "reduced")
+        assert task._test_crops.reduced == (test == "reduced")
+
+
 def test_describe_says_what_scores_depend_on(task):
     described = task.describe()
     assert described["joints"][0] == "nose"
