@@ -70,6 +70,7 @@ FAST = (
 NETWORKS = [
     pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in CHOICES
 ]
+MINUTES = ("pose_higher_hrnet_davit",)  # take the newer exporter minutes, for want of fixed sizes
 shake = load_script("tests/scripts/export_table.py").shake
 
 
@@ -92,7 +93,7 @@ def test_files_compute_what_the_network_computes(network, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", CHOICES)
+@pytest.mark.parametrize("network", [name for name in CHOICES if name not in MINUTES])
 def test_the_newer_exporter_writes_all_of_them(network, tmp_path):
     pytest.importorskip("onnxscript")
     graph = shaken(network)

@@ -14,7 +14,7 @@ from lib.engine.device import Precision
 from lib.engine.inference import predict
 from lib.structures.geometry import apply_affine
 from lib.structures.results import Poses
-from lib.utils.errors import ConfigError, DataError
+from lib.utils.errors import ConfigError, DataError, ExportError
 from lib.utils.losses import SAMPLES
 
 
@@ -147,6 +147,12 @@ class Oracle_of_nobody(nn.Module):  # noqa: N801
 def test_boxes_are_refused(make):
     with pytest.raises(ValueError, match="finds people itself"):
         make().predict_image(Oracle_of_nobody(), np.zeros((9, 9, 3), np.uint8), np.zeros((1, 4)))
+
+
+def test_no_file_groups_people(make):
+    with pytest.raises(ExportError, match=r"grouped one by one, .*; leave out --joints"):
+        make().graph(nn.Identity(), decode=True)
+    assert make().graph(nn.Identity()).sizes[0] != make().graph(nn.Identity()).sizes[1]
 
 
 def test_ground_truth_as_prediction_scores_one(make):
