@@ -81,7 +81,8 @@ def latency(
     Returns:
         One row per batch, thread count and form: ``milliseconds`` per image (median), ``spread``
         (its quartiles), ``speedup`` over the first form (median over the rounds), ``megabytes``
-        that one batch adds to the memory at its peak (None where the system does not say),
+        that one batch adds to the memory at its peak (None where the system does not say, and for
+        other runtimes, which keep theirs from the first batch on),
         ``params``, ``macs``, ``clock``.
 
     Raises:
@@ -119,7 +120,7 @@ def _time(
         middle, spread = quartiles(1e3 * values / batch)
         row = {"clock": clock_name(device), "form": form, "milliseconds": middle, "spread": spread}
         row["speedup"] = quartiles(base / values)[0]
-        row["megabytes"] = peak_memory(runs[form], device)
+        row["megabytes"] = None if form in RUNTIMES else peak_memory(runs[form], device)
         rows.append(row)
     return rows
 
