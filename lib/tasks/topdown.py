@@ -46,7 +46,13 @@ from lib.tasks.splits import (
 )
 from lib.tasks.teacher import Teacher, open_teacher
 from lib.tasks.topdown_crops import PictureCrops, join_poses
-from lib.tasks.topdown_file import crop_graph, frame_to_image, is_decoded, output_shapes
+from lib.tasks.topdown_file import (
+    crop_graph,
+    frame_to_image,
+    is_decoded,
+    output_shapes,
+    reads_joints,
+)
 from lib.tasks.topdown_options import build_augmentation, decoding_device
 from lib.tasks.topdown_people import refuse_untaught, training_people
 from lib.tasks.transfer import HostCopy, index_on
@@ -67,7 +73,7 @@ class TopDownTask(DataTask):
         self.codec = build_codec(cfg)
         self._loss = build_loss(cfg, self.codec)
         self._teacher: Teacher | None = None
-        self._decoded, self._step = False, int(cfg.TEST.BATCH_SIZE_PER_GPU)
+        self._step = int(cfg.TEST.BATCH_SIZE_PER_GPU)
         self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
 
     def prepare(self, device: torch.device) -> None:
@@ -208,9 +214,9 @@ class TopDownTask(DataTask):
 
     def adopt(self, file: ExportedNetwork) -> FileNetwork:
         """Return the file, if it is of the sizes and for the test of the configuration."""
-        self._decoded = is_decoded(file.card, flip=self.cfg.TEST.FLIP_TEST)
-        self.gives_heat = not self._decoded
-        shapes = (output_shapes if self._decoded else self.codec.output_shapes)(self.num_joints)
+        decoded = is_decoded(file.card, flip=self.cfg.TEST.FLIP_TEST)
+        self.gives_heat = not decoded
+        shapes = (output_shapes if decoded else self.codec.output_shapes)(self.num_joints)
         file.check_sizes([*self.codec.input_size], shapes)
         return file
 
@@ -248,7 +254,7 @@ class TopDownTask(DataTask):
             images: (N, H, W, 3) uint8 crops, blue-green-red.
             crops: (N, 4) float32 ``centre x, centre y, width, height`` of each crop in its image.
         """
-        if self._decoded:  # by a file
+        if reads_joints(model):
             points, scores = model(normalise(images, self.pixels))
             keypoints = frame_to_image(points, crops, self.codec)
         else:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from lib.codecs.base import Codec, halves
+from lib.export import FileNetwork
 from lib.export.graph import Graph, difference_of_joints
 from lib.structures.geometry import Size
 from lib.structures.skeleton import Skeleton
@@ -88,6 +89,11 @@ def crop_graph(model: nn.Module, cfg: CfgNode, codec: Codec, skeleton: Skeleton 
 def output_shapes(num_joints: int) -> dict[str, tuple[int, ...]]:
     """Return name and shape, without the batch, of what such a file gives."""
     return {"joints": (num_joints, 2), "scores": (num_joints,)}
+
+
+def reads_joints(model: nn.Module) -> bool:
+    """Return whether a network is a file that reads joints: of a mix, several tasks test it."""
+    return isinstance(model, FileNetwork) and bool(model.card.get("decoded", False))
 
 
 def is_decoded(card: dict[str, Any], *, flip: bool) -> bool:

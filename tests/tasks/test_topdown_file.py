@@ -10,9 +10,11 @@ from lib.codecs import CODECS, build_codec
 from lib.codecs.kinds.gaussian import GaussianCodec
 from lib.codecs.kinds.udp import UdpCodec
 from lib.config import load_config
+from lib.export import FileNetwork
 from lib.export.onnx_network import OnnxNetwork
 from lib.export.writer import export_onnx
 from lib.structures.skeleton import load_skeleton
+from lib.tasks import build_task
 from lib.tasks.topdown_file import DecodedNetwork, crop_graph, frame_to_image, is_decoded
 from lib.utils.errors import ConfigError, ExportError
 
@@ -43,6 +45,27 @@ def test_mirrored_crops_are_averaged():
     torch.testing.assert_close(points, wanted)
     plain, _ = DecodedNetwork(torch.nn.Identity(), codec, None)(images)
     assert (points - plain).abs().max() > 1
+
+
+class Reader(FileNetwork):
+    """A file that says of everybody where the joints are."""
+
+    def __init__(self, points):
+        super().__init__()
+        self.card, self.runtime, self.points = {"decoded": True}, "none", points
+
+    def forward(self, images):
+        return self.points[: len(images)], self.points[: len(images), :, 0] / 100
+
+
+def test_tasks_that_did_not_open_a_file_read_its_joints_too(tiny_config):
+    """A mix has a task for every data set it tests on."""
+    task = build_task(load_config(tiny_config))
+    points = 64 * torch.rand(3, 17, 2, generator=torch.Generator().manual_seed(0))
+    found = task.predict_crops(Reader(points), torch.zeros(3, 96, 64, 3, dtype=torch.uint8), CROPS)
+    table = torch.as_tensor(found.numpy())
+    torch.testing.assert_close(table[..., :2], frame_to_image(points, CROPS, task.codec))
+    torch.testing.assert_close(table[..., 2], points[..., 0] / 100)
 
 
 def test_what_does_not_fit_is_said():
