@@ -3,7 +3,8 @@
 Scores that were reached with this code stand in ``experiments/runs.json``, a list of tables that
 ``lib.report.runs`` writes: ``experiment`` (below ``experiments/``, without ``.yaml``), ``metric``,
 ``value`` (mean over seeds) and ``interval`` (two numbers), ``dataset``, ``boxes``, ``seeds``,
-``data`` (SHA-256 of the training annotations) and ``weights`` (SHA-256, one per seed).
+``data`` (SHA-256 of the training annotations) and ``weights`` (SHA-256, one per seed). What the
+papers claim and what came of it here is told in ``experiments/claims.md``, which the page repeats.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def ledger(root: Path, cost: Cost = summarise) -> str:
         DataError: ``runs.json`` has another form, or names an experiment that is not there.
     """
     runs = read_runs(root)
-    parts = [HEAD]
+    claims = root / "claims.md"
+    parts = [HEAD, *([claims.read_text(encoding="utf-8")] if claims.is_file() else [])]
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if folder.name.startswith("_"):
             continue

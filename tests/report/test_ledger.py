@@ -53,6 +53,12 @@ def test_a_row_per_experiment_with_cost_weights_and_runs(root, own_index):
     assert f"data {'ab' * 6}, weights {'cd' * 6} {'ef' * 6} |" in tiny
 
 
+def test_claims_stand_before_the_tables(root, home):
+    (root / "claims.md").write_text("## Claims\n\n| claim | verdict |\n", encoding="utf-8")
+    page = ledger(root, cost)
+    assert page.index("# Experiments") < page.index("| claim | verdict |") < page.index("## toys")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [({"experiment": "toys/none"}, "no experiment toys/none"), ({"seed": 1}, "exactly")],
