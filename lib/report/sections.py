@@ -60,8 +60,10 @@ def head_section(run: Run) -> str:
 
 
 def primary_metric(run: Run) -> str:
-    """Return the name of the score that a run is known by."""
-    return next((name for name in ("Mean", "whole AP") if name in run.metrics), "AP")
+    """Return the name of the score that a run is known by; of several data sets the first's."""
+    known = ("Mean", "whole AP", "AP")
+    found = next((name for name in known if name in run.metrics), "")
+    return found or next((name for name in run.metrics if name.split("/")[-1] in known), "AP")
 
 
 def conditions(run: Run) -> dict[str, str]:
@@ -83,9 +85,8 @@ def score_section(run: Run, analysis: PoseAnalysis | None) -> str:
     """Return all scores, and a warning where the predictions are of another test."""
     if not run.metrics:
         return section("Scores", note="Not scored yet, or a split without ground truth.")
-    percent = any(value is not None and value > 1 for value in run.metrics.values())
     names = sorted(run.metrics, key=lambda name: name != primary_metric(run))  # that one first
-    parts = [tiles({name: number(run.metrics[name], 1 if percent else 3) for name in names})]
+    parts = [tiles({name: number(run.metrics[name], _digits(run, name)) for name in names})]
     scored = run.metrics.get("AP")
     if analysis and scored is not None and abs(scored - analysis.diagnosis.ap) > 1e-6:
         parts.append(
@@ -96,6 +97,13 @@ def score_section(run: Run, analysis: PoseAnalysis | None) -> str:
         )
     boxes = run.report.get("boxes")
     return section("Scores", *parts, note=f"Person boxes: {boxes}." if boxes else "")
+
+
+def _digits(run: Run, name: str) -> int:
+    """Return 1 for the scores of a data set that come in per cent, else 3."""
+    data, _, _ = name.rpartition("/")
+    own = [value for other, value in run.metrics.items() if other.rpartition("/")[0] == data]
+    return 1 if any(value is not None and value > 1 for value in own) else 3
 
 
 def error_section(analysis: PoseAnalysis) -> str:

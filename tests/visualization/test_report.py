@@ -109,6 +109,17 @@ def test_predictions_of_another_test_are_noticed(run):
     assert "one of the files is of another test" in call()
 
 
+def test_of_several_data_sets_each_has_its_own_digits_and_the_first_is_drawn(tmp_path):
+    scores = {"coco/AP .5": 0.71, "coco/AP": 0.3827, "mpii/Head": 86.26, "mpii/Mean": 0.5}
+    (tmp_path / "metrics.json").write_text(json.dumps({"metrics": scores}))
+    lines = [{"kind": "val", "step": step, "epoch": 0, **scores} for step in (7, 9)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    page = load_script(SCRIPT).main(["--run", str(tmp_path)]).read_text()
+    shown = re.findall(r"<b>([\d.]+)</b>", page)
+    assert shown == ["0.383", "0.710", "86.3", "0.5"]  # the first one first
+    assert "coco/AP on the test split" in page
+
+
 def test_an_mpii_run(tmp_path):
     rng = np.random.default_rng(0)
     points = rng.uniform(20, 200, (3, 16, 2))
