@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from yacs.config import CfgNode
+
 from lib.config import load_config
 from lib.config.variants import member_configs
 from lib.evaluation.bootstrap import bootstrap_difference
@@ -114,6 +116,12 @@ def _over_pictures(folder: Path, metric: str, value: float) -> tuple[float, floa
     return found.low, found.high
 
 
+def _split_name(data: CfgNode) -> str:
+    """Return folder and test set; of a folder of one machine the last part."""
+    root = Path(data.ROOT)
+    return f"{root.name if root.is_absolute() else data.ROOT} {data.TEST_SET}"
+
+
 def _read(folder: Path, metric: str) -> dict[str, Any]:
     weights = [file for file in sorted(folder.glob("final_state.*")) if file.is_file()]
     history = folder / "metrics.jsonl"
@@ -131,9 +139,7 @@ def _read(folder: Path, metric: str) -> dict[str, Any]:
     return {
         "seed": cfg.SEED,
         "value": scored[-1][metric],
-        "dataset": " + ".join(
-            f"{one.DATASET.ROOT} {one.DATASET.TEST_SET}" for one in member_configs(cfg)
-        ),
+        "dataset": " + ".join(_split_name(one.DATASET) for one in member_configs(cfg)),
         "boxes": card.get("boxes", ""),
         "data": [one["sha256"] for one in card.get("data", ())],
         "weights": file_hash(weights[0]),

@@ -18,7 +18,7 @@ def write(tmp_path):
     (tmp_path / "experiments/toys").mkdir(parents=True)
     (tmp_path / "experiments/toys/tiny.yaml").write_text("")
 
-    def make(seed, score, rate=0.1, **lines):
+    def make(seed, score, rate=0.1, root="data/toys", **lines):
         folder = tmp_path / f"seed{seed}"
         folder.mkdir()
         meta = {
@@ -37,11 +37,16 @@ def write(tmp_path):
         settings = {"SEED": seed, "OUTPUT_DIR": f"out{seed}", "TRAIN": {"LR": rate}}
         if seed:  # a key that came between the runs
             settings["TRAIN"]["WORST"] = 8
-        settings["DATASET"] = {"ROOT": "data/toys", "TEST_SET": "val"}
+        settings["DATASET"] = {"ROOT": root, "TEST_SET": "val"}
         (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         return folder
 
     return make
+
+
+def test_the_folders_of_a_machine_stay_there(write):
+    run = summarise_runs("toys/tiny", [write(n, 0.2, root="/home/me/toys") for n in (0, 1)], "AP")
+    assert run["dataset"] == "toys val"
 
 
 def test_mean_and_interval_over_seeds(write, tmp_path):
