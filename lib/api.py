@@ -86,8 +86,8 @@ class PoseEstimator:
         Args:
             cfg: from ``load_config``.
             weights: a checkpoint of ours, an official one, or an exported model of anybody's (ONNX,
-                TorchScript, ``torch.export``), as a path or as ``resolve_weights`` takes it; None
-                leaves the initialisation, for tests of speed.
+                OpenVINO, TorchScript, ``torch.export``), as a path or as ``resolve_weights`` takes
+                it; None leaves the initialisation, for tests of speed.
             device: None takes the first of ``GPUS`` that is there, else the CPU.
 
         Raises:
