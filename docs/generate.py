@@ -55,14 +55,20 @@ def keys_page() -> str:
         takes = "; ".join(filter(None, [key.kind, key.bounds, ", ".join(key.choices)]))
         stop = "" if key.meaning.endswith(".") else "."
         source = f"{stop} From {key.paper}." if key.paper else ""
-        cells = (f"`{key.path}`{owner}", key.meaning + source, takes, f"`{key.default!r}`")
-        sections[section].append(" | ".join(_cell(text) for text in cells))
+        cells = (key.meaning + source, takes, f"`{key.default!r}`")
+        name = f"<code>{_breaking(key.path)}</code>{owner}"
+        sections[section].append(" | ".join([name, *(_cell(text) for text in cells)]))
     text = ["# Every key", "", "Written from the defaults, their comments and their bounds by"]
     text += ["`docs/generate.py`; `python tools/analyse/config.py explain KEY` says the same.", ""]
     for section, rows in sections.items():
         text += [f"## {section}", "", "| key | meaning | takes | default |", "|---|---|---|---|"]
         text += [f"| {row} |" for row in rows] + [""]
     return "\n".join(text)
+
+
+def _breaking(name: str) -> str:
+    """Return a key's name that may go on in the next line, behind a dot, where it is long."""
+    return name.replace(".", ".<wbr>") if len(name) > 18 else name
 
 
 def _cell(text: str) -> str:
