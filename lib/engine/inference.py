@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def predict(
     parts: list[Poses] = []
     sent: deque[Poses | Callable[[], Poses]] = deque()
     # no_grad, not inference_mode: tables that a module caches on the way must stay trainable-safe.
-    with evaluating(network), torch.no_grad(), bar:
+    with evaluating(network), _ended(sent), torch.no_grad(), bar:
         for batch in watch.waits("load", readable(loader)):
             if should_stop():
                 break
@@ -120,8 +120,21 @@ def predict(
                     parts.append(_arrived(sent.popleft()))
             bar.update()
         with watch("predict"):
-            parts += map(_arrived, sent)
+            while sent:
+                parts.append(_arrived(sent.popleft()))
     return Poses.concatenate(parts, task.num_joints)
+
+
+@contextmanager
+def _ended(sent: deque[Poses | Callable[[], Poses]]) -> Iterator[None]:
+    """Wait for all that is under way when the block fails: a network is asked nothing later."""
+    try:
+        yield
+    except BaseException:
+        for one in sent:
+            with suppress(Exception):  # the first failure is the one to tell
+                _arrived(one)
+        raise
 
 
 def _arrived(sent: Poses | Callable[[], Poses]) -> Poses:

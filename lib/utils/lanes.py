@@ -7,12 +7,11 @@ program: a loader process, for instance.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from threading import Semaphore
+from threading import Barrier, Lock, Semaphore
 from typing import Generic, TypeVar
 
 import torch
@@ -20,14 +19,15 @@ import torch
 Found = TypeVar("Found")
 Item = TypeVar("Item")
 MOST_LANES = 8  # jobs under way, however many cores there are: the memory of each adds up
+_opening = Lock()  # of lanes: meanwhile who first asks torch for its number of threads gets theirs
 
 
 class Lanes(Generic[Found]):
-    """Threads that share out the cores of torch among them.
+    """Threads that share out the cores of torch among them; several threads may send jobs.
 
-    Jobs run without gradients, under the autocast and on the CUDA stream of who sends them. From
-    the first job that is sent until the last answer is fetched, torch computes each operation on a
-    lane's part of the cores.
+    Jobs run without gradients, under the autocast and inference mode and on the CUDA stream of who
+    sends them. In a lane torch computes each operation on its part of the cores; elsewhere it keeps
+    those that it had.
 
     Args:
         most: lanes at most. With one, or with one core, whoever sends a job does it.
@@ -35,15 +35,13 @@ class Lanes(Generic[Found]):
 
     def __init__(self, most: int) -> None:
         self._most = min(most, MOST_LANES)
-        self._cores = 0  # of torch before the first job was sent
-        self._waiting: list[Future[Found]] = []  # for whoever fetches them
         # By lanes and cores of each: the threads, and room for jobs that have not ended.
         self._pools: dict[tuple[int, int], tuple[ThreadPoolExecutor, Semaphore]] = {}
 
     def send(
         self, jobs: Iterable[Callable[[], Found]], device: torch.device, most: int = MOST_LANES
     ) -> Callable[[], list[Found]]:
-        """Start jobs; return what waits for all of them, to be called once.
+        """Start jobs; return what waits for all of them.
 
         At most one job more than there are lanes is taken from ``jobs`` before it can begin, so an
         iterator may prepare each as it is asked for, and who gives up leaves little behind.
@@ -51,47 +49,67 @@ class Lanes(Generic[Found]):
         Args:
             jobs: functions without arguments.
             device: where they compute. Apple's GPU is asked by one thread only.
-            most: lanes to use now; 1 for what has threads of its own, or for a single job. While
-                other jobs are under way it must be what it was for them.
+            most: lanes to use now; 1 for what has threads of its own, or for a single job.
 
         Raises:
-            Exception: what a job raises; from the function that is returned where a lane did it.
+            Exception: what ``jobs`` raises while it prepares one, or what a job raises; where a
+                lane did it, the function that is returned raises it, when all of them have ended.
         """
-        cores = self._cores if self._waiting else torch.get_num_threads()
+        with _opening:
+            cores = torch.get_num_threads()
         count = 1 if device.type == "mps" else min(self._most, most, cores)
         if count < 2:
             found = [job() for job in jobs]
             return lambda: found
-        self._cores = cores
-        return functools.partial(self._fetch, self._start(jobs, count, _surroundings(device)))
+        sent = self._start(jobs, *self._pool(count, cores // count), _surroundings(device))
+
+        def fetch() -> list[Found]:
+            wait(sent)
+            return [future.result() for future in sent]
+
+        return fetch
 
     def _start(
-        self, jobs: Iterable[Callable[[], Found]], count: int, around: _Surroundings
+        self,
+        jobs: Iterable[Callable[[], Found]],
+        pool: ThreadPoolExecutor,
+        room: Semaphore,
+        around: _Surroundings,
     ) -> list[Future[Found]]:
-        """Hand jobs to ``count`` lanes; the order of what they return is that of the jobs."""
-        own = self._cores // count
-        if not self._waiting:
-            torch.set_num_threads(own)  # here, and in all threads that begin afterwards
-        if (count, own) not in self._pools:
-            self._pools[count, own] = ThreadPoolExecutor(count, "lane"), Semaphore(count + 1)
-        (pool, room), sent, left = self._pools[count, own], list[Future[Found]](), iter(jobs)
+        """Hand jobs to lanes; the order of what they return is that of the jobs."""
+        sent, left = list[Future[Found]](), iter(jobs)
         while True:
             room.acquire()  # before the next job is made
-            job = next(left, None)
-            if job is None:
+            try:
+                sent.append(pool.submit(_run, next(left), around))
+            except BaseException as error:
                 room.release()
-                return sent
-            sent.append(pool.submit(_run, job, around))
+                if isinstance(error, StopIteration):
+                    return sent
+                wait(sent)
+                raise
             sent[-1].add_done_callback(lambda _: room.release())
-            self._waiting.append(sent[-1])
 
-    def _fetch(self, sent: list[Future[Found]]) -> list[Found]:
-        try:
-            return [future.result() for future in sent]
-        finally:
-            self._waiting = [future for future in self._waiting if future not in sent]
-            if not self._waiting:
-                torch.set_num_threads(self._cores)
+    def _pool(self, count: int, own: int) -> tuple[ThreadPoolExecutor, Semaphore]:
+        with _opening:
+            if (count, own) not in self._pools:
+                self._pools[count, own] = _open(count, own), Semaphore(count + 1)
+            return self._pools[count, own]
+
+
+def _open(count: int, own: int) -> ThreadPoolExecutor:
+    """Begin ``count`` threads in each of which torch computes on ``own`` cores."""
+    cores, begun = torch.get_num_threads(), Barrier(count)
+    pool = ThreadPoolExecutor(count, "lane")
+
+    def begin(_: int) -> None:
+        torch.get_num_threads()  # a thread takes the number of all when it first asks
+        torch.set_num_threads(own)  # of this thread, and of all that first ask afterwards
+        begun.wait()
+
+    list(pool.map(begin, range(count)))
+    torch.set_num_threads(cores)  # of those that first ask afterwards; lanes keep theirs
+    return pool
 
 
 def parts_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -110,17 +128,19 @@ def _run(job: Callable[[], Found], around: _Surroundings) -> Found:
 
 
 def _surroundings(device: torch.device) -> _Surroundings:
-    """Return what gives a thread the autocast and the stream of this one, and no gradients."""
+    """Return what gives a thread the modes and the stream of this one, and no gradients."""
     kind = device.type
     enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
     stream = torch.cuda.current_stream(device) if kind == "cuda" else None
+    inference = torch.is_inference_mode_enabled()
 
     @contextmanager
     def around() -> Iterator[None]:
         with (
+            torch.inference_mode(inference),
             torch.no_grad(),
             torch.autocast(kind, dtype, enabled=enabled),
-            torch.cuda.stream(stream),
+            torch.cuda.stream(stream) if stream is not None else nullcontext(),
         ):
             yield
 

@@ -67,6 +67,29 @@ def test_people_are_waited_for_when_the_next_batches_are_on_their_way(ahead):
     )
 
 
+def test_a_failure_waits_for_what_is_under_way_before_the_network_changes():
+    network, modes = ToyNet().train(), []
+
+    class Failing(ToyTask):
+        ahead = 8
+
+        def predict_step(self, model, batch):
+            if len(modes) == 2:
+                raise DataError("a picture that cannot be read")
+            modes.append(None)
+
+            def people():
+                modes.append(model.training)
+                raise RuntimeError("another failure")
+
+            return people
+
+    with pytest.raises(DataError, match="cannot be read"):
+        predict(Failing(), network, CPU, Precision())
+    assert modes == [None, None, False, False]
+    assert network.training
+
+
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert evaluate(ToyTask(), ToyNet(), CPU, Precision()).files == []

@@ -1,6 +1,7 @@
 """Jobs side by side: their order, their number, and what is around them."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -52,16 +53,34 @@ def test_jobs_are_made_when_there_is_room(three_cores):
     assert lanes.send([], CPU)() == []
 
 
-def test_cores_are_shared_out_and_given_back(three_cores):
-    lanes = Lanes(8)
+def test_lanes_share_the_cores_and_others_keep_theirs(three_cores):
+    lanes, elsewhere = Lanes(8), list[int]()
     fetch = lanes.send([torch.get_num_threads] * 6, CPU)
-    later = lanes.send([torch.get_num_threads], CPU)
-    assert torch.get_num_threads() == 1
+    begun = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+    begun.start()
+    begun.join()
+    assert (torch.get_num_threads(), elsewhere) == (3, [3])
     assert fetch() == [1] * 6
-    assert torch.get_num_threads() == 1  # one answer is still to be fetched
-    assert later() == [1]
-    assert torch.get_num_threads() == 3
     assert lanes.send([torch.get_num_threads] * 2, CPU)() == [1] * 2  # by the same threads
+
+
+def test_several_threads_may_send(three_cores):
+    lanes, found = Lanes(3), {}
+    together = threading.Barrier(4, timeout=20)
+
+    def user(number):
+        together.wait()
+        jobs = [lambda job=job: (number, job, torch.get_num_threads()) for job in range(9)]
+        fetches = [lanes.send(jobs, CPU, most=2 + number % 2) for _ in range(3)]
+        found[number] = [fetch() for fetch in fetches], torch.get_num_threads()
+
+    users = [threading.Thread(target=user, args=(number,)) for number in range(4)]
+    for one in users:
+        one.start()
+    for one in users:
+        one.join()
+    for number in range(4):
+        assert found[number] == ([[(number, job, 1) for job in range(9)]] * 3, 3)
 
 
 def test_a_lane_has_gradients_and_autocast_of_who_sends(three_cores):
@@ -89,16 +108,55 @@ def test_whoever_sends_does_what_needs_no_lanes(three_cores, how):
     assert names() == [threading.current_thread().name] * 3
 
 
-def test_what_a_job_raises_reaches_who_fetches(three_cores):
+def test_what_a_job_raises_reaches_who_fetches_when_all_have_ended(three_cores):
+    ended = []
+
     def broken():
         raise ValueError("this one")
 
+    def slow():
+        time.sleep(0.2)
+        ended.append(3)
+
     lanes = Lanes(2)
-    fetch = lanes.send([lambda: 1, broken, lambda: 3], CPU)
+    fetch = lanes.send([lambda: 1, broken, slow], CPU)
     with pytest.raises(ValueError, match="this one"):
         fetch()
+    assert ended == [3]
     assert torch.get_num_threads() == 3
     assert lanes.send([lambda: 4], CPU)() == [4]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_who_cannot_prepare_a_job_leaves_nothing_behind(three_cores, error):
+    ended = []
+
+    def slow():
+        time.sleep(0.02)
+        ended.append(None)
+
+    def jobs():
+        yield slow
+        yield slow
+        raise error("no picture")
+
+    lanes = Lanes(2)
+    for times in range(1, 6):  # more than there is room for
+        with pytest.raises(error, match="no picture"):
+            lanes.send(jobs(), CPU)
+        assert len(ended) == 2 * times
+    assert lanes.send([lambda: 4] * 5, CPU)() == [4] * 5
+
+
+def test_a_lane_is_in_inference_mode_with_who_sends(three_cores):
+    def look():
+        return torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    lanes = Lanes(2)
+    assert lanes.send([look], CPU)() == [(False, False)]
+    with torch.inference_mode():
+        fetch = lanes.send([look], CPU)
+    assert fetch() == [(True, False)]
 
 
 def test_parts_are_made_when_they_are_asked_for():
