@@ -15,6 +15,8 @@ Contracts (B images; all maps are (B, C, H, W), fine to coarse):
   ``heatmaps and presence``, a list of both, presence as logits (B, K).
 * Whatever part predicts joints says by ``joint_channels`` which entries of its tensors belong to
   which (``lib.models.joints``), so that weights of other joints can be taken over.
+* In evaluation mode several threads may run a network at once: no ``forward`` keeps anything of an
+  image in ``self``.
 * A part may name sub-modules as ``recomputable``: stages that a training may let compute their
   activations twice instead of keeping them (``lib.models.recompute``).
 * A part that has a parameter ``input_size`` gets ``MODEL.IMAGE_SIZE``, ``(width, height)``, unless
