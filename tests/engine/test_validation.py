@@ -90,12 +90,11 @@ def test_whole_images_and_mixes_have_a_loss_too(synthpose, tmp_path, kind):
     assert row["loss"] > 0
 
 
-def test_people_of_the_test_split_are_cut_as_they_are(tiny_config):
+def test_people_of_the_test_split_are_cut_as_they_are(tiny_config, synthpose):
     task = build_task(load_config(tiny_config, ["DATASET.CUTOUT=true", "DATASET.FLIP=1"]))
     data = task.build_held_out_dataset()
-    truth = json.loads(
-        next(tiny_config.parent.parent.glob("synthpose*/coco/annotations/person_*val*")).read_text()
-    )
+    (file,) = (synthpose / "coco/annotations").glob("person_*val*")
+    truth = json.loads(file.read_text())
     labelled = [row for row in truth["annotations"] if row["num_keypoints"] and not row["iscrowd"]]
     assert len(data) == len(labelled)
     for index in range(len(data)):

@@ -195,7 +195,9 @@ def test_the_baseline_equals_torchvisions_network():
     )
     images = [torch.rand(3, 90, 120), torch.rand(3, 130, 77)]
     with torch.inference_mode():
-        for a, b in zip(ours.eval()(images), theirs.eval()(images), strict=True):
+        # One by one: torchvision pads images of a batch to one size, which moves people a little.
+        alone = [theirs.eval()([image])[0] for image in images]
+        for a, b in zip(ours.eval()(images), alone, strict=True):
             assert torch.allclose(a["boxes"], b["boxes"], atol=1e-3)
             assert torch.allclose(a["scores"], b["scores"], atol=1e-5)
             assert torch.allclose(a["keypoints"][..., :2], b["keypoints"][..., :2], atol=1e-3)
