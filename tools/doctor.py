@@ -60,8 +60,6 @@ def main(argv: list[str] | None = None) -> bool:
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys to override")
     args = parser.parse_args(argv)
-    for shown_below in ("lib.annotations", "lib.utils.images"):
-        logging.getLogger(shown_below).setLevel(logging.ERROR)
     healthy = section("packages", packages)
     healthy &= section("machine", machine)
     if args.cfg:
@@ -263,4 +261,6 @@ def weights_of(cfg: CfgNode, cfg_file: str) -> Iterator[Finding]:
 
 
 if __name__ == "__main__":
+    for shown_below in ("lib.annotations", "lib.utils.images"):
+        logging.getLogger(shown_below).setLevel(logging.ERROR)
     run_tool(lambda: sys.exit(0 if main() else 1))

@@ -49,7 +49,7 @@ def test_turns_that_sizes_do_not_show(turn):
 
 def test_hidden_turns_are_said_once(tmp_path, caplog):
     images._warn_of_hidden_turns.cache_clear()
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, images.logger.name):
         read_image(picture(tmp_path / "a.jpg", 6), size=(20, 30))  # turned: its size says so
         read_image(picture(tmp_path / "b.jpg", 1), size=(30, 20))
         read_image(picture(tmp_path / "c.jpg", 3), upright=True)
