@@ -22,6 +22,8 @@ FLOATS = {"float16": torch.float16, "float32": torch.float32, "float64": torch.f
 class OpenVinoNetwork(ExportedNetwork):
     """A file that OpenVINO computes, in float32 if the file is; see `ExportedNetwork`.
 
+    Not for a process that trains: a training of torch crashed there after OpenVINO had computed.
+
     Raises:
         WeightsError: the file is missing, damaged, or has other than one image input.
         ConfigError: openvino is not installed.
