@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _open(path: Path, threads: int) -> Any:
         if not file.is_file():
             raise WeightsError(f"No weight file {file}{fault_in(file)}.")
     try:
-        import openvino  # an optional package
+        openvino: Any = import_module("openvino")  # an optional package
     except ImportError:
         raise ConfigError(
             f"Running {path} by OpenVINO takes openvino: pip install -e '.[openvino]'."
