@@ -21,6 +21,7 @@ from torch import Tensor
 
 from lib.codecs.assignment import SOLVERS
 from lib.codecs.refinement import adjust, mean_tags, refine
+from lib.utils.allocator import keep_freed_memory
 
 NO_PERSON = 1e10  # cost of columns that stand for "nobody yet"
 
@@ -92,6 +93,7 @@ def group(
             matched, and on ``i + 0.5`` once adjusted or refined.
         scores: (N,) float32 means over all K joint scores, before the refinement.
     """
+    keep_freed_memory()  # maps of megabytes come and go
     people = match(find_candidates(heatmaps, tags, options), options)
     scores = people[:, :, 2].mean(axis=1)
     if options.adjust:
@@ -122,7 +124,9 @@ def _find_maxima_on_host(
     maps = heatmaps.numpy()
     window = np.ones((options.nms_kernel, options.nms_kernel), np.uint8)
     # OpenCV dilates one map per call, 20 times faster than max-pooling does all on a CPU.
-    highest = np.stack([cv2.dilate(one_map, window) for one_map in maps])
+    highest = np.empty_like(maps)
+    for one_map, own in zip(maps, highest, strict=True):
+        cv2.dilate(one_map, window, dst=own)
     hot = np.flatnonzero(maps > options.detection_threshold)  # few: only they are compared
     scores = maps.ravel()[hot]
     maxima = scores == highest.ravel()[hot]

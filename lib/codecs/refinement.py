@@ -9,12 +9,15 @@ M missing joints.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor
 
-TILE = 16  # side of the squares into which a map is cut on the host, in cells
-TILES_AT_FIRST, TILES_AT_ONCE = 8, 64  # tiles weighed in one go; 64 stay within a cache
+TILE = 16
+ROUNDS = 4, 16, 64  # tiles weighed per missing joint after each round; in the last all that may do
+TILES_AT_ONCE = 128  # weighed in one go; a cache holds them
 PAIRS_AT_ONCE = 16  # missing joints whose maps are weighed in one go on a GPU
 
 
@@ -106,73 +109,111 @@ def _search_on_host(
     heatmaps: Tensor, tags: Tensor, joints: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the best cell (M,) and its heat (M,) for each joint with its wanted tag (M, L)."""
-    heat, tag = heatmaps.numpy(), tags.numpy()
+    heat, tag = heatmaps.numpy(), np.moveaxis(tags.numpy(), 3, 1)
     flat = np.zeros(len(joints), np.int64)
-    cell = _cut(np.arange(heat[0].size).reshape(heat[0].shape), 0)
     for joint in np.unique(joints):  # for all people at once
         rows = joints == joint
-        tiles = _Tiles(heat[joint], tag[joint if len(tag) > 1 else 0], cell)
-        bounds = tiles.upper_bounds(wanted[rows])
-        flat[rows] = [tiles.best_cell(*pair) for pair in zip(wanted[rows], bounds, strict=True)]
+        tiles = _Tiles(heat[joint], tag[joint if len(tag) > 1 else 0])
+        flat[rows] = tiles.best_cells(wanted[rows])
     return flat, heat.reshape(len(heat), -1)[joints, flat]
 
 
 class _Tiles:
-    """One joint's maps (H, W) and (H, W, L) cut into square tiles, to search the promising ones.
+    """One joint's maps (H, W) and (L, H, W) seen as square tiles, to search the promising ones.
 
     A cell is worth its heat minus the rounded distance of its tag from the wanted one. The
     hottest cell of a tile and the box around its tags bound what its cells can be worth; floating
-    point rounds monotonically, so the bound holds to the last bit. ``cell`` (tiles, cells) is the
-    flat number of every cell, the same for all joints.
+    point rounds monotonically, so the bound holds to the last bit.
     """
 
-    def __init__(self, heat: np.ndarray, tag: np.ndarray, cell: np.ndarray) -> None:
-        self.heat = _cut(heat, -np.inf)  # (tiles, cells)
-        self.tag = np.stack([_cut(plane, 0.0) for plane in np.moveaxis(tag, 2, 0)])  # (L, ...)
-        self.cell = cell
-        self.hottest = self.heat.max(axis=1)
-        self.lowest_tag, self.highest_tag = self.tag.min(axis=2), self.tag.max(axis=2)
+    def __init__(self, heat: np.ndarray, tag: np.ndarray) -> None:
+        self.shape = heat.shape
+        self.heat = _cut(heat, -np.inf)  # (R, TILE, C, TILE)
+        self.tag = _cut(tag, 0.0)  # (L, R, TILE, C, TILE)
+        self.hottest = _of_tiles(np.maximum, self.heat)  # (R * C,)
+        ranges = [[_of_tiles(e, plane) for e in (np.minimum, np.maximum)] for plane in self.tag]
+        self.lowest_tag, self.highest_tag = np.stack(ranges, axis=1)  # (L, R * C) each
 
-    def upper_bounds(self, wanted: np.ndarray) -> np.ndarray:
-        """Return (P, tiles) what a cell of each tile is worth at most, for wanted tags (P, L)."""
-        target = wanted.T[:, :, None]  # (L, P, 1)
-        below, above = self.lowest_tag[:, None] - target, target - self.highest_tag[:, None]
-        return self.hottest - _penalty(np.maximum(np.maximum(below, above), 0))
+    def best_cells(self, wanted: np.ndarray) -> np.ndarray:
+        """Return the flat cells (P,) worth most for wanted tags (P, L); the first among equals.
 
-    def best_cell(self, wanted: np.ndarray, bounds: np.ndarray) -> int:
-        """Return the flat cell that is worth most; the first in raster order among equals."""
-        order = np.argsort(-bounds)
-        best, cell = -np.inf, 0
-        begin, count = 0, TILES_AT_FIRST
-        while begin < len(order) and not bounds[order[begin]] < best:
-            part = order[begin : begin + count]
-            worth = self.heat[part] - _penalty(self.tag[:, part] - wanted[:, None, None])
-            highest = worth.max()
-            if highest >= best:
-                first = self.cell[part][worth == highest].min(initial=self.heat.size)
-                cell = min(first, cell) if highest == best else first
-                best = highest
-            begin, count = begin + count, min(2 * count, TILES_AT_ONCE)
-        return int(cell)
+        Tiles are weighed in a few rounds, the most promising first; what one round finds rules out
+        most of the next.
+        """
+        promise = self._upper_bounds(wanted)
+        count = promise.shape[1]
+        ends = [end for end in ROUNDS if end < count]
+        order = np.argpartition(-promise, ends or 0, axis=1)
+        best = np.full(len(wanted), -np.inf, np.float32)
+        weighed = []
+        for begin, end in pairwise([0, *ends, count]):
+            tiles = order[:, begin:end]
+            likely = np.take_along_axis(promise, tiles, axis=1) >= best[:, None]
+            pair, tile = likely.nonzero()[0], tiles[likely]
+            highest = self._highest(tile, wanted[pair])
+            np.fmax.at(best, pair, highest)
+            weighed.append((pair, tile, highest))
+        pair, tile, highest = (np.concatenate(parts) for parts in zip(*weighed, strict=True))
+        won = highest == best[pair]
+        return self._first_cells(pair[won], tile[won], best, wanted)
+
+    def _first_cells(
+        self, pair: np.ndarray, tile: np.ndarray, best: np.ndarray, wanted: np.ndarray
+    ) -> np.ndarray:
+        """Return the first flat cell (P,) worth ``best`` (P,) in tiles (E,) of pairs (E,)."""
+        hit = self._worth(tile, wanted[pair]) == best[pair, None]
+        y, x = np.divmod(hit.argmax(axis=1), TILE)
+        row, column = np.divmod(tile, self.heat.shape[2])
+        height, width = self.shape
+        flat = np.full(len(wanted), height * width)
+        np.minimum.at(flat, pair, (row * TILE + y) * width + column * TILE + x)
+        return flat % (height * width)  # 0 where no cell is a number
+
+    def _upper_bounds(self, wanted: np.ndarray) -> np.ndarray:
+        """Return (P, R * C) what a cell of each tile is worth at most, for wanted tags (P, L)."""
+        target = wanted[:, :, None]
+        outside = np.maximum(self.lowest_tag - target, target - self.highest_tag)
+        return self.hottest - _penalty(np.maximum(outside, 0, out=outside))
+
+    def _highest(self, tiles: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Return what the best cell of each tile (E,) is worth for its wanted tag (E, L)."""
+        parts = [slice(i, i + TILES_AT_ONCE) for i in range(0, len(tiles), TILES_AT_ONCE)]
+        highest = [self._worth(tiles[part], wanted[part]).max(axis=1) for part in parts]
+        return np.concatenate(highest) if highest else np.zeros(0, np.float32)
+
+    def _worth(self, tiles: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Return (E, TILE * TILE) what the cells of tiles (E,) are worth for wanted tags (E, L)."""
+        row, column = np.divmod(tiles, self.heat.shape[2])
+        difference = self.tag[:, row, :, column]  # (E, L, TILE, TILE)
+        difference -= wanted[:, :, None, None]
+        return (self.heat[row, :, column] - _penalty(difference)).reshape(-1, TILE * TILE)
 
 
 def _cut(plane: np.ndarray, outside: float) -> np.ndarray:
-    """Cut (H, W) into (tiles, TILE * TILE); cells beyond the map have the value ``outside``."""
-    height, width = plane.shape
+    """See (..., H, W) as (..., R, TILE, C, TILE); cells beyond the map are ``outside``."""
+    *rest, height, width = plane.shape
     rows, columns = -(-height // TILE), -(-width // TILE)
-    padded = plane
-    if plane.shape != (rows * TILE, columns * TILE):
-        padded = np.full((rows * TILE, columns * TILE), outside, plane.dtype)
-        padded[:height, :width] = plane
-    return padded.reshape(rows, TILE, columns, TILE).swapaxes(1, 2).reshape(-1, TILE * TILE)
+    if (height, width) != (rows * TILE, columns * TILE):
+        padded = np.full((*rest, rows * TILE, columns * TILE), outside, plane.dtype)
+        padded[..., :height, :width] = plane
+        plane = padded
+    return plane.reshape(*rest, rows, TILE, columns, TILE)
+
+
+def _of_tiles(extreme: np.ufunc, tiles: np.ndarray) -> np.ndarray:
+    """Reduce (R, TILE, C, TILE) to (R * C,); long rows first, which is fast."""
+    rows, _, columns, _ = tiles.shape
+    by_row = extreme.reduce(tiles.reshape(rows, TILE, -1), axis=1)
+    turned = np.ascontiguousarray(by_row.reshape(rows * columns, TILE).T)
+    return extreme.reduce(turned, axis=0)
 
 
 def _penalty(difference: np.ndarray) -> np.ndarray:
-    """Return the rounded length of tag differences (L, ...), summed in the order of the tags."""
+    """Return the rounded length of tag differences (E, L, ...), summed in the order of the tags."""
     squared = np.square(difference, out=difference)
-    total = squared[0]
-    for other in squared[1:]:
-        total += other
+    total = squared[:, 0]
+    for number in range(1, squared.shape[1]):
+        total += squared[:, number]
     return np.rint(np.sqrt(total, out=total), out=total)
 
 

@@ -26,7 +26,7 @@ def some_people(heatmaps, tags, rng, count=5):
     return people
 
 
-@pytest.mark.parametrize("size", [(16, 16), (5, 3), (33, 47), (70, 18)])
+@pytest.mark.parametrize("size", [(16, 16), (5, 3), (33, 47), (70, 18), (150, 201)])
 @pytest.mark.parametrize("shared", [False, True])
 def test_refine_equals_whole_map_search(size, shared):
     rng = np.random.default_rng(7)
@@ -44,6 +44,18 @@ def test_first_of_equal_cells_wins_across_tiles():
     people = np.zeros((1, 2, 4), np.float32)
     people[0, 0] = (5, 5, 1, 0)
     assert refine(heatmaps, tags, people)[0, 1, :3].tolist() == [30.25, 3.25, 0.5]
+
+
+@pytest.mark.parametrize("column", range(8))
+def test_first_of_equal_cells_wins_in_whichever_round_it_is_weighed(column):
+    heatmaps = torch.zeros(2, 128, 128)
+    heatmaps[1, 9::16, 9::16] = 0.5
+    heatmaps[1, 9, 9 + 16 * column] = 0.0
+    heatmaps[1, 3, 9 + 16 * column] = 0.5
+    people = np.zeros((1, 2, 4), np.float32)
+    people[0, 0] = (5, 5, 1, 0)
+    found = refine(heatmaps, torch.zeros(2, 128, 128, 1), people)
+    assert found[0, 1, :2].tolist() == [9 + 16 * column + 0.25, 3.25]
 
 
 def test_nothing_positive_nothing_added():
