@@ -9,7 +9,9 @@ interval of the mean by Student's t: it holds what other seeds do to the differe
 Post-processing is what --switch turns on and off: the quarter-cell step after the argmax
 (``TEST.POST_PROCESS``) unless said otherwise. What a model loses without it is its reliance on it.
 Runs that are finished are not repeated, and an interrupted one is continued, so the command can be
-given again. Leaves the runs and ablation.json below --out.
+given again; exit code 130 says that it was interrupted. Leaves the runs and ablation.json below
+--out. ``{seed}`` in --set stands for the seed, as in the files that an earlier ablation left:
+``--set MODEL.PRETRAINED=output/ablation/seed{seed}/coco/posenet/stride4/final_state.pth``
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     for file in args.cfg:
         row: dict[str, Any] = {"cfg": file, "seeds": [], "with": [], "without": []}
         for seed in args.seeds:
-            words = [*args.set, *words_of(Path(args.out) / f"seed{seed}", seed)]
+            given = [word.replace("{seed}", str(seed)) for word in args.set]
+            words = [*given, *words_of(Path(args.out) / f"seed{seed}", seed)]
             trained = train(file, words)
             if not trained.finished:
                 logger.warning("stopped; give the same command again to go on")
@@ -102,7 +105,11 @@ def gains(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
-    """Train, score, print the table."""
+    """Train, score, print the table.
+
+    Raises:
+        KeyboardInterrupt: a signal stopped a training.
+    """
     args = parse_args(argv)
     setup_logging()
 
@@ -115,6 +122,8 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
         json.dumps(rows, indent=1) + "\n", encoding="utf-8"
     )
     print("\n".join([table(rows), *gains(rows)]))
+    if len(rows) < len(args.cfg):
+        raise KeyboardInterrupt
     return rows
 
 

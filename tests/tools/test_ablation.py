@@ -51,6 +51,24 @@ def test_every_experiment_runs_with_every_seed(calls, tmp_path, capsys):
     assert lines[3:] == [gain]
 
 
+def test_overrides_may_name_the_seed(calls, tmp_path):
+    words = ["--cfg", "a.yaml", "--seeds", "1", "3", "--out", str(tmp_path)]
+    ablation.main([*words, "--set", "MODEL.PRETRAINED=runs/seed{seed}/final_state.pth"])
+    assert {call[2] for call in calls} == {
+        f"MODEL.PRETRAINED=runs/seed{seed}/final_state.pth" for seed in (1, 3)
+    }
+
+
+def test_a_stopped_training_is_no_success(calls, tmp_path, capsys, monkeypatch):
+    stopped = Trained(tmp_path, tmp_path / "final_state.pth", finished=False, signal=15)
+    train = ablation.train
+    monkeypatch.setattr(ablation, "train", lambda f, w: stopped if f == "b.yaml" else train(f, w))
+    with pytest.raises(KeyboardInterrupt):
+        ablation.main(["--cfg", "a.yaml", "b.yaml", "--out", str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["a", "3"]
+    assert len(json.loads((tmp_path / "ablation.json").read_text())) == 1
+
+
 def test_what_an_experiment_gains_on_the_first():
     names = {"cfg": "x/a.yaml", "seeds": [3, 1], "with": [20.0, 10.0]}
     more = {"cfg": "x/b.yaml", "seeds": [1, 3], "with": [12.0, 21.0]}
@@ -64,10 +82,3 @@ def test_what_an_experiment_gains_on_the_first():
 def test_another_key_can_be_switched(calls, tmp_path):
     words = ["--cfg", "a.yaml", "--seeds", "1", "--out", str(tmp_path), "--switch", "TEST.REFINE"]
     assert ablation.main(words)[0]["with"] == pytest.approx([16.0])
-
-
-def test_an_interrupted_run_ends_the_table(calls, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        ablation, "train", lambda file, overrides: Trained(tmp_path, tmp_path, False)
-    )
-    assert ablation.main(["--cfg", "a.yaml", "--out", str(tmp_path)]) == []
