@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 QUICK := experiments/synthpose/quickstart.yaml
 RUN := output/coco/pose_hrnet/quickstart
-EXTRAS := dev,docs,notebooks,fast,export,hub
+EXTRAS := dev,docs,notebooks,fast,export,openvino,hub
 # The tests that need no GPU and no network; PYTEST takes more words, as PYTEST='-m "not gpu"'.
 PYTEST ?=
 # What test-newest and test-oldest install goes here (5 GB); deleted when their tests have passed.

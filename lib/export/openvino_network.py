@@ -14,6 +14,7 @@ from lib.export.exporters import last_line
 from lib.export.network import ExportedNetwork, Shape
 from lib.utils.errors import ConfigError, WeightsError
 from lib.utils.files import fault_in
+from lib.utils.signal_stack import kept_signal_stack
 from lib.zoo.card import read_card
 
 ENDING = ".xml"
@@ -22,8 +23,6 @@ FLOATS = {"float16": torch.float16, "float32": torch.float32, "float64": torch.f
 
 class OpenVinoNetwork(ExportedNetwork):
     """A file that OpenVINO computes, in float32 if the file is; see `ExportedNetwork`.
-
-    Not for a process that trains: a training of torch crashed there after OpenVINO had computed.
 
     Raises:
         WeightsError: the file is missing, damaged, or has other than one image input.
@@ -94,7 +93,8 @@ def _open(path: Path, threads: int) -> Any:
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        return openvino.Core().compile_model(str(path), "CPU", options)
+        with kept_signal_stack():
+            return openvino.Core().compile_model(str(path), "CPU", options)
     except RuntimeError as error:
         raise WeightsError(f"{path} cannot be run by OpenVINO: {last_line(error)}") from None
 

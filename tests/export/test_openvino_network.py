@@ -1,5 +1,6 @@
 """OpenVINO answers as the network, from its own files and from ONNX."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -54,6 +55,32 @@ def test_it_answers_as_the_network(exported):
             found(torch.zeros(1, 3, 8, 8))
     assert is_exported(file)
     assert isinstance(open_network(file), OpenVinoNetwork)
+
+
+OPEN = """
+import ctypes, sys
+from lib.export import open_network
+from lib.utils.signal_stack import SignalStack
+
+def stack():
+    found = SignalStack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found))
+    return found.address, found.size
+
+before = stack()
+open_network(sys.argv[1], runtime="openvino")
+assert stack() == before, (stack(), before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack is asked as Linux has it")
+def test_signals_keep_their_stack(exported):
+    """In a process of its own: OpenVINO changes the stack once, when it starts."""
+    pytest.importorskip("openvino")
+    run = subprocess.run(
+        [sys.executable, "-c", OPEN, str(exported[1])], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_card_is_read_without_openvino(exported, monkeypatch, tmp_path):
