@@ -285,6 +285,7 @@ def _test() -> CfgNode:
             # Test images that every evaluation of a training paints: truth, found, maps. 0 = none.
             "SAMPLES": 4,
             "FOLD_BN": True,  # merge batch-norm into convolutions before predicting
+            "COMPILE": False,  # torch.compile: faster light networks, after seconds of compiling
             # bottom-up
             "SCALE_FACTOR": [1.0],  # sizes that are predicted and merged, of INPUT_SIZE
             "ADJUST": True,  # quarter-cell step toward the higher neighbour

@@ -27,7 +27,8 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
 
     Args:
         task: of ``cfg``.
-        cfg: the configuration; ``TEST.FOLD_BN`` folds batch-norm.
+        cfg: the configuration; ``TEST.FOLD_BN`` folds batch-norm, ``TEST.COMPILE`` lets the first
+            call compile a top-down network; images of the others differ in size, each would again.
         path: weights in our or an official layout, or an exported model; None: none.
 
     Raises:
@@ -48,6 +49,8 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
         warn_of_differences(report.card, task.describe(), str(path))
     if cfg.TEST.FOLD_BN:
         fold_batch_norm(network.eval())
+    if cfg.TEST.COMPILE and cfg.MODEL.TASK == "topdown":
+        network.compile()
     return network
 
 

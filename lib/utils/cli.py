@@ -97,6 +97,13 @@ def _sentence(error: Exception) -> str | None:
         return _of_disk(error)
     if blamed := blame(error):
         return blamed
+    if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+        cause = str(getattr(error, "inner_exception", error)).strip()
+        return (
+            f"torch.compile failed: {cause.splitlines()[0]}; it takes a C++ compiler "
+            "and Python's headers (Debian: g++, python3-dev). TRAIN.COMPILE and TEST.COMPILE false "
+            "do without."
+        )
     operator = re.search(r"operator '([^']+)'.*\bMPS\b", str(error), re.DOTALL)
     if isinstance(error, NotImplementedError) and operator is not None:
         return (

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from tool_loader import ROOT
 
 from lib.utils.cli import amount, count, run_tool
@@ -52,6 +53,21 @@ def test_an_operator_that_apples_gpu_lacks_is_named(capsys):
     assert "has no operator aten::_fancy; set" in capsys.readouterr().err
     with pytest.raises(NotImplementedError):
         run_tool(lambda: fail(NotImplementedError("ours")))
+
+
+def test_what_cannot_be_compiled_is_one_sentence(capsys):
+    def broken(graph, inputs):
+        raise OSError("No working C++ compiler\nand more")
+
+    compiled = torch.compile(torch.nn.Linear(2, 2), backend=broken)
+    with pytest.raises(SystemExit) as left:
+        run_tool(lambda: compiled(torch.zeros(1, 2)))
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert said.startswith("error: torch.compile failed: ")
+    assert "TEST.COMPILE false" in said
+    assert "No working C++ compiler" in said
+    assert said.count("\n") == 1
 
 
 def test_letters_that_a_console_lacks_stop_nobody(monkeypatch):
