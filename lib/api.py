@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from lib.config.effect import FOR_TESTS, describe_idle, idle_keys
 from lib.config.pretrained import find_model
-from lib.engine.device import Precision, build_precision, place, setup_device
+from lib.engine.device import Precision, build_precision, named_device, place, setup_device
 from lib.engine.hardware import describe_device
 from lib.engine.inference import Evaluation, evaluate
 from lib.export import FileNetwork
@@ -69,7 +69,7 @@ class PoseEstimator:
 
         Raises:
             WeightsError: there is no such file, it cannot be had, or is damaged.
-            ConfigError: nothing says which network the file belongs to.
+            ConfigError: nothing says which network the file belongs to; or there is no such device.
         """
         cfg, weights = find_model(source, overrides)
         return cls.from_config(cfg, weights, device)
@@ -92,14 +92,15 @@ class PoseEstimator:
 
         Raises:
             WeightsError: the file is missing, damaged, or belongs to another model.
-            ConfigError: the configuration contradicts itself or the data set.
+            ConfigError: the configuration contradicts itself or the data set; or there is no such
+                device.
         """
         task = build_task(cfg)
         weights = None if weights is None else resolve_weights(weights)
         if idle := describe_idle(idle_keys(cfg, task_kind(cfg), FOR_TESTS)):
             logger.warning("%s", idle)
         network = filled_network(task, cfg, weights)
-        chosen = torch.device(device) if device is not None else setup_device(cfg)[0]
+        chosen = setup_device(cfg)[0] if device is None else named_device(device)
         precision = build_precision(cfg, chosen)
         exported = network if isinstance(network, FileNetwork) else None
         if device is None and cfg.REQUIRE_GPU and exported is not None and exported.on_cpu:

@@ -93,6 +93,23 @@ def why_no_gpu() -> str:
     return "there is no GPU here, or no driver for it"
 
 
+def named_device(name: str | torch.device) -> torch.device:
+    """Return the device of this name.
+
+    Raises:
+        ConfigError: torch knows none of this name, or this machine has it not.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device must be like cpu, cuda, cuda:1 or mps, got {name!r}.") from None
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        reason = f"this machine has {count} GPUs" if count else why_no_gpu()
+        raise ConfigError(f"device {name}: {reason}.")
+    return device
+
+
 def setup_device(cfg: CfgNode) -> tuple[torch.device, list[int]]:
     """Apply ``CUDNN`` and ``DETERMINISTIC`` and return this process's device and its GPU numbers.
 

@@ -165,6 +165,8 @@ def load_pretrained(
             f"should: {report}."
         )
     logger.info("%s: %s", where, report.line(NAMED_AT_START))
+    for advice in _of_broken_numbers(state):
+        logger.warning("%s: %s", where, advice)
     if transfer and not (moved and set(moved) <= set(report.skipped)):
         logger.warning("%s: %s", where, transfer)
     if report.mismatched:
@@ -294,6 +296,21 @@ def _problem(
 
 
 def _advice(model: nn.Module, state: StateDict) -> list[str]:
-    """Return what the family's key map has to say about this file, see ``KeyMap``."""
+    """Return what is to be said of this file: by the family's ``KeyMap``, and of broken numbers."""
     advise = getattr(_key_map(model), "advise", None)
-    return advise(model, state) if advise is not None else []
+    said = advise(model, state) if advise is not None else []
+    return [*said, *_of_broken_numbers(state)]
+
+
+def _of_broken_numbers(state: StateDict) -> list[str]:
+    broken = [
+        name
+        for name, value in state.items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
+    if not broken:
+        return []
+    return [
+        f"{len(broken)} tensors hold values that are not finite, {broken[0]} for one: the training "
+        "that wrote them diverged, and what the network answers means nothing"
+    ]

@@ -11,6 +11,7 @@ from lib.engine.device import (
     build_precision,
     check_global_batch,
     choose_gpus,
+    named_device,
     place,
     setup_device,
     to_device,
@@ -193,3 +194,13 @@ def test_one_key_makes_all_kernels_deterministic():
     finally:
         setup_device(toy_config())
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(("name", "said"), [("gpu", "must be like"), ("cuda:9", "device cuda:9: ")])
+def test_devices_that_are_not_there_are_a_sentence(name, said):
+    with pytest.raises(ConfigError, match=said):
+        named_device(name)
+
+
+def test_devices_go_by_their_names():
+    assert named_device("cpu") == named_device(CPU) == CPU

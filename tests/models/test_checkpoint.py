@@ -121,3 +121,16 @@ def test_state_dicts_convert_by_model_name():
     assert list(to_official(model.state_dict(), "pose_hrnet")) == list(to_official(model))
     with pytest.raises(ValueError, match=r"MODEL\.NAME"):
         to_official(model.state_dict())
+
+
+@pytest.mark.parametrize("load", [load_weights, load_pretrained])
+def test_weights_of_a_diverged_training_are_named(load, caplog):
+    state = tiny().state_dict()
+    name = next(key for key in state if key.endswith("running_var"))
+    state[name][0] = float("nan")
+    with caplog.at_level(logging.WARNING):
+        load(tiny(), state)
+    assert f"1 tensors hold values that are not finite, {name} for one" in caplog.text
+    caplog.clear()
+    load(tiny(), tiny().state_dict())
+    assert "finite" not in caplog.text
