@@ -306,7 +306,7 @@ def _of_broken_numbers(state: StateDict) -> list[str]:
     broken = [
         name
         for name, value in state.items()
-        if value.is_floating_point() and not value.isfinite().all()
+        if value.is_floating_point() and not value.is_meta and not value.isfinite().all()
     ]
     if not broken:
         return []
