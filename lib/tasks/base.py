@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 Batch = dict[str, Any]
 Metrics = dict[str, float]
+Pictures = Sequence[np.ndarray]
+GivenBoxes = Sequence[np.ndarray | None]
 
 
 class Evaluator(Protocol):
@@ -143,41 +144,20 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def predict_image(
-        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
-    ) -> Poses:
-        """Return the people of one (H, W, 3) uint8 BGR image, on the device of ``model``.
+    def predict_images(self, model: nn.Module, images: Pictures, boxes: GivenBoxes) -> Poses:
+        """Return the people of several images, on the device of ``model``.
 
         Args:
             model: the network, in evaluation mode.
-            image: blue-green-red pixels.
-            boxes: (N, 4) ``x1, y1, x2, y2`` of people; None means the whole image for a top-down
-                model. The others find people themselves and refuse boxes with a ValueError.
-        """
-
-    def predict_images(
-        self,
-        model: nn.Module,
-        images: Sequence[np.ndarray],
-        boxes: Sequence[np.ndarray | None],
-    ) -> Poses:
-        """Return the people of several images; here one image after the other.
-
-        Args:
-            model: the network, in evaluation mode.
-            images: each as `predict_image` takes it.
-            boxes: the boxes of each image; an empty array has nobody looked for.
+            images: each (H, W, 3) uint8, blue-green-red.
+            boxes: of each image (N, 4) ``x1, y1, x2, y2`` of people; an empty array has nobody
+                looked for. None means the whole image for a top-down model; the others find people
+                themselves and refuse boxes with a ValueError.
 
         Returns:
-            Poses whose ``image_ids`` and ``indices`` are the numbers of the images, from 0.
+            Poses whose ``image_ids`` and ``indices`` are the numbers of the images, from 0; a
+            top-down model's ``indices`` are those of the boxes of all images.
         """
-        parts = []
-        for number, (image, given) in enumerate(zip(images, boxes, strict=True)):
-            if given is None or len(given):
-                found = self.predict_image(model, image, given)
-                numbers = np.full(len(found), number, np.int64)
-                parts.append(replace(found, image_ids=numbers, indices=numbers))
-        return Poses.concatenate(parts, self.num_joints)
 
     def heat(
         self,
@@ -192,8 +172,8 @@ class Task(ABC):
 
         Args:
             model: the network, in evaluation mode.
-            image: as `predict_image` takes it.
-            boxes: as `predict_image` takes them; outside the crops of people it is 0.
+            image: one, as `predict_images` takes them.
+            boxes: those of the image, as there; outside the crops of people it is 0.
             joints: numbers of those that count; None means all.
 
         Raises:
@@ -263,7 +243,7 @@ class Task(ABC):
         """
 
 
-def numbers_without_boxes(boxes: Sequence[np.ndarray | None], model: str) -> list[int]:
+def numbers_without_boxes(boxes: GivenBoxes, model: str) -> list[int]:
     """Return the numbers of the images in which a model that takes no boxes is to look.
 
     An empty array has nobody looked for, see `Task.predict_images`.

@@ -32,7 +32,14 @@ from lib.models import trunk_pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator, Loader, numbers_without_boxes
+from lib.tasks.base import (
+    Batch,
+    Evaluator,
+    GivenBoxes,
+    Loader,
+    Pictures,
+    numbers_without_boxes,
+)
 from lib.tasks.bottomup_maps import Found, MapMerger, build_poses
 from lib.tasks.bottomup_options import (
     build_augmentation,
@@ -169,22 +176,7 @@ class BottomUpTask(DataTask):
         found = self._merger.people(model, shown, batch["images"][0][0].device)
         return partial(self._poses, found, self.test_images.ids[rows].tolist(), rows)
 
-    def predict_image(
-        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
-    ) -> Poses:
-        """Return the people of an image.
-
-        Raises:
-            ValueError: boxes were given.
-        """
-        return self.predict_images(model, [image], [boxes])
-
-    def predict_images(
-        self,
-        model: nn.Module,
-        images: Sequence[np.ndarray],
-        boxes: Sequence[np.ndarray | None],
-    ) -> Poses:
+    def predict_images(self, model: nn.Module, images: Pictures, boxes: GivenBoxes) -> Poses:
         """Return the people of several images, see `Task.predict_images`.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import Any
 
@@ -32,7 +32,7 @@ from lib.structures.pixels import Pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator, numbers_without_boxes
+from lib.tasks.base import Batch, Evaluator, GivenBoxes, Pictures, numbers_without_boxes
 from lib.tasks.bottomup_options import build_augmentation
 from lib.tasks.data_task import DataTask
 from lib.tasks.pixels import unit_planes
@@ -122,22 +122,7 @@ class RcnnTask(DataTask):
         found = self._look(model, batch["images"], batch["images"][0].device)
         return lambda: self._poses(found(), self._images.ids[rows], rows)
 
-    def predict_image(
-        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
-    ) -> Poses:
-        """Return the people of one (H, W, 3) uint8 BGR image.
-
-        Raises:
-            ValueError: ``boxes`` are given; the network finds its own.
-        """
-        return self.predict_images(model, [image], [boxes])
-
-    def predict_images(
-        self,
-        model: nn.Module,
-        images: Sequence[np.ndarray],
-        boxes: Sequence[np.ndarray | None],
-    ) -> Poses:
+    def predict_images(self, model: nn.Module, images: Pictures, boxes: GivenBoxes) -> Poses:
         """Return the people of several images, see `Task.predict_images`.
 
         Raises:

@@ -34,7 +34,7 @@ from lib.structures.geometry import xywh_to_xyxy
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
-from lib.tasks.base import Batch, Evaluator, Loader
+from lib.tasks.base import Batch, Evaluator, GivenBoxes, Loader, Pictures
 from lib.tasks.data_task import DataTask
 from lib.tasks.pixels import normalise
 from lib.tasks.sets import shares, training_members
@@ -162,18 +162,7 @@ class TopDownTask(DataTask):
 
         return people
 
-    def predict_image(
-        self, model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
-    ) -> Poses:
-        """Return one pose per box (N, 4), or one of the whole image."""
-        return self.predict_images(model, [image], [boxes])
-
-    def predict_images(
-        self,
-        model: nn.Module,
-        images: Sequence[np.ndarray],
-        boxes: Sequence[np.ndarray | None],
-    ) -> Poses:
+    def predict_images(self, model: nn.Module, images: Pictures, boxes: GivenBoxes) -> Poses:
         """Return the poses of several images, all their people in common batches.
 
         ``image_ids`` are the numbers of the images, from 0.

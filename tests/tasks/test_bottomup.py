@@ -81,7 +81,7 @@ def test_people_of_targets_are_found_where_they_are(make, overrides):
     task = make("DATASET.INPUT_SIZE=256", "DATASET.OUTPUT_SIZE=[64,128]", *overrides)
     oracle = Oracle(task, apart())
     oracle.size = (160, 120)
-    poses = task.predict_image(oracle, np.zeros((120, 160, 3), np.uint8))
+    poses = task.predict_images(oracle, [np.zeros((120, 160, 3), np.uint8)], [None])
     assert len(poses) == 3
     order = np.argsort(poses.keypoints[:, 0, 0])
     error = np.abs(poses.keypoints[order] - apart()[0])
@@ -114,7 +114,7 @@ def test_who_has_a_centre_only_is_left_out(make):
             return [coarse, fine]
 
     with torch.no_grad():
-        poses = task.predict_image(Two(), np.zeros((100, 120, 3), np.uint8))
+        poses = task.predict_images(Two(), [np.zeros((100, 120, 3), np.uint8)], [None])
     assert len(poses) == 1
     assert poses.keypoint_scores[0, 0] > 0.1
     assert np.isfinite(poses.boxes).all()
@@ -124,7 +124,7 @@ def test_who_has_a_centre_only_is_left_out(make):
 def test_an_image_without_people_is_an_empty_answer(make):
     task = make()
     torch.manual_seed(0)
-    poses = task.predict_image(Oracle_of_nobody(), np.zeros((90, 70, 3), np.uint8))
+    poses = task.predict_images(Oracle_of_nobody(), [np.zeros((90, 70, 3), np.uint8)], [None])
     assert len(poses) == 0
     evaluator = task.build_evaluator()
     evaluator.update(poses)
@@ -144,7 +144,9 @@ class Oracle_of_nobody(nn.Module):  # noqa: N801
 
 def test_boxes_are_refused(make):
     with pytest.raises(ValueError, match="finds people itself"):
-        make().predict_image(Oracle_of_nobody(), np.zeros((9, 9, 3), np.uint8), np.zeros((1, 4)))
+        make().predict_images(
+            Oracle_of_nobody(), [np.zeros((9, 9, 3), np.uint8)], [np.zeros((1, 4))]
+        )
 
 
 def test_no_file_groups_people(make):

@@ -42,7 +42,7 @@ def test_people_are_the_same_one_by_one_and_side_by_side(make, crowd, three_core
         together = task.predict_images(model, crowd, [None] * 3 + [np.zeros((0, 4))] + [None] * 2)
         assert torch.get_num_threads() == 3
         torch.set_num_threads(1 if most > 1 else 3)
-        alone = [task.predict_image(model, image) for image in crowd]
+        alone = [task.predict_images(model, [image], [None]) for image in crowd]
     assert sorted(set(together.indices.tolist())) == [0, 1, 2, 4, 5]
     for number in (0, 1, 2, 4, 5):
         mine = together.select(together.indices == number)

@@ -144,10 +144,10 @@ def test_one_image(task):
     model.roi_heads.score_thresh = 0.0
     image = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
     with torch.no_grad():
-        poses = task.predict_image(model, image)
+        poses = task.predict_images(model, [image], [None])
     assert len(poses) > 0
     with pytest.raises(ValueError, match="leave out boxes"):
-        task.predict_image(model, image, np.zeros((1, 4)))
+        task.predict_images(model, [image], [np.zeros((1, 4))])
 
 
 def test_people_are_the_same_one_by_one_and_side_by_side(config, three_cores):
