@@ -72,7 +72,7 @@ constraints: test ## write constraints.txt: the exact set with which the tests p
 
 docs: $(STAMP) ## write the pages to site/; they are served by `python -m http.server -d site`
 	$(BIN)/python -m mkdocs build --quiet
-	@echo "Pages: site/index.html"
+	@echo "Pages: site/index.html; with search: $(BIN)/python -m http.server -d site, then http://localhost:8000"
 
 quickstart: $(STAMP) ## draw a data set, train a small model, score it, look at it
 	$(BIN)/python tools/make_synthetic.py --out data/synthpose_easy --level easy --train 1000 --val 120 --people 1 2
