@@ -28,7 +28,7 @@ from lib.datasets.mix import place_annotations
 from lib.datasets.stages import PartStages
 from lib.export import ExportedNetwork, FileNetwork
 from lib.export.graph import Graph, difference_of_people
-from lib.structures.pixels import Pixels
+from lib.models import trunk_pixels
 from lib.structures.results import Poses
 from lib.structures.skeleton import Skeleton
 from lib.tasks.augmentation import build_stages
@@ -61,6 +61,7 @@ class RcnnTask(DataTask):
     def __init__(self, cfg: CfgNode, skeleton: Skeleton | None = None) -> None:
         """Build the task of ``cfg``; ``skeleton`` is what the network of a mix predicts."""
         super().__init__(cfg, skeleton)
+        self.pixels = trunk_pixels(cfg.MODEL).in_order(cfg.DATASET.COLOR_RGB)
         members = member_configs(cfg)
         kinds = {build_source(one, train=train).kind for one in members for train in (True, False)}
         if "mpii" in kinds:
@@ -180,7 +181,7 @@ class RcnnTask(DataTask):
         return {
             "task": "rcnn",
             "codec": f"roi {self.cfg.MODEL.EXTRA.TEST.DECODE}",
-            **self._described_pixels(),
+            **self.pixels.describe(),
             "joints": list(self.skeleton.joints),
             "boxes": "found by the model",
             "flip": self.cfg.TEST.FLIP_TEST,
@@ -239,7 +240,8 @@ class RcnnTask(DataTask):
 
     def _check_start(self) -> None:
         body = self.cfg.MODEL.EXTRA.BACKBONE
-        if self.cfg.MODEL.PRETRAINED or (body.NORM == "BN" and body.TRAINABLE_LAYERS == 5):
+        all_trains = bool(body.TIMM) or body.TRAINABLE_LAYERS == 5
+        if self.cfg.MODEL.PRETRAINED or (body.NORM == "BN" and all_trains):
             return
         raise ConfigError(
             f"MODEL.PRETRAINED is empty, but BACKBONE.NORM {body.NORM} and TRAINABLE_LAYERS "
@@ -248,13 +250,8 @@ class RcnnTask(DataTask):
             "MODEL.EXTRA.BACKBONE.TRAINABLE_LAYERS 5"
         )
 
-    def _described_pixels(self) -> dict[str, Any]:
-        given = self.cfg.MODEL.EXTRA.INPUT
-        pixels = Pixels(tuple(given.MEAN), tuple(given.STD), self.cfg.DATASET.COLOR_RGB)
-        return pixels.describe()
-
     def _pixels(self, images: list[Tensor]) -> list[Tensor]:
-        return [unit_planes(image, rgb=self.cfg.DATASET.COLOR_RGB) for image in images]
+        return [unit_planes(image, rgb=bool(self.pixels.rgb)) for image in images]
 
     def _look(
         self,

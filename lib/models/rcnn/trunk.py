@@ -1,4 +1,4 @@
-"""ResNet with a feature pyramid, built from torchvision's classes under torchvision's names.
+"""A ResNet or any trunk of timm's with a feature pyramid, under torchvision's names.
 
 He et al. 2016, ResNet; Lin et al. 2017, FPN.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
+
+from lib.models.backbones.timm_trunk import TimmTrunk, pretrained_config
 
 DEPTHS = {
     18: resnet.resnet18,
@@ -20,6 +23,7 @@ DEPTHS = {
     152: resnet.resnet152,
 }
 NORMS = {"FrozenBN": FrozenBatchNorm2d, "BN": nn.BatchNorm2d}
+STRIDES = (4, 8, 16, 32)  # of the pyramid's maps
 STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1", "bn1")  # in the order of thawing
 
 
@@ -65,3 +69,34 @@ def _stride_first(body: resnet.ResNet) -> None:
     for block in body.modules():
         if isinstance(block, resnet.Bottleneck):
             block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
+
+
+class TimmPyramid(nn.Module):
+    """A trunk of timm's with a feature pyramid; it answers as ``resnet_fpn`` does.
+
+    Args:
+        name: timm's, of a network with maps of strides 4, 8, 16 and 32 for images of any size.
+        freeze_bn: keep batch-norms as they were loaded.
+        out_channels: of every pyramid map.
+
+    Raises:
+        ValueError: timm has no such network, or it has other maps, or takes one image size only.
+    """
+
+    def __init__(self, name: str, *, freeze_bn: bool = False, out_channels: int = 256) -> None:
+        super().__init__()
+        if pretrained_config(name).fixed_input_size:
+            raise ValueError(f"timm's {name} takes images of one size only, and these differ")
+        strides = TimmTrunk(name).out_strides
+        if not set(STRIDES) <= set(strides):
+            raise ValueError(f"timm's {name} has maps of strides {strides}; needed are {STRIDES}")
+        places = [strides.index(stride) for stride in STRIDES]
+        self.body = TimmTrunk(name, out_indices=places, freeze_bn=freeze_bn)
+        self.fpn = FeaturePyramidNetwork(
+            list(self.body.out_channels), out_channels, LastLevelMaxPool()
+        )
+        self.out_channels = out_channels
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Map images (B, 3, H, W) to maps ``"0"`` .. ``"3"`` and ``"pool"``."""
+        return self.fpn({str(level): x for level, x in enumerate(self.body(images))})

@@ -6,12 +6,14 @@ boxes enlarged by 1.3. Weights keep torchvision's names, so that its files load 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
-from lib.models.registry import RECIPES, Recipe, StateDict
+from lib.models.recipes.keypoint_rcnn_keys import TorchvisionNames
+from lib.models.registry import RECIPES, Recipe
+from lib.structures.pixels import Pixels
 from lib.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 NUM_CLASSES = 2  # background, person
 LEVELS = ("0", "1", "2", "3")  # strides 4, 8, 16, 32
-HEAD = "roi_heads.keypoint_head."
 
 EXTRA = CfgNode(
     {
@@ -33,6 +34,7 @@ EXTRA = CfgNode(
             "NORM_EPS": 1e-5,  # torchvision's COCO checkpoint wants 0
             "TRAINABLE_LAYERS": 3,  # stages that train, from the last; 5 = all
             "STRIDE_IN_1X1": False,  # True for original MSRA weights
+            "TIMM": "",  # a network of timm's in place of the ResNet; of the others NORM counts
         },
         "FPN": {"OUT_CHANNELS": 256},
         "RPN": {
@@ -76,8 +78,8 @@ EXTRA = CfgNode(
             "MIN_TRAIN": [640, 672, 704, 736, 768, 800],  # shorter side in pixels, one is drawn
             "MIN_TEST": 800,
             "MAX": 1333,  # longer side
-            "MEAN": [0.485, 0.456, 0.406],  # of values in [0, 1]
-            "STD": [0.229, 0.224, 0.225],
+            "MEAN": [],  # of values in [0, 1]; empty = the backbone's own
+            "STD": [],
             "MIN_KEYPOINTS": 1,  # labelled joints a training image must have; torchvision took 10
             "GROUP_ASPECT": True,  # a batch holds wide images or tall ones, for less padding
         },
@@ -103,42 +105,6 @@ CHOICES = {
 }
 
 
-class TorchvisionNames:
-    """Official names are torchvision's, and ours too, apart from older files and the GCM head.
-
-    Taken as well: a plain ResNet file (ImageNet weights for the body, without ``fc``), names of
-    torchvision before 0.13, and, when ``gcm`` is set, a baseline's keypoint head: convolutions 2 to
-    8 fit, the first does not and keeps its name, so that a load report shows it.
-    """
-
-    least_used = 0.9  # of a file to start from; an R-101 file would fill half of an R-50
-
-    def __init__(self, gcm: bool = False) -> None:
-        self.gcm = gcm
-
-    def from_official(self, state: StateDict) -> StateDict:
-        """Return ``state`` under our names; keys that belong to nothing of ours pass unchanged."""
-        if "conv1.weight" in state:
-            return {
-                f"backbone.body.{key}": value
-                for key, value in state.items()
-                if not key.startswith("fc.")
-            }
-        return {self._modern(key): value for key, value in state.items()}
-
-    def to_official(self, state: StateDict) -> StateDict:
-        """Return ``state``; there is no other name for a tensor of ours."""
-        return dict(state)
-
-    def _modern(self, key: str) -> str:
-        key = re.sub(r"^(rpn\.head\.conv)\.(weight|bias)$", r"\1.0.0.\2", key)
-        key = re.sub(r"(_blocks\.\d)\.(weight|bias)$", r"\1.0.\2", key)
-        numbered = re.fullmatch(re.escape(HEAD) + r"(\d+)\.(weight|bias)", key)
-        if self.gcm and numbered and int(numbered[1]) > 0:
-            return f"{HEAD}conv{int(numbered[1]) // 2 + 1}.{numbered[2]}"
-        return key
-
-
 def build(model: CfgNode) -> KeypointRCNN:
     """Return the network that ``MODEL`` describes; see ``KeypointRCNN.forward``.
 
@@ -147,19 +113,10 @@ def build(model: CfgNode) -> KeypointRCNN:
     """
     from lib.models.rcnn.network import KeypointRCNN
     from lib.models.rcnn.transform import PoseTransform
-    from lib.models.rcnn.trunk import resnet_fpn
 
     extra = model.EXTRA
     check(extra)
-    body = extra.BACKBONE
-    backbone = resnet_fpn(
-        body.DEPTH,
-        norm=body.NORM,
-        norm_eps=body.NORM_EPS,
-        trainable_layers=body.TRAINABLE_LAYERS,
-        stride_in_1x1=body.STRIDE_IN_1X1,
-        out_channels=extra.FPN.OUT_CHANNELS,
-    )
+    backbone, own = _backbone(extra), pixels(model)
     network = KeypointRCNN(
         backbone,
         _rpn(extra),
@@ -168,14 +125,57 @@ def build(model: CfgNode) -> KeypointRCNN:
             extra.INPUT.MIN_TRAIN,
             extra.INPUT.MIN_TEST,
             extra.INPUT.MAX,
-            mean=extra.INPUT.MEAN,
-            std=extra.INPUT.STD,
+            mean=own.mean,
+            std=own.std,
         ),
         num_classes=NUM_CLASSES,
         num_joints=model.NUM_JOINTS,
     )
-    network.key_map = TorchvisionNames(extra.KEYPOINT.HEAD == "gcm")
+    network.key_map = TorchvisionNames(
+        extra.KEYPOINT.HEAD == "gcm", getattr(backbone.body, "key_map", None)
+    )
     return network
+
+
+def pixels(model: CfgNode) -> Pixels:
+    """Return what ``INPUT`` says, for the rest what the backbone declares.
+
+    Raises:
+        ConfigError: timm has no such network, or the numbers are impossible.
+    """
+    given, name = model.EXTRA.INPUT, model.EXTRA.BACKBONE.TIMM
+    own = Pixels()
+    if name:
+        from lib.models.backbones.timm_trunk import TimmTrunk
+
+        try:
+            own = TimmTrunk.pixels(name)
+        except ValueError as error:
+            raise ConfigError(f"MODEL.EXTRA.BACKBONE.TIMM: {error}.") from error
+    try:
+        return replace(own, mean=tuple(given.MEAN) or own.mean, std=tuple(given.STD) or own.std)
+    except ValueError as error:
+        raise ConfigError(f"MODEL.EXTRA.INPUT: {error}.") from error
+
+
+def _backbone(extra: CfgNode) -> Any:
+    """Return the trunk with its pyramid: a ResNet, or what ``BACKBONE.TIMM`` names."""
+    from lib.models.rcnn.trunk import TimmPyramid, resnet_fpn
+
+    body, channels = extra.BACKBONE, extra.FPN.OUT_CHANNELS
+    if body.TIMM:
+        try:
+            return TimmPyramid(body.TIMM, freeze_bn=body.NORM == "FrozenBN", out_channels=channels)
+        except ValueError as error:
+            raise ConfigError(f"MODEL.EXTRA.BACKBONE.TIMM: {error}.") from error
+    return resnet_fpn(
+        body.DEPTH,
+        norm=body.NORM,
+        norm_eps=body.NORM_EPS,
+        trainable_layers=body.TRAINABLE_LAYERS,
+        stride_in_1x1=body.STRIDE_IN_1X1,
+        out_channels=channels,
+    )
 
 
 def check(extra: CfgNode) -> None:
@@ -192,11 +192,6 @@ def check(extra: CfgNode) -> None:
         if node[name] not in known:
             wanted = ", ".join(str(value) for value in known)
             raise ConfigError(f"MODEL.EXTRA.{path} must be one of {wanted}, got {node[name]}.")
-    for key in ("MEAN", "STD"):
-        if len(extra.INPUT[key]) != 3:
-            raise ConfigError(
-                f"MODEL.EXTRA.INPUT.{key} must have one entry per colour, got {extra.INPUT[key]}."
-            )
     if not extra.INPUT.MIN_TRAIN:
         raise ConfigError("MODEL.EXTRA.INPUT.MIN_TRAIN must list at least one size, got none.")
     head = extra.KEYPOINT
@@ -294,5 +289,6 @@ RECIPES.register("keypoint_rcnn")(
         build=build,
         key_map=TorchvisionNames(),
         table="macs + attention / 1e9",
+        pixels=pixels,
     )
 )

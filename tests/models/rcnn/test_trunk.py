@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import FrozenBatchNorm2d
 
-from lib.models.rcnn.trunk import resnet_fpn
+from lib.models.rcnn.trunk import TimmPyramid, resnet_fpn
 
 
 def build(depth=18, **options):
@@ -47,6 +47,24 @@ def test_maps_of_all_levels_for_odd_sizes():
         "3": (2, 24, 5, 7),
         "pool": (2, 24, 3, 4),
     }
+
+
+def test_a_trunk_of_timm_gives_the_same_maps():
+    with torch.device("meta"):
+        network = TimmPyramid("tf_efficientnet_lite0", out_channels=24)
+    maps = network(torch.empty(2, 3, 160, 224, device="meta"))
+    wanted = build(out_channels=24)(torch.empty(2, 3, 160, 224, device="meta"))
+    assert list(maps) == list(wanted)
+    assert [x.shape for x in maps.values()] == [x.shape for x in wanted.values()]
+
+
+def test_frozen_norms_of_a_trunk_of_timm_stay_while_it_trains():
+    network = TimmPyramid("resnet10t", freeze_bn=True, out_channels=8).train()
+    before = {n: b.clone() for n, b in network.body.named_buffers()}
+    network(torch.rand(1, 3, 64, 96))
+    assert all(torch.equal(b, before[n]) for n, b in network.body.named_buffers())
+    assert not network.body.trunk.layer1[0].bn1.weight.requires_grad
+    assert network.fpn.training
 
 
 @pytest.mark.parametrize(("first", "cost"), [(False, 87.58), (True, 82.63)])

@@ -1,8 +1,9 @@
 """Recipe keypoint_rcnn: published sizes and costs, torchvision's names, checked switches."""
 
 import pytest
+import timm
 import torch
-from modelcfg import model_cfg
+from modelcfg import model_cfg, same
 from tinyrcnn import PLAIN, merged, target, tiny_rcnn
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,7 +15,7 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, Keypoi
 
 from lib.models import build_model, complexity, load_pretrained, to_official
 from lib.models.cost import table_figure
-from lib.models.recipes.keypoint_rcnn import TorchvisionNames
+from lib.models.recipes.keypoint_rcnn_keys import TorchvisionNames
 from lib.models.registry import RECIPES
 from lib.utils.errors import ConfigError, WeightsError
 
@@ -153,6 +154,21 @@ def test_backbone_files_of_another_depth_are_refused():
     assert len(report.loaded) == 120
 
 
+def test_files_of_timms_trunk_and_of_the_whole_load_with_its_pixels():
+    changes = {"BACKBONE": {"TIMM": "resnet10t"}, "INPUT": {"STD": [0.3, 0.4, 0.5]}}
+    network = tiny_rcnn(changes, seed=1)
+    theirs = timm.create_model("resnet10t")  # with its classifier, which is left out
+    report = load_pretrained(network, theirs.state_dict())
+    assert torch.equal(network.backbone.body.trunk.conv1[0].weight, theirs.conv1[0].weight)
+    assert all(name.startswith("fc.") for name in report.unexpected)
+    other = tiny_rcnn(changes, seed=2)
+    assert load_pretrained(other, to_official(network)).used == 1
+    assert same(network, other)
+    config = timm.get_pretrained_cfg("resnet10t")
+    assert tuple(network.transform.image_mean) == config.mean
+    assert tuple(network.transform.image_std) == (0.3, 0.4, 0.5)
+
+
 @pytest.mark.parametrize("improved", [True, False])
 def test_our_names_go_there_and_back(improved):
     network = build(improved=improved)
@@ -265,7 +281,10 @@ def test_proposals_number():
         ({"KEYPOINT": {"DIM": 510}}, "DIM 510 must be a multiple"),
         ({"KEYPOINT": {"LOSS_NORM": "mean"}}, "visible, static"),
         ({"TEST": {"DECODE": "slow"}}, "bicubic, fast"),
-        ({"INPUT": {"MEAN": [0.5]}}, "INPUT.MEAN must have one entry per colour"),
+        ({"BACKBONE": {"TIMM": "resnet81"}}, "BACKBONE.TIMM: timm has no network 'resnet81'"),
+        ({"BACKBONE": {"TIMM": "vit_tiny_patch16_224"}}, "one size only"),
+        ({"BACKBONE": {"TIMM": "shvit_s1"}}, r"strides \(16, 32, 64\)"),
+        ({"INPUT": {"MEAN": [0.5]}}, "INPUT: mean and std must have three entries"),
         ({"INPUT": {"MIN_TRAIN": []}}, "at least one size"),
     ],
 )
