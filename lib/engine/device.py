@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from lib.engine.distributed import World, current_world
+from lib.utils.allocator import keep_all_freed_memory
 from lib.utils.errors import ConfigError
 from lib.utils.slurm import is_slurm_task
 
@@ -167,8 +168,11 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     """Move ``network`` to ``device``, its convolution weights in channels-last order (faster).
 
     Weights that are in both orders at once (1x1, depthwise) keep their strides: otherwise their
-    gradients have others, which ``DistributedDataParallel`` would have to copy.
+    gradients have others, which ``DistributedDataParallel`` would have to copy. On a CPU the
+    process keeps the memory of its activations from now on.
     """
+    if device.type == "cpu":
+        keep_all_freed_memory()
     network = network.to(device)
     if device.type == "mps":  # gains nothing from channels-last
         return network
