@@ -63,7 +63,7 @@ def test_it_finds_the_people_of_a_photograph_without_a_network(tmp_path):
 @pytest.mark.slow
 def test_its_card_says_what_it_scores(shared, tmp_path):
     test = load_script("tools/test.py")
-    words = ["--cfg", str(ROOT / "experiments/photos/lite0_mix_192x128.yaml"), "WORKERS", "0"]
+    words = ["--cfg", str(ROOT / "experiments/photos/lite0_mix_256x192.yaml"), "WORKERS", "0"]
     words += ["DATA_DIR", str(shared / "data"), "OUTPUT_DIR", str(tmp_path)]
     scores = test.main([*words, "TEST.MODEL_FILE", str(ENTRY.here)])
     card = read_card(ENTRY.here)["scores"]["metrics"]
