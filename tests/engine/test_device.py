@@ -204,3 +204,11 @@ def test_devices_that_are_not_there_are_a_sentence(name, said):
 
 def test_devices_go_by_their_names():
     assert named_device("cpu") == named_device(CPU) == CPU
+
+
+@pytest.mark.parametrize(("name", "calls"), [("cpu", 1), ("meta", 0)])
+def test_a_network_on_the_cpu_keeps_the_memory_of_its_activations(monkeypatch, name, calls):
+    kept = []
+    monkeypatch.setattr(device, "keep_all_freed_memory", lambda: kept.append(name))
+    place(nn.Conv2d(2, 3, 1), torch.device(name))
+    assert len(kept) == calls
