@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib.datasets.topdown import CropLoader, PersonCrops, Sample
-from lib.structures.geometry import Size, image_to_crop_affine, invert_affine
+from lib.structures.geometry import Size, invert_affine
 from lib.utils.jpeg import read_frame
 
 IMAGES_AT_ONCE = 16  # handed to the decoder together
@@ -51,9 +51,8 @@ class DeviceCrops:
                 yield self._item(row, image)
 
     def _item(self, rows: np.ndarray, image: Tensor) -> Sample:
-        crops, size = self.crops.crops[rows], self.crops.input_size
-        matrices = image_to_crop_affine(crops, size, unbiased=self.crops.unbiased)
-        return {"image": cut_on_device(image, matrices, size), "crop": crops, "index": rows}
+        pixels = cut_on_device(image, self.crops.matrices[rows], self.crops.input_size)
+        return {"image": pixels, "crop": self.crops.crops[rows], "index": rows}
 
     def _decode(self, people: Sequence[int]) -> list[Tensor]:
         """Return the images of people, (3, H, W) uint8 blue-green-red each."""

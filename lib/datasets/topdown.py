@@ -65,10 +65,11 @@ class PersonCrops(Dataset):
         self, people: PersonTable, *, input_size: Size, unbiased: bool, reduced: bool = False
     ) -> None:
         self.people = people
-        self.reduced = reduced
         self.input_size = input_size
-        self.unbiased = unbiased
         self.crops = person_crops(people, input_size)
+        # Of all people at once: NumPy spends as much on an image's as on thousands.
+        self.matrices = image_to_crop_affine(self.crops, input_size, unbiased=unbiased)
+        self._needs = Needs(self.matrices, input_size, reduced=reduced)
         self.order = np.argsort(people.image_index, kind="stable")
         _, self.starts = np.unique(people.image_index[self.order], return_index=True)
         self.ends = np.append(self.starts[1:], len(people))
@@ -83,12 +84,9 @@ class PersonCrops(Dataset):
             DataError: the image cannot be read; testing never skips one.
         """
         rows = self.rows_of(index)
-        crops = self.crops[rows]
-        matrices = image_to_crop_affine(crops, self.input_size, unbiased=self.unbiased)
-        need = Needs(matrices, self.input_size, reduced=self.reduced).of()
-        image = self.people.read_part(int(rows[0]), need)
-        pixels = _cut(image, matrices, self.input_size)
-        return {"image": pixels, "crop": crops, "index": rows}
+        image = self.people.read_part(int(rows[0]), self._needs.of(rows))
+        pixels = _cut(image, self.matrices[rows], self.input_size)
+        return {"image": pixels, "crop": self.crops[rows], "index": rows}
 
     def count(self, images: Sequence[int]) -> int:
         """Return how many people there are in some images."""

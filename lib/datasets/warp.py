@@ -124,7 +124,7 @@ class Needs:
         self.rows = rows_needed(matrices, size)
         self.steps = largest_steps(matrices) if reduced else np.ones_like(self.rows)
 
-    def of(self, crops: Sequence[int] | slice = slice(None)) -> Need:
+    def of(self, crops: Sequence[int] | np.ndarray) -> Need:
         """Return what those crops need that are of one image."""
         return Need(int(self.rows[crops].max()), int(self.steps[crops].min()))
 

@@ -19,8 +19,9 @@ import numpy as np
 CROP_PADDING = 1.25  # of a box, in every published recipe
 
 Size = tuple[int, int]
-Turn = tuple[float, float, float]  # cosine, sine, -1 if mirrored else 1
-Linear = tuple[float, float, float, float]  # row-major 2 x 2
+Pair = tuple[np.ndarray, np.ndarray]  # x and y, or width and height, (N,) each
+Turn = tuple[np.ndarray, np.ndarray, np.ndarray]  # cosine, sine, -1 if mirrored else 1
+Linear = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # row-major 2 x 2
 
 
 def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -75,16 +76,15 @@ def image_to_crop_affine(
         unbiased: use the unbiased map (module docstring) instead of the lineage's.
     """
     crops = np.asarray(crops, np.float64).reshape(-1, 4)
-    matrix = _unbiased_affine if unbiased else _three_point_affine
-    rows = zip(crops.tolist(), _each(rotation, crops), _each(flip, crops), strict=True)
-    matrices = []
-    # Plain numbers: a loader needs one matrix at a time, where arrays would cost ten times more.
-    for (x, y, width, height), degrees, mirrored in rows:
-        angle = math.radians(degrees)
-        turn = (math.cos(angle), math.sin(angle), -1.0 if mirrored else 1.0)
-        centre = (x + width * shift[0], y + height * shift[1])
-        matrices.append(matrix(centre, (width, height), turn, output_size))
-    return np.array(matrices).reshape(-1, 2, 3)
+    # By math, whose last bit is the same on every processor.
+    angles = [math.radians(degrees) for degrees in _each(rotation, crops).tolist()]
+    cos = np.array([math.cos(angle) for angle in angles])
+    sin = np.array([math.sin(angle) for angle in angles])
+    turn = cos, sin, np.where(_each(flip, crops), -1.0, 1.0)
+    centre = crops[:, 0] + crops[:, 2] * shift[0], crops[:, 1] + crops[:, 3] * shift[1]
+    find = _unbiased_affine if unbiased else _three_point_affine
+    with np.errstate(all="ignore"):  # empty crops have no map
+        return find(centre, (crops[:, 2], crops[:, 3]), turn, output_size)
 
 
 def invert_affine(matrices: np.ndarray) -> np.ndarray:
@@ -100,28 +100,27 @@ def apply_affine(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
 
 
-def _each(value: np.ndarray | float, crops: np.ndarray) -> list[float]:
-    """Return one plain number per crop from (N,) or a scalar."""
-    if isinstance(value, np.ndarray):
-        return np.broadcast_to(value, len(crops)).tolist()
-    return [value] * len(crops)
+def _each(value: np.ndarray | float, crops: np.ndarray) -> np.ndarray:
+    """Return one value per crop from (N,) or a scalar."""
+    return np.broadcast_to(value, len(crops))
 
 
-def _three_point_affine(
-    centre: tuple[float, float], extent: tuple[float, float], turn: Turn, size: Size
-) -> tuple[float, ...]:
-    """Solve the map from centre, top and left points of the crop to those of the output.
+def _three_point_affine(centre: Pair, extent: Pair, turn: Turn, size: Size) -> np.ndarray:
+    """Solve the maps from centre, top and left points of the crops to those of the output.
 
     The points are rounded to float32 as published: without it matrices differ by up to 1e-3 px.
     """
     cos, sin, sign = turn
     arm = extent[0] / 2
-    x, y = np.float32(centre[0]), np.float32(centre[1])
-    top_x, top_y = np.float32(centre[0] + sign * sin * arm), np.float32(centre[1] - cos * arm)
-    mirror = np.float32(sign)
-    third = float(top_x + mirror * (top_y - y)), float(top_y - mirror * (top_x - x))
-    x, y = float(x), float(y)
-    up_x, up_y, left_x, left_y = float(top_x) - x, float(top_y) - y, third[0] - x, third[1] - y
+    x, y = centre[0].astype(np.float32), centre[1].astype(np.float32)
+    top_x = (centre[0] + sign * sin * arm).astype(np.float32)
+    top_y = (centre[1] - cos * arm).astype(np.float32)
+    mirror = sign.astype(np.float32)
+    left_x, left_y = top_x + mirror * (top_y - y), top_y - mirror * (top_x - x)
+    x, y, top_x, top_y, left_x, left_y = (
+        values.astype(np.float64) for values in (x, y, top_x, top_y, left_x, left_y)
+    )
+    up_x, up_y, left_x, left_y = top_x - x, top_y - y, left_x - x, left_y - y
     # In the output these arms are (0, -half) and (-half, -half): solve the linear part for them.
     half = size[0] / 2
     scale = _ratio(half, up_x * left_y - up_y * left_x)
@@ -129,9 +128,7 @@ def _three_point_affine(
     return _anchored(linear, (x, y), (half, size[1] / 2))
 
 
-def _unbiased_affine(
-    centre: tuple[float, float], extent: tuple[float, float], turn: Turn, size: Size
-) -> tuple[float, ...]:
+def _unbiased_affine(centre: Pair, extent: Pair, turn: Turn, size: Size) -> np.ndarray:
     """Turn about the crop centre, then zoom each axis between outermost pixel centres."""
     cos, sin, sign = turn
     across, down = _ratio(size[0] - 1, extent[0]), _ratio(size[1] - 1, extent[1])
@@ -139,15 +136,14 @@ def _unbiased_affine(
     return _anchored(linear, centre, ((size[0] - 1) / 2, (size[1] - 1) / 2))
 
 
-def _ratio(length: float, divisor: float) -> float:
-    """Divide; an empty crop is infinitely enlarged, as with arrays, instead of raising."""
-    return length / divisor if divisor else math.inf
+def _ratio(length: float, divisors: np.ndarray) -> np.ndarray:
+    """Divide; an empty crop is infinitely enlarged, whatever the sign of its zero."""
+    return np.where(divisors == 0, math.inf, length / divisors)
 
 
-def _anchored(
-    linear: Linear, source: tuple[float, float], target: tuple[float, float]
-) -> tuple[float, ...]:
-    """Return the row-major (2, 3) map of ``linear`` part that takes ``source`` to ``target``."""
+def _anchored(linear: Linear, source: Pair, target: tuple[float, float]) -> np.ndarray:
+    """Return the (N, 2, 3) maps of ``linear`` part that take ``source`` to ``target``."""
     a, b, c, d = linear
     x, y = source
-    return a, b, target[0] - (a * x + b * y), c, d, target[1] - (c * x + d * y)
+    rows = a, b, target[0] - (a * x + b * y), c, d, target[1] - (c * x + d * y)
+    return np.stack(rows, axis=-1).reshape(-1, 2, 3)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.models.encoder_keys import EncoderKeys
+from lib.models.layers.dot_product import attend
 from lib.models.layers.drop_path import DropPath
 from lib.models.layers.mlp import Mlp
 from lib.models.layers.position import Grid
@@ -48,7 +48,7 @@ class Attention(nn.Module):
         """Map (B, N, C) to the same shape."""
         parts = self.qkv(tokens).unflatten(2, (3, self.heads, -1))  # (B, N, 3, heads, C / heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = attend(q, k, v)
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
     def attention_macs(self, tokens: Tensor) -> int:

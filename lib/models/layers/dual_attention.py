@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.models.layers.dot_product import attend
 from lib.models.layers.drop_path import DropPath
 from lib.models.layers.mlp import Mlp
 
@@ -82,7 +83,7 @@ class WindowAttention(_Attention):
     def forward(self, x: Tensor) -> Tensor:
         """Map windows of tokens (windows, T, C) to the same shape."""
         q, k, v = _split_heads(self.qkv(x), self.heads)
-        x = F.scaled_dot_product_attention(q, k, v)
+        x = attend(q, k, v)
         return self.proj(_join_heads(x))
 
     def attention_macs(self, x: Tensor) -> int:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.models.layers.dot_product import attend
 from lib.models.layers.drop_path import DropPath
 
 
@@ -61,7 +62,7 @@ class WindowSelfAttention(nn.Module):
         """Map windows of tokens (B, window^2, C) to the same shape."""
         q, k, v = (self._split(proj(tokens)) for proj in (self.q_proj, self.k_proj, self.v_proj))
         bias = self._bias(q.dtype) if self.rpe else None
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        mixed = attend(q, k, v, bias)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
     def _split(self, tokens: Tensor) -> Tensor:
