@@ -18,7 +18,7 @@ from lib.engine.device import place
 from lib.export import open_network
 from lib.export.graph import Graph, largest_difference
 from lib.export.writer import export_onnx
-from lib.models import complexity, fold_batch_norm
+from lib.models import compile_for_prediction, complexity, fold_batch_norm
 
 RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}  # forms of an ONNX file: what runs it
 FORMS = ("plain", "channels_last", "folded", "folded_channels_last", "compiled", *RUNTIMES)
@@ -38,7 +38,7 @@ def make_form(network: nn.Module, form: str, device: torch.device) -> nn.Module:
     if form not in ("plain", "folded"):
         ours = place(ours, device)
     if form == "compiled":
-        ours.compile()
+        compile_for_prediction(ours)
     return ours
 
 

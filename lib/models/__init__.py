@@ -10,6 +10,7 @@ from lib.utils.lazy import lazy_names
 if TYPE_CHECKING:
     from lib.models.builder import build_model, trunk_pixels
     from lib.models.checkpoint import LoadReport, load_pretrained, load_weights, to_official
+    from lib.models.compiled import compile_for_prediction
     from lib.models.cost import complexity
     from lib.models.folding import fold_batch_norm
     from lib.models.weights_file import read_checkpoint
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LoadReport",
     "build_model",
+    "compile_for_prediction",
     "complexity",
     "fold_batch_norm",
     "load_pretrained",
@@ -30,6 +32,7 @@ __getattr__ = lazy_names(
     {
         "LoadReport": "lib.models.checkpoint",
         "build_model": "lib.models.builder",
+        "compile_for_prediction": "lib.models.compiled",
         "complexity": "lib.models.cost",
         "fold_batch_norm": "lib.models.folding",
         "load_pretrained": "lib.models.checkpoint",

@@ -11,7 +11,7 @@ import torch
 from yacs.config import CfgNode
 
 from lib.export import FileNetwork, is_exported, open_network
-from lib.models import fold_batch_norm, load_weights
+from lib.models import compile_for_prediction, fold_batch_norm, load_weights
 from lib.utils.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def filled_network(task: Task, cfg: CfgNode, path: Path | None) -> nn.Module:
     if cfg.TEST.FOLD_BN:
         fold_batch_norm(network.eval())
     if cfg.TEST.COMPILE and cfg.MODEL.TASK == "topdown":
-        network.compile()
+        compile_for_prediction(network)
     return network
 
 

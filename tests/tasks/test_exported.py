@@ -29,28 +29,9 @@ def test_a_weight_file_is_read_once_and_says_what_differs(
     assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
 
 
-@pytest.mark.slow
-def test_a_compiled_network_finds_the_same(tiny_config):
-    """With another last batch, as tests have it."""
-    cfg = load_config(tiny_config)
-    torch.manual_seed(2)
-    task = build_task(cfg)
-    torch.save(task.build_model().state_dict(), tiny_config.parent / "w.pth")
-    plain, compiled = (
-        filled_network(task, load_config(tiny_config, words), tiny_config.parent / "w.pth")
-        for words in ([], ["TEST.COMPILE=true"])
-    )
-    width, height = cfg.MODEL.IMAGE_SIZE
-    with torch.no_grad():
-        for count in (3, 2, 1):
-            images = torch.randn(count, 3, height, width)
-            torch.testing.assert_close(compiled(images), plain(images), atol=1e-5, rtol=0)
-    assert torch._dynamo.utils.counters["frames"]["ok"] > 0
-
-
 def test_only_what_asks_for_it_is_compiled(tiny_config, monkeypatch):
     calls = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: calls.append(self))
+    monkeypatch.setattr("lib.tasks.exported.compile_for_prediction", calls.append)
     for words in ([], ["TEST.COMPILE=true"]):
         cfg = load_config(tiny_config, words)
         network = filled_network(build_task(cfg), cfg, None)

@@ -10,8 +10,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     """Return softmax(q k' / sqrt(d) + bias) v.
 
     Args:
-        q, k, v: queries, keys and values (B, heads, N, d).
-        bias: added to the logits, (1, heads, N, N) or of a shape that broadcasts to (B, heads, N, N).
+        q: queries (B, heads, N, d).
+        k: keys, as many.
+        v: values, as many.
+        bias: added to the logits, (1, heads, N, N).
 
     Returns:
         (B, heads, N, d).

@@ -1,0 +1,42 @@
+"""Compiled networks against the same ones as they were built."""
+
+import copy
+
+import pytest
+import torch
+
+from lib.config import load_config
+from lib.export.graph import largest_difference
+from lib.models import build_model, compile_for_prediction, fold_batch_norm
+
+
+def network(cfg, seed):
+    torch.manual_seed(seed)
+    built = build_model(cfg).eval()
+    for values in built.state_dict().values():
+        if values.dtype == torch.float32:
+            values += 0.02 * torch.rand_like(values)
+    fold_batch_norm(built)
+    return built
+
+
+@pytest.mark.slow
+def test_a_compiled_network_finds_the_same(tiny_config):
+    """With another last batch, as tests have it; and not what another network's weights give."""
+    cfg = load_config(tiny_config)
+    width, height = cfg.MODEL.IMAGE_SIZE
+    pairs = []
+    for seed in (2, 3):
+        plain = network(cfg, seed)
+        compiled = copy.deepcopy(plain)
+        compile_for_prediction(compiled)
+        pairs.append((plain, compiled))
+    torch._dynamo.utils.counters.clear()
+    with torch.inference_mode():
+        for count in (3, 3, 2, 1):
+            images = torch.randn(count, 3, height, width)
+            answers = [plain(images) for plain, _ in pairs]
+            assert largest_difference(*answers) > 0.1
+            for (_, compiled), expected in zip(pairs, answers, strict=True):
+                assert largest_difference(expected, compiled(images)) < 1e-4
+    assert torch._dynamo.utils.counters["frames"]["ok"] >= 2
