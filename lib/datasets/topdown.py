@@ -65,6 +65,7 @@ class PersonCrops(Dataset):
         self, people: PersonTable, *, input_size: Size, unbiased: bool, reduced: bool = False
     ) -> None:
         self.people = people
+        self.reduced = reduced
         self.input_size = input_size
         self.crops = person_crops(people, input_size)
         # Of all people at once: NumPy spends as much on an image's as on thousands.
