@@ -90,7 +90,7 @@ def test_reduced_images_keep_a_pixel_for_each_of_the_crop(zoom, step, angle):
     matrices = np.array([[[cos, -sin, 9], [sin, cos, 5]], [[0.01, 0, 0], [0, 0.9 * zoom, 0]]])
     assert largest_steps(matrices)[0] == step
     needs = Needs(matrices, (35, 25), reduced=True)
-    assert needs.of([0]).step == needs.of().step == step
-    assert needs.of().rows == max(needs.of([0]).rows, needs.of([1]).rows)
-    assert Needs(matrices, (35, 25)).of().step == 1
+    assert needs.of([0]).step == needs.of([0, 1]).step == step
+    assert needs.of([0, 1]).rows == max(needs.of([0]).rows, needs.of([1]).rows)
+    assert Needs(matrices, (35, 25)).of([0, 1]).step == 1
     assert largest_steps(matrices * np.nan).tolist() == [1, 1]
