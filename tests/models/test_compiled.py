@@ -8,6 +8,7 @@ import torch
 from lib.config import load_config
 from lib.export.graph import largest_difference
 from lib.models import build_model, compile_for_prediction, fold_batch_norm
+from lib.models.heads.deconv import doubling
 
 
 def network(cfg, seed):
@@ -40,3 +41,22 @@ def test_a_compiled_network_finds_the_same(tiny_config):
             for (_, compiled), expected in zip(pairs, answers, strict=True):
                 assert largest_difference(expected, compiled(images)) < 1e-4
     assert torch._dynamo.utils.counters["frames"]["ok"] >= 2
+
+
+@pytest.mark.slow
+def test_grouped_transposed_convolutions_stay_without_bias():
+    """With one they take ten times as long: what is added afterwards must not be made one."""
+    torch.manual_seed(5)
+    layers = torch.nn.Conv2d(3, 16, 1), *doubling(16, 16, 4, grouped=True)
+    plain = torch.nn.Sequential(*layers).eval()
+    plain[2].running_mean.normal_()
+    compiled = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    assert fold_batch_norm(compiled, (6, 8)) == 2
+    compile_for_prediction(compiled)
+    images = torch.randn(2, 3, 6, 8).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        assert largest_difference(plain(images), compiled(images)) < 1e-4
+        with torch.profiler.profile(record_shapes=True) as profile:
+            compiled(images)
+    calls = [event.input_shapes for event in profile.events() if event.name == "aten::_convolution"]
+    assert [shapes[2] for shapes in calls] == [[]]
