@@ -95,7 +95,7 @@ class Shift(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W), a convolution's own output, to the same shape."""
         if torch.compiler.is_compiling():
-            x = x.clamp(min=-torch.inf)  # changes nothing, but keeps the compiler from making a bias
+            x = x.clamp(min=-torch.inf)  # changes nothing, and keeps it from being made a bias
         return x.add_(self.shift)
 
 
