@@ -91,7 +91,8 @@ def build_parser() -> ArgumentParser:
     add("--max-loss", type=float, default=0.01, help="of the test score by int8 (0.01)")
     add("--accept-loss", action="store_true", help="keep the int8 file whatever it loses")
     add("--untrained", action="store_true", help="export the initialisation instead of weights")
-    parser.set_defaults(keys=["TEST.FOLD_BN=false"])  # the file is compared with the plain network
+    # The file is made of the plain network, and compared with it.
+    parser.set_defaults(keys=["TEST.FOLD_BN=false", "TEST.COMPILE=false"])
     return parser
 
 

@@ -81,9 +81,9 @@ def image_to_crop_affine(
     cos = np.array([math.cos(angle) for angle in angles])
     sin = np.array([math.sin(angle) for angle in angles])
     turn = cos, sin, np.where(_each(flip, crops), -1.0, 1.0)
-    centre = crops[:, 0] + crops[:, 2] * shift[0], crops[:, 1] + crops[:, 3] * shift[1]
     find = _unbiased_affine if unbiased else _three_point_affine
     with np.errstate(all="ignore"):  # empty crops have no map
+        centre = crops[:, 0] + crops[:, 2] * shift[0], crops[:, 1] + crops[:, 3] * shift[1]
         return find(centre, (crops[:, 2], crops[:, 3]), turn, output_size)
 
 

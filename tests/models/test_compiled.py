@@ -1,6 +1,7 @@
 """Compiled networks against the same ones as they were built."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -40,7 +41,14 @@ def test_a_compiled_network_finds_the_same(tiny_config):
             assert largest_difference(*answers) > 0.1
             for (_, compiled), expected in zip(pairs, answers, strict=True):
                 assert largest_difference(expected, compiled(images)) < 1e-4
-    assert torch._dynamo.utils.counters["frames"]["ok"] >= 2
+        assert torch._dynamo.utils.counters["frames"]["ok"] >= 2
+        plain, compiled = pairs[0]
+        emptied = copy.deepcopy(compiled)  # not compiled, with weights of its own
+        for values in emptied.state_dict().values():
+            values.zero_()
+        assert not emptied(images).any()
+        assert largest_difference(plain(images), compiled(images)) < 1e-4
+    pickle.dumps(compiled)
 
 
 @pytest.mark.slow

@@ -74,6 +74,19 @@ def test_only_the_crop_width_sets_the_lineage_zoom():
     assert image_to_crop_affine(wide, (20, 10))[0, 1, 1] == pytest.approx(0.5)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("width", [0.0, -0.0, np.nan, np.inf])
+def test_crops_without_a_map_are_silent_and_alone(width):
+    crops = np.array([[50.0, 50, width, 40], [50.0, 50, 40, 40]])
+    for unbiased in (True, False):
+        found = image_to_crop_affine(crops, (20, 10), shift=(0.1, 0), unbiased=unbiased)
+        alone = image_to_crop_affine(crops[1:], (20, 10), shift=(0.1, 0), unbiased=unbiased)
+        np.testing.assert_array_equal(found[1:], alone)
+        assert not np.isfinite(found[0]).all()
+    if width == 0:
+        assert image_to_crop_affine(crops, (20, 10), unbiased=True)[0, 0, 0] == np.inf
+
+
 @pytest.mark.parametrize("degrees", [0.0, 30.0])
 def test_flip_equals_mirroring_the_image_first(degrees):
     width = 331

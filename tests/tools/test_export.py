@@ -131,6 +131,12 @@ def test_a_file_of_torch_of_another_size_is_refused(tiny_config, tmp_path):
         score.main([*run, "MODEL.IMAGE_SIZE", "[96,128]", "MODEL.HEATMAP_SIZE", "[24,32]"])
 
 
+def test_a_network_that_tests_compile_is_exported_as_it_is(tiny_config, tmp_path):
+    words = ["--cfg", str(tiny_config), "--untrained", "--out", str(tmp_path / "m")]
+    export.main([*words, "--format", "torchscript", "TEST.COMPILE", "true"])
+    assert (tmp_path / "m.torchscript.pt").exists()
+
+
 @pytest.fixture
 def detector(synthpose, tmp_path):
     """A Keypoint R-CNN that finds people in drawn pictures, if not well: YAML and weights."""

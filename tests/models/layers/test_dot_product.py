@@ -35,17 +35,36 @@ def test_gradients_of_a_trained_bias_are_those_of_the_kernel():
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_half_precision_loses_nothing_to_large_logits(bias):
+    """Logits of some hundred, as trained networks have them; also where autocast would narrow."""
+    q, k, v, b = inputs(torch.bfloat16, trained_bias=bias)
+    q, k = 12 * q, 12 * k
+    wide = [value.double() for value in (q, k, v)]
+    expected = KERNEL(*wide, attn_mask=b.double() if bias else None)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(q, k, v, b if bias else None)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), expected, atol=2e-2, rtol=2e-2)
+
+
 @pytest.mark.parametrize(
-    ("dtype", "trained_bias", "kernel"),
+    ("dtype", "trained_bias", "training", "kernel"),
     [
-        (torch.float32, False, True),
-        (torch.float32, True, False),  # the kernel has no backward pass for it
-        (torch.bfloat16, False, False),
-        (torch.float64, False, True),
+        (torch.float32, False, True, [torch.float32]),
+        (torch.float32, True, True, []),  # the kernel has no backward pass for it
+        (torch.float32, True, False, [torch.float32]),
+        (torch.bfloat16, False, True, [torch.float32]),
+        (torch.bfloat16, True, True, []),
+        (torch.bfloat16, False, False, [torch.bfloat16]),
+        (torch.float64, False, True, [torch.float64]),
     ],
 )
-def test_the_kernel_runs_where_it_is_the_faster(monkeypatch, dtype, trained_bias, kernel):
+def test_the_kernel_runs_where_it_is_the_faster(monkeypatch, dtype, trained_bias, training, kernel):
     calls = []
-    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *a, **k: calls.append(a) or a[0])
-    attend(*inputs(dtype, trained_bias))
-    assert len(calls) == kernel
+    monkeypatch.setattr(
+        F, "scaled_dot_product_attention", lambda q, *_, **__: calls.append(q.dtype) or q
+    )
+    with torch.set_grad_enabled(training):
+        attend(*inputs(dtype, trained_bias))
+    assert calls == kernel
