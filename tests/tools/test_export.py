@@ -133,7 +133,7 @@ def test_a_file_of_torch_of_another_size_is_refused(tiny_config, tmp_path):
 
 def test_a_network_that_tests_compile_is_exported_as_it_is(tiny_config, tmp_path):
     words = ["--cfg", str(tiny_config), "--untrained", "--out", str(tmp_path / "m")]
-    export.main([*words, "--format", "torchscript", "TEST.COMPILE", "true"])
+    export.main(["--format", "torchscript", *words, "TEST.COMPILE", "true"])
     assert (tmp_path / "m.torchscript.pt").exists()
 
 
