@@ -1,4 +1,4 @@
-"""Attention in four plain operations and in PyTorch's kernel; which of the two runs."""
+"""Attention against PyTorch's kernel in double precision; where the kernel itself runs."""
 
 import pytest
 import torch
